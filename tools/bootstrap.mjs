@@ -1,0 +1,141 @@
+// Brings the pinned Node and pnpm plus the locked dependencies into the checkout, then runs a task.
+// Runs on Node >= 20 with npm alone and touches nothing outside the checkout but npm's and pnpm's
+// caches. Usage: node tools/bootstrap.mjs TASK [ARGS]; without a task it only prepares.
+import { spawn, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { constants } from 'node:os'
+import { delimiter, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const tools = join(root, '.tools')
+const binDir = join(root, 'node_modules', '.bin')
+const pin = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).toolchain
+const own = Number(process.versions.node.split('.')[0]) >= 24
+const win = process.platform === 'win32'
+const platformNode = `node-${win ? 'win' : process.platform}-${process.arch}`
+
+/** npm hands its own configuration to children; pnpm and the product must not see it. */
+function cleanEnv() {
+  const keep =
+    /^npm_config_(registry|cafile|userconfig|globalconfig|cache|proxy|https_proxy|noproxy)$/
+  const drop = /^npm_(config|lifecycle|package|command|execpath|node_execpath)/
+  const env = {}
+  for (const [key, value] of Object.entries(process.env)) {
+    if (!drop.test(key) || keep.test(key.toLowerCase())) env[key] = value
+  }
+  return env
+}
+
+const env = cleanEnv()
+const nodeBin = own ? process.execPath : join(tools, 'node_modules', platformNode, 'bin', 'node')
+env.PATH = [dirname(nodeBin), binDir, join(tools, 'node_modules', '.bin'), env.PATH].join(delimiter)
+
+/** Runs a command to its end and returns its exit status (128 + n after signal n). */
+function run(cmd, args, options = {}) {
+  const done = spawnSync(cmd, args, { stdio: 'inherit', cwd: root, env, shell: win, ...options })
+  if (done.error) console.error(`cannot run ${cmd}: ${done.error.message}`)
+  if (done.signal) return 128 + (constants.signals[done.signal] ?? 0)
+  return done.status ?? 1
+}
+
+function fail(message) {
+  console.error(message)
+  process.exit(1)
+}
+
+function installTools() {
+  const wanted = [`pnpm@${pin.pnpm}`, ...(own ? [] : [`${platformNode}@${pin.node}`])]
+  const stamp = join(tools, 'stamp')
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted.join(' ')) return
+  if (!own && (process.platform === 'darwin' || win)) {
+    fail(`This platform needs its own Node >= 24 (found ${process.versions.node}): see nodejs.org.`)
+  }
+  console.error(`bootstrap: installing ${wanted.join(' and ')} into .tools`)
+  mkdirSync(tools, { recursive: true })
+  writeFileSync(join(tools, 'package.json'), '{"private":true}\n')
+  const quiet = ['--no-save', '--no-package-lock', '--ignore-scripts', '--no-audit', '--no-fund']
+  const install = (extra, stdio) =>
+    run('npm', ['install', '--prefix', tools, ...quiet, '--loglevel=error', extra, ...wanted], {
+      cwd: tools,
+      stdio,
+      env: { ...env, PATH: process.env.PATH },
+    })
+  // The cache first: without a network npm retries for minutes before it looks there.
+  const quietly = ['ignore', 'ignore', 'inherit']
+  if (install('--offline', 'ignore') !== 0 && install('--fetch-retries=2', quietly) !== 0) {
+    fail('bootstrap: npm could not install the tool-chain; is the registry reachable?')
+  }
+  writeFileSync(stamp, wanted.join(' '))
+}
+
+function installDependencies() {
+  const hash = createHash('sha256')
+  for (const file of ['pnpm-lock.yaml', 'pnpm-workspace.yaml']) {
+    hash.update(readFileSync(join(root, file)))
+  }
+  const wanted = hash.digest('hex')
+  const stamp = join(root, 'node_modules', '.bootstrap')
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return
+  console.error('bootstrap: installing dependencies')
+  // The release-age check of locked versions needs the network; CI does it, a start does not.
+  const trust = env.CI ? [] : ['--trust-lockfile']
+  const args = ['install', '--frozen-lockfile', '--prefer-offline', '--reporter=silent', ...trust]
+  if (run('pnpm', args) !== 0) fail('bootstrap: pnpm could not install the dependencies')
+  writeFileSync(stamp, wanted)
+}
+
+/** Runs a long-lived process, hands it each signal once, and ends as it ended. */
+function runForeground(cmd, args) {
+  // A session of its own: a terminal's Ctrl-C reaches this process, npm's copy of it and the child
+  // otherwise separately, and the product takes a second signal for impatience.
+  const child = spawn(cmd, args, { stdio: 'inherit', cwd: process.cwd(), env, detached: !win })
+  const last = new Map()
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    process.on(signal, () => {
+      const now = Date.now()
+      if (now - (last.get(signal) ?? 0) > 500) child.kill(signal)
+      last.set(signal, now)
+    })
+  }
+  child.on('error', (error) => fail(`cannot run ${cmd}: ${error.message}`))
+  child.on('exit', (code, signal) => {
+    process.exit(signal ? 128 + (constants.signals[signal] ?? 0) : (code ?? 1))
+  })
+}
+
+/** `tsc -b` of everything; incremental, so well below a second when nothing changed. */
+function build() {
+  const status = run(join(binDir, 'tsc'), ['-b'])
+  if (status !== 0) process.exit(status)
+}
+
+function built(path) {
+  build()
+  const main = join(root, path)
+  if (!existsSync(main)) fail(`${path} does not exist after the build`)
+  return main
+}
+
+const tasks = {
+  start: (args) => runForeground(nodeBin, [built('apps/all-in-one/dist/main.js'), ...args]),
+  sai: (args) => runForeground(nodeBin, [built('apps/cli/dist/main.js'), ...args]),
+  bench: (args) => runForeground(nodeBin, [built('tests/dist/load/bench.js'), ...args]),
+  campaign: (args) => runForeground(nodeBin, [built('tests/dist/load/campaign.js'), ...args]),
+  test: (args) => runForeground(nodeBin, [join(root, 'tools/verify.ts'), ...args]),
+  'ci:slices': (args) => runForeground(nodeBin, [join(root, 'tools/ci-slices.ts'), ...args]),
+  gen: (args) => runForeground(nodeBin, [join(root, 'tools/gen.ts'), ...args]),
+  tidy: (args) => runForeground(nodeBin, [join(root, 'tools/tidy.ts'), ...args]),
+  format: (args) => runForeground(join(binDir, 'biome'), ['check', '--write', ...args]),
+  build: () => build(),
+  exec: ([cmd = 'node', ...args]) => runForeground(cmd, args),
+}
+
+const [name, ...args] = process.argv.slice(2)
+if (name !== undefined && !Object.hasOwn(tasks, name)) {
+  fail(`unknown task ${name}; one of: ${Object.keys(tasks).join(', ')}`)
+}
+installTools()
+installDependencies()
+if (name !== undefined) tasks[name](args)
