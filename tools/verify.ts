@@ -1,0 +1,94 @@
+// What `npm test` runs, step by step. The last line is `N passed, N failed`.
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { generate } from './lib/generate.ts'
+import { ROOT } from './lib/paths.ts'
+import { type Counts, parseCounts, runCommand } from './lib/slices.ts'
+
+type Result = Counts & { readonly note?: string }
+type Step = { readonly name: string; readonly run: () => Promise<Result> }
+
+const MINUTE_MS = 60_000
+const BASELINE = 'proto/baseline.binpb'
+const GEN = 'libs/contracts/src/gen'
+const scratch = mkdtempSync(join(tmpdir(), 'sai-verify-'))
+
+/** A step that passes or fails as a whole. */
+async function whole(...command: [string, ...string[]]): Promise<Result> {
+  const { ok } = await runCommand(command, 3 * MINUTE_MS)
+  return ok ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 }
+}
+
+async function breaking(): Promise<Result> {
+  if (!existsSync(join(ROOT, BASELINE))) {
+    return { passed: 0, failed: 0, note: `skipped: no ${BASELINE} yet` }
+  }
+  return whole('buf', 'breaking', '--against', BASELINE)
+}
+
+/** Regenerates the contracts elsewhere and compares, so that proto and code never drift. */
+async function generated(): Promise<Result> {
+  generate(scratch)
+  return whole('diff', '-rq', join(scratch, GEN), join(ROOT, GEN))
+}
+
+async function specs(): Promise<Result> {
+  const file = join(scratch, 'vitest.json')
+  const reporters = ['--reporter=dot', '--reporter=json', `--outputFile.json=${file}`]
+  const { ok } = await runCommand(['vitest', 'run', ...reporters], 7 * MINUTE_MS)
+  if (!existsSync(file)) return { passed: 0, failed: 1, note: 'vitest wrote no report' }
+  const report = JSON.parse(readFileSync(file, 'utf8'))
+  const passed = Number(report.numPassedTests)
+  // A suite that cannot be loaded has no failed test, yet vitest ends with an error.
+  const failed = Math.max(Number(report.numFailedTests), ok ? 0 : 1)
+  const skipped = Number(report.numPendingTests ?? 0) + Number(report.numTodoTests ?? 0)
+  return { passed, failed, note: `${passed} passed, ${failed} failed, ${skipped} skipped` }
+}
+
+async function starts(): Promise<Result> {
+  const command = [process.execPath, join(ROOT, 'tools/start-check.ts')] as const
+  const { ok, output } = await runCommand(command, 3 * MINUTE_MS)
+  const counts = parseCounts(output)
+  return counts !== undefined && ok === (counts.failed === 0) ? counts : { passed: 0, failed: 1 }
+}
+
+const steps: readonly Step[] = [
+  { name: 'format and lint', run: () => whole('biome', 'ci', '.') },
+  { name: 'proto lint', run: () => whole('buf', 'lint') },
+  { name: 'proto breaking changes', run: breaking },
+  { name: 'generated code up to date', run: generated },
+  { name: 'tidy', run: () => whole(process.execPath, join(ROOT, 'tools/tidy.ts')) },
+  { name: 'build', run: () => whole('tsc', '-b') },
+  { name: 'specs', run: specs },
+  { name: 'start of every main', run: starts },
+]
+
+async function main(): Promise<number> {
+  let passed = 0
+  let failed = 0
+  const lines: string[] = []
+  for (const step of steps) {
+    console.log(`\n=== ${step.name}`)
+    const startedMs = performance.now()
+    const result = await step.run().catch((error: unknown): Result => {
+      return { passed: 0, failed: 1, note: error instanceof Error ? error.message : String(error) }
+    })
+    passed += result.passed
+    failed += result.failed
+    const seconds = ((performance.now() - startedMs) / 1000).toFixed(1).padStart(6)
+    const mark = result.failed === 0 ? 'ok    ' : 'FAILED'
+    lines.push(`${mark} ${seconds} s  ${step.name}${result.note ? ` (${result.note})` : ''}`)
+  }
+  const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: ROOT }).toString()
+  console.log(`\nnode ${process.versions.node}, commit ${commit.trim()}\n${lines.join('\n')}`)
+  console.log(`${passed} passed, ${failed} failed`)
+  return failed === 0 ? 0 : 1
+}
+
+try {
+  process.exitCode = await main()
+} finally {
+  rmSync(scratch, { recursive: true, force: true })
+}
