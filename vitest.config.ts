@@ -2,8 +2,8 @@ import { defineConfig } from 'vitest/config'
 
 // Specs run on the sources: every workspace package offers them under this condition.
 const conditions = ['sai-source', 'node', 'import', 'module', 'default']
-const roots = '{libs,services,apps}/*/src/**,tests/**,examples/**,tools/**'
-const specs = (end: string) => [`{${roots}}/*.${end}`]
+const roots = ['{libs,services,apps}/*/src', 'tests', 'examples', 'tools']
+const specs = (end: string) => roots.map((root) => `${root}/**/*.${end}`)
 const never = ['**/node_modules/**', '**/dist/**']
 
 export default defineConfig({

@@ -1,1 +1,12 @@
-export {}
+export { ConfigError, type ConfigErrorCode, type ConfigProblem } from './error.ts'
+export {
+  type ConfigSources,
+  type DeepReadonly,
+  describeKeys,
+  helpText,
+  loadConfig,
+  printConfig,
+  secret,
+} from './load.ts'
+export { EXIT_CONFIG, loadConfigOrExit, processInput } from './process.ts'
+export type { ConfigSchema } from './shape.ts'

@@ -1,1 +1,1 @@
-export {}
+export { createLogger, type LoggerOptions } from './logger.ts'
