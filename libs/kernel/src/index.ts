@@ -1,0 +1,4 @@
+export * from './decider.ts'
+export * from './invariant.ts'
+export * from './ports.ts'
+export * from './transport.ts'

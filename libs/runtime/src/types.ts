@@ -1,0 +1,183 @@
+import type { EventLog, SnapshotStore } from '@serverless-ai/eventlog'
+import type {
+  CallContext,
+  DecideContext,
+  Decider,
+  EffectRequest,
+  Json,
+  Message,
+  Refusal,
+} from '@serverless-ai/kernel'
+
+/** A public event before it has a seq. */
+export interface PublicDraft {
+  /** Full proto message name, for example `serverlessai.events.v1.GangPlaced`. */
+  readonly type: string
+  /** Entity id, the partition key. */
+  readonly key: string
+  /** Tenant that may see it; empty = operators only. */
+  readonly tenant: string
+  /** Encoded message. */
+  readonly payload: Uint8Array
+}
+
+/** A public event of some service, as consumed. */
+export interface PublicEvent extends PublicDraft {
+  readonly source: string
+  readonly partition: number
+  /** Dense from 1; 0 inside a snapshot. */
+  readonly seq: number
+  readonly atMs: number
+}
+
+/** A source of inputs: another service whose public events become commands of this core. */
+export interface InputSource<C> {
+  /** Name of the service, for example `pool-manager`. */
+  readonly service: string
+  /** The command for an event; undefined when it does not concern this service. Throws when it cannot be decoded: it is parked then. */
+  toCommand(event: PublicEvent): C | undefined
+  /**
+   * The command that replaces everything known of the source by this full state (after a gap): what is absent in `events` is gone. The core
+   * reconciles in `decide`, with ordinary events.
+   */
+  replaced(events: readonly PublicEvent[]): C
+}
+
+/** What a service is made of: its core and how the core meets the world. All functions but `perform` are pure. */
+export interface ServiceDefinition<S, C extends Message, E extends Message> {
+  /** `scheduler`, `pool-manager`, … */
+  readonly name: string
+  /** Version of state JSON and event data; snapshots of another version are ignored (the log is folded instead). */
+  readonly schemaVersion: number
+  readonly decider: Decider<S, C, E>
+  /** Brings an older event to the present shape: (type, version, data) → event. Absent = every event is read as it is. */
+  upcast?(type: string, version: number, data: Json): E
+  /** Public events of a domain event; `state` is the state after it. Called once, by the leader, inside the commit. */
+  publish(event: E, state: S, atMs: number): readonly PublicDraft[]
+  /** The present state as public events, for bootstrap: what an empty consumer must see. Lazy and in stable order. */
+  snapshotFeed(state: S): Iterable<PublicDraft>
+  readonly inputs: readonly InputSource<C>[]
+  /** Command for a due timer. */
+  onTimer?(key: string): C
+  /**
+   * Performs an effect (call of another service). Returns the command that records its outcome, which settles the effect; or throws, and
+   * it is performed again after a back-off (0.2 s doubling to 10 s). At least once: the callee is idempotent by domain key.
+   */
+  perform?(effect: EffectRequest, context: { attempt: number; signal: AbortSignal }): Promise<C>
+}
+
+/** Opaque position, `<service>:<cell>:<log position>:<public seq>`. */
+export type PositionToken = string
+
+/** What a command came to, released after its commit was read back as effective. */
+export type Answer =
+  | { readonly ok: true; readonly value: Json; readonly position: PositionToken }
+  | { readonly ok: false; readonly refusal: Refusal; readonly position: PositionToken }
+
+/** Options of {@link ServiceRuntime.execute}. */
+export interface ExecuteOptions {
+  /** UUIDv7: the same id again gets the first answer. Without it the command must be idempotent by its domain key. */
+  readonly requestId?: string
+  /** SHA-256 of the request body; needed with `requestId`. */
+  readonly bodyHash?: Uint8Array
+  readonly signal?: AbortSignal
+  /** Refused with DEADLINE_EXCEEDED when it has not been decided by then, ms from now. */
+  readonly timeoutMs?: number
+}
+
+/** What changed with an effective commit, for views and streams. `state` is after the commit; read only, use at once. */
+export interface EffectiveChange<S, E extends Message> {
+  readonly position: number
+  readonly token: PositionToken
+  readonly epoch: number
+  readonly atMs: number
+  readonly events: readonly E[]
+  readonly state: S
+  /** True while the replica is catching up after a (re)start: no one should act on it, only views update. */
+  readonly replaying: boolean
+}
+
+export type Role = 'Following' | 'Claiming' | 'Leading' | 'Stopped'
+
+/** For operators. */
+export interface RuntimeStatus {
+  readonly service: string
+  readonly partition: number
+  readonly role: Role
+  readonly leader: string
+  readonly epoch: number
+  readonly position: number
+  readonly publicSeq: number
+  readonly publishedSeq: number
+  readonly lastSnapshot: string
+  readonly lastSnapshotPosition: number
+  readonly unsettledEffects: number
+  readonly oldestEffectAgeMs: number
+  readonly parkedInputs: number
+  readonly alarm: string
+}
+
+/** A running partition of a service. */
+export interface ServiceRuntime<S, C extends Message, E extends Message> {
+  readonly service: string
+  readonly partition: number
+  /** Folds snapshot and tail, claims, resolves when it leads and its claim was read back (or when it follows, with `lead: false`). */
+  start(): Promise<void>
+  /** Decides a command; resolves when its commit was read back. Rejects with RpcError UNAVAILABLE `NOT_LEADING`, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED `MAILBOX_FULL`. */
+  execute(command: C, options?: ExecuteOptions): Promise<Answer>
+  /** Reads effective state only (waits for the commit in flight). `minPosition` waits for the own log or for the folded mark of its source. */
+  read<T>(
+    query: (state: S, at: { position: number; token: PositionToken; atMs: number }) => T,
+    options?: { minPosition?: PositionToken; signal?: AbortSignal; timeoutMs?: number },
+  ): Promise<{ value: T; token: PositionToken }>
+  /** State folded up to a past log position (from the nearest snapshot). Rejects with RpcError OUT_OF_RANGE. */
+  readAt<T>(
+    position: number,
+    query: (state: S, at: { position: number; atMs: number }) => T,
+  ): Promise<T>
+  /** Resolves when a commit (a tick when there is nothing else) that began after this call was read back: proof of leadership. */
+  confirm(): Promise<PositionToken>
+  /** Called for each effective record with domain events, in order; also while catching up. Returns unsubscribe. */
+  onEffective(listener: (change: EffectiveChange<S, E>) => void): () => void
+  /** Called when leadership is won (after the claim was read back) and lost. */
+  onLeadership(listener: (leading: boolean, epoch: number) => void): () => void
+  /** Page of the bootstrap feed and live feed; see feed.proto. */
+  feedSnapshot(request: {
+    types: readonly string[]
+    pageSize: number
+    pageToken: string
+  }): Promise<{
+    events: readonly PublicEvent[]
+    seq: number
+    offset: number
+    nextPageToken: string
+  }>
+  watchFeed(afterSeq: number, signal: AbortSignal): AsyncIterable<readonly PublicEvent[]>
+  status(): RuntimeStatus
+  /** SHA-256 over the canonical JSON of the effective state, hex, with the position it belongs to. */
+  digest(): Promise<{ position: number; digest: string }>
+  /** Writes a snapshot now. */
+  snapshot(): Promise<string>
+  /** Finish the batch, snapshot, yield, close. */
+  stop(): Promise<void>
+}
+
+/** How other services' bootstrap feeds are reached (EventFeedService over the transport). */
+export type FeedClient = (
+  service: string,
+  request: { partition: number; pageSize: number; pageToken: string },
+) => Promise<{ events: readonly PublicEvent[]; seq: number; offset: number; nextPageToken: string }>
+
+/** What a runtime needs from outside. */
+export interface RuntimeEnvironment {
+  readonly eventLog: EventLog
+  readonly snapshots: SnapshotStore
+  readonly feed: FeedClient
+  /** Configured, stable name of this replica. */
+  readonly replica: string
+  /** Address that claims announce. */
+  readonly address: string
+  readonly partition: number
+}
+
+export type { CallContext, DecideContext, Decider, EffectRequest, Json, Message, Refusal }
