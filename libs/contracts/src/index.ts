@@ -1,1 +1,1 @@
-export {}
+export { readDescriptorSet } from './descriptors.ts'

@@ -84,6 +84,8 @@ export interface ExecutionReport {
   readonly executions: readonly ExecutionStatus[];
   /** Lines of the tasks' report files, in order per execution. */
   readonly taskReports: readonly TaskReport[];
+  /** Desired set the agent has journalled and applied: an execution that is neither in it nor in `executions` is certainly gone. */
+  readonly applied: DesiredVersion | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -906,7 +908,7 @@ export const Heartbeat: MessageFns<Heartbeat> = {
 };
 
 function createBaseExecutionReport(): ExecutionReport {
-  return { number: 0n, executions: [], taskReports: [], _unknownFields: {} };
+  return { number: 0n, executions: [], taskReports: [], applied: undefined, _unknownFields: {} };
 }
 
 export const ExecutionReport: MessageFns<ExecutionReport> = {
@@ -922,6 +924,9 @@ export const ExecutionReport: MessageFns<ExecutionReport> = {
     }
     for (const v of message.taskReports) {
       TaskReport.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.applied !== undefined) {
+      DesiredVersion.encode(message.applied, writer.uint32(34).fork()).join();
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -971,6 +976,14 @@ export const ExecutionReport: MessageFns<ExecutionReport> = {
             message.taskReports.push(TaskReport.decode(reader, reader.uint32()));
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.applied = DesiredVersion.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1002,6 +1015,7 @@ export const ExecutionReport: MessageFns<ExecutionReport> = {
         : globalThis.Array.isArray(object?.task_reports)
         ? object.task_reports.map((e: any) => TaskReport.fromJSON(e))
         : [],
+      applied: isSet(object.applied) ? DesiredVersion.fromJSON(object.applied) : undefined,
     };
   },
 
@@ -1016,6 +1030,9 @@ export const ExecutionReport: MessageFns<ExecutionReport> = {
     if (message.taskReports?.length) {
       obj.taskReports = message.taskReports.map((e) => TaskReport.toJSON(e));
     }
+    if (message.applied !== undefined) {
+      obj.applied = DesiredVersion.toJSON(message.applied);
+    }
     return obj;
   },
 
@@ -1027,6 +1044,9 @@ export const ExecutionReport: MessageFns<ExecutionReport> = {
     message.number = (object.number !== undefined && object.number !== null) ? BigInt(object.number) : 0n;
     message.executions = object.executions?.map((e) => ExecutionStatus.fromPartial(e)) || [];
     message.taskReports = object.taskReports?.map((e) => TaskReport.fromPartial(e)) || [];
+    message.applied = (object.applied !== undefined && object.applied !== null)
+      ? DesiredVersion.fromPartial(object.applied)
+      : undefined;
     return message;
   },
 };
