@@ -1,1 +1,8 @@
-export {}
+export * from './arbitration.ts'
+export { LogClosedError } from './errors.ts'
+export type { DelayRange, MemoryLogFaults } from './memory/faults.ts'
+export { type MemoryLog, type MemoryLogOptions, openMemoryLog } from './memory/open.ts'
+export { createMemoryLogStore, type MemoryLogStore } from './memory/store.ts'
+export * from './port.ts'
+export * from './record.ts'
+export * from './voids.ts'

@@ -1,0 +1,26 @@
+import { AppendRefusedError, type LogAddress, type LogEntry, RECORD_MAX_BYTES } from './port.ts'
+
+/** Partitions are stored as signed 32-bit numbers. */
+const PARTITION_MAX = 2 ** 31 - 1
+
+/** Throws when the address cannot be one: a bug of the caller. */
+export function checkAddress({ topic, partition }: LogAddress): void {
+  if (!/^[A-Za-z0-9._-]{1,249}$/.test(topic)) throw new RangeError(`not a topic name: '${topic}'`)
+  if (!Number.isInteger(partition) || partition < 0 || partition > PARTITION_MAX) {
+    throw new RangeError(`not a partition: ${partition}`)
+  }
+}
+
+/** Throws {@link AppendRefusedError} `RECORD_TOO_LARGE` before anything is written. */
+export function checkEntries(address: LogAddress, entries: readonly LogEntry[]): void {
+  checkAddress(address)
+  if (entries.length === 0) throw new RangeError('an append has at least one entry')
+  for (const { value } of entries) {
+    if (value.byteLength > RECORD_MAX_BYTES) {
+      throw new AppendRefusedError(
+        'RECORD_TOO_LARGE',
+        `a record of ${value.byteLength} bytes; at most ${RECORD_MAX_BYTES} are taken`,
+      )
+    }
+  }
+}

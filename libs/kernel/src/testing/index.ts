@@ -1,0 +1,2 @@
+export { type SeededRandomness, seededRandomness } from './random.ts'
+export { VirtualTime } from './virtual-time.ts'
