@@ -171,7 +171,7 @@ test('a gang whose rank is killed ends, names it, and resumes to the same bits',
   expect(stepsOf(1).at(-1)!.atMs).toBeLessThan(stepsOf(2)[0]!.atMs)
 })
 
-test('SIGTERM saves the step that was reached, and the next generation goes on from it', async () => {
+test('SIGTERM saves the reached step, and the next generation goes on from it', async () => {
   const want = await undisturbedResult()
   const slow = ['--step-delay-ms', '5', '--checkpoint-every', '0']
   const first = startGang({ generation: 1, port: await freePort(), argv: slow })
@@ -191,7 +191,7 @@ test('SIGTERM saves the step that was reached, and the next generation goes on f
   expect(result()?.parametersDigest).toBe(want.parametersDigest)
 })
 
-test('a process of an older generation is refused by the running one, and ends with 76', async () => {
+test('a process of an older generation is refused and ends with 76', async () => {
   const port = await freePort()
   // Three of four: the gang is not whole, so rank 0 waits for as long as this test looks.
   const present = [0, 1, 2].map((rank) =>
