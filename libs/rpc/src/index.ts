@@ -1,1 +1,23 @@
-export {}
+export { ACCESS, type AccessTable, type Role } from './access.ts'
+export { ANONYMOUS, type Authenticate, bearerToken, staticTokens } from './auth.ts'
+export { MESSAGE_MAX_BYTES } from './channel-options.ts'
+export { CODE_NUMBERS, codeOf } from './codes.ts'
+export {
+  type EdgeError,
+  ERROR_TABLE,
+  edgeErrorOf,
+  httpStatusOf,
+  isRefusalReason,
+  type RefusalReason,
+  type RpcErrorExtras,
+  refusalToError,
+  rpcError,
+} from './error-table.ts'
+export { createGrpcTransport } from './grpc-client.ts'
+export { createGrpcServer } from './grpc-server.ts'
+export { addHealth, HealthRegistry } from './health.ts'
+export { type MemoryNetwork, memoryNetwork } from './memory.ts'
+export { addReflection } from './reflection.ts'
+export { isLoopback, type RpcServerOptions } from './server-options.ts'
+export { serviceNamesOf } from './shape.ts'
+export { decodeStatus, encodeStatus } from './status.ts'

@@ -1,0 +1,46 @@
+/** Roles of the platform. `public` methods need no token. */
+export type Role = 'tenant' | 'admin' | 'agent' | 'service'
+
+/** Who may call a method, by its path. */
+export type AccessTable = Readonly<Record<string, readonly Role[] | 'public'>>
+
+const S = '/serverlessai.'
+const people = ['tenant', 'admin'] as const
+const readers = ['tenant', 'admin', 'service'] as const
+
+/**
+ * The one table of who may call what. A method without a row cannot be served. Handlers narrow it
+ * further by tenant: a tenant sees and touches its own jobs only.
+ */
+export const ACCESS: AccessTable = {
+  [`${S}job.v1.JobService/SubmitJob`]: people,
+  [`${S}job.v1.JobService/GetJob`]: readers,
+  [`${S}job.v1.JobService/ListJobs`]: readers,
+  [`${S}job.v1.JobService/WatchJob`]: readers,
+  [`${S}job.v1.JobService/CancelJob`]: people,
+  [`${S}job.v1.JobService/ExplainJob`]: readers,
+  [`${S}job.v1.WorkspaceService/UploadWorkspace`]: people,
+  [`${S}job.v1.WorkspaceService/DownloadWorkspace`]: ['agent', 'service'],
+  [`${S}schedule.v1.SchedulerService/Validate`]: ['service'],
+  [`${S}schedule.v1.SchedulerService/Enqueue`]: ['service'],
+  [`${S}schedule.v1.SchedulerService/Cancel`]: ['service'],
+  [`${S}schedule.v1.SchedulerService/Recover`]: ['service'],
+  [`${S}schedule.v1.SchedulerService/GiveUp`]: ['service'],
+  [`${S}schedule.v1.SchedulerService/Explain`]: readers,
+  [`${S}schedule.v1.QueueService/CreateQueue`]: ['admin'],
+  [`${S}schedule.v1.QueueService/ListQueues`]: readers,
+  [`${S}pool.v1.PoolService/ListNodes`]: readers,
+  [`${S}pool.v1.PoolService/ListExecutions`]: readers,
+  [`${S}pool.v1.PoolService/ReadLogs`]: readers,
+  [`${S}agent.v1.AgentService/Connect`]: ['agent'],
+  [`${S}recovery.v1.RecoveryService/ListIncidents`]: readers,
+  [`${S}recovery.v1.RecoveryService/ExplainIncidents`]: readers,
+  [`${S}recovery.v1.CheckpointService/ListCheckpoints`]: readers,
+  [`${S}feed.v1.EventFeedService/GetFeedSnapshot`]: ['service', 'admin'],
+  [`${S}feed.v1.EventFeedService/WatchFeed`]: ['service', 'admin'],
+  [`${S}admin.v1.AdminService/GetStatus`]: ['admin'],
+  '/grpc.health.v1.Health/Check': 'public',
+  '/grpc.health.v1.Health/List': 'public',
+  '/grpc.health.v1.Health/Watch': 'public',
+  '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo': 'public',
+}

@@ -1,0 +1,118 @@
+import { type Refusal, type RpcCode, RpcError } from '@serverless-ai/kernel'
+
+/** What the edge makes of a refusal: canonical code, HTTP status, sentence without numbers. */
+export type EdgeError = readonly [code: RpcCode, http: number, sentence: string]
+
+/**
+ * Every reason with which a core or an edge of the platform refuses. A new reason is one line here;
+ * users match on it, so it never changes its meaning.
+ */
+const TABLE = {
+  ALREADY_EXISTS: ['ALREADY_EXISTS', 409, 'it exists already with other content'],
+  BACKOFF: ['FAILED_PRECONDITION', 409, 'the back-off after a failure is not over'],
+  CANCELLED: ['CANCELLED', 499, 'the caller went away'],
+  CHECKPOINT_NOT_FOUND: ['NOT_FOUND', 404, 'no such checkpoint'],
+  COMMAND_TOO_LARGE: ['RESOURCE_EXHAUSTED', 413, 'the request makes a commit above 4 MiB'],
+  DEADLINE_EXCEEDED: ['DEADLINE_EXCEEDED', 504, 'the deadline passed before the answer was there'],
+  DIGEST_MISMATCH: ['DATA_LOSS', 422, 'the content does not match its digest'],
+  EXCEEDS_QUEUE_MAX: ['FAILED_PRECONDITION', 422, 'the gang alone is above the queue maximum'],
+  FEED_GAP: ['OUT_OF_RANGE', 410, 'events after that number are no longer kept; take a snapshot'],
+  FEED_SLOW_READER: ['RESOURCE_EXHAUSTED', 429, 'the reader is too slow; resume from its mark'],
+  INCIDENT_NOT_FOUND: ['NOT_FOUND', 404, 'no such incident'],
+  INTERNAL: ['INTERNAL', 500, 'an internal error; see the log of the service'],
+  INVALID_ARGUMENT: ['INVALID_ARGUMENT', 400, 'the request is not valid'],
+  INVALID_PAGE_TOKEN: ['INVALID_ARGUMENT', 400, 'the page token is not one of this list'],
+  INVALID_SPEC: ['INVALID_ARGUMENT', 400, 'the job description is not valid'],
+  INVARIANT: ['INTERNAL', 500, 'an invariant of the program is broken'],
+  JOB_FINISHED: ['FAILED_PRECONDITION', 409, 'the job is finished'],
+  JOB_NOT_FOUND: ['NOT_FOUND', 404, 'no such job for this caller'],
+  LISTEN_REFUSED: ['FAILED_PRECONDITION', 400, 'this address is not the loopback'],
+  LOG_UNAVAILABLE: ['UNAVAILABLE', 503, 'the log cannot be written now'],
+  MAILBOX_FULL: ['RESOURCE_EXHAUSTED', 429, 'too many requests wait; try again'],
+  NODE_AWAY: ['UNAVAILABLE', 503, 'the node cannot be reached now'],
+  NODE_ID_IN_USE: ['FAILED_PRECONDITION', 409, 'another agent serves this node'],
+  NODE_NOT_FOUND: ['NOT_FOUND', 404, 'no such node'],
+  NOT_FOUND: ['NOT_FOUND', 404, 'it does not exist for this caller'],
+  NOT_LEADER: ['UNAVAILABLE', 503, 'this replica does not lead the cell'],
+  NOT_OWNER: ['PERMISSION_DENIED', 403, 'it belongs to somebody else'],
+  NOT_READY: ['UNAVAILABLE', 503, 'the service is not ready yet'],
+  NO_MATCHING_NODE: ['FAILED_PRECONDITION', 422, 'no node of the fleet can ever hold this'],
+  OUT_OF_RANGE: ['OUT_OF_RANGE', 400, 'the position is outside of what is kept'],
+  PERMISSION_DENIED: ['PERMISSION_DENIED', 403, 'the caller may not do this'],
+  POSITION_NOT_REACHED: ['UNAVAILABLE', 503, 'this replica has not read that position yet'],
+  PROTOCOL_VERSION: ['FAILED_PRECONDITION', 426, 'the versions do not speak to each other'],
+  QUEUE_EXISTS: ['ALREADY_EXISTS', 409, 'the queue exists already with other settings'],
+  RATE_LIMITED: ['RESOURCE_EXHAUSTED', 429, 'too many requests; try again later'],
+  REQUEST_FROM_FUTURE: [
+    'INVALID_ARGUMENT',
+    400,
+    'the request id lies in the future; mind the clock',
+  ],
+  REQUEST_ID_INVALID: ['INVALID_ARGUMENT', 400, 'the request id is not a UUIDv7'],
+  REQUEST_ID_REUSED: ['ALREADY_EXISTS', 409, 'the request id was used with another body'],
+  REQUEST_TOO_OLD: ['FAILED_PRECONDITION', 409, 'the request id is older than 24 hours'],
+  RETRY_BUDGET_SPENT: ['FAILED_PRECONDITION', 409, 'the retry budget of the job is spent'],
+  SERVER_STOPPING: ['UNAVAILABLE', 503, 'the server is stopping'],
+  SERVICE_NOT_SERVED: ['NOT_FOUND', 404, 'this process does not serve that service'],
+  SNAPSHOT_EXPIRED: ['FAILED_PRECONDITION', 410, 'the page token is too old; start over'],
+  STALE_GENERATION: ['FAILED_PRECONDITION', 409, 'another generation is current'],
+  TOO_MANY_WATCHERS: ['RESOURCE_EXHAUSTED', 429, 'too many watchers'],
+  UNAUTHENTICATED: ['UNAUTHENTICATED', 401, 'a valid bearer token is needed'],
+  UNAVAILABLE: ['UNAVAILABLE', 503, 'the service cannot be reached now'],
+  UNIMPLEMENTED: ['UNIMPLEMENTED', 501, 'the server does not serve this method'],
+  UNKNOWN_QUEUE: ['NOT_FOUND', 404, 'the queue does not exist for this tenant'],
+  WORKSPACE_NOT_FOUND: ['NOT_FOUND', 404, 'no such workspace'],
+  WORKSPACE_TOO_LARGE: ['RESOURCE_EXHAUSTED', 413, 'the workspace is above 100 MiB'],
+} as const satisfies Record<string, EdgeError>
+
+/** A reason of the catalogue. */
+export type RefusalReason = keyof typeof TABLE
+
+/** The one table from refusal reason to edge. */
+export const ERROR_TABLE: Readonly<Record<RefusalReason, EdgeError>> = TABLE
+
+/** True for a reason of the catalogue. */
+export function isRefusalReason(reason: string): reason is RefusalReason {
+  return Object.hasOwn(TABLE, reason)
+}
+
+const DEFAULT: EdgeError = ['FAILED_PRECONDITION', 409, 'the state does not allow it']
+
+/** The edge's view of a reason; one that is not in the catalogue is a failed precondition. */
+export function edgeErrorOf(reason: string): EdgeError {
+  return isRefusalReason(reason) ? ERROR_TABLE[reason] : DEFAULT
+}
+
+/** More about an error than its reason. */
+export interface RpcErrorExtras {
+  /** Replaces the sentence of the table. */
+  readonly message?: string
+  /** Numbers and names that belong to the reason. */
+  readonly metadata?: Readonly<Record<string, string>>
+  readonly violations?: RpcError['violations']
+  readonly retryAfterMs?: number
+}
+
+/** An error of the catalogue: code and sentence come from the table. */
+export function rpcError(reason: RefusalReason, extras: RpcErrorExtras = {}): RpcError {
+  const [code, , sentence] = ERROR_TABLE[reason]
+  return new RpcError({ code, reason, message: `${reason}: ${sentence}`, ...extras })
+}
+
+/** The error of a refusal by a core: its details become metadata and are named in the message. */
+export function refusalToError(refusal: Refusal): RpcError {
+  const [code, , sentence] = edgeErrorOf(refusal.reason)
+  const entries = Object.entries(refusal.details ?? {}).map(
+    ([key, value]) => [key, typeof value === 'string' ? value : JSON.stringify(value)] as const,
+  )
+  const numbers = entries.map(([key, value]) => `${key}=${value}`).join(', ')
+  const message = `${refusal.reason}: ${sentence}${numbers === '' ? '' : ` (${numbers})`}`
+  const metadata = Object.fromEntries(entries)
+  return new RpcError({ code, reason: refusal.reason, message, metadata })
+}
+
+/** HTTP status of an error, for edges that speak HTTP. */
+export function httpStatusOf(error: RpcError): number {
+  if (isRefusalReason(error.reason)) return ERROR_TABLE[error.reason][1]
+  return isRefusalReason(error.code) ? ERROR_TABLE[error.code][1] : DEFAULT[1]
+}

@@ -1,0 +1,242 @@
+import {
+  Client,
+  type ClientDuplexStream,
+  type ClientReadableStream,
+  type ClientWritableStream,
+  credentials,
+  Metadata,
+  type ServiceError,
+} from '@grpc/grpc-js'
+import {
+  type CallOptions,
+  type ClientOf,
+  type Clock,
+  type RpcError,
+  type Transport,
+} from '@serverless-ai/kernel'
+import { CLIENT_OPTIONS } from './channel-options.ts'
+import { codeOf } from './codes.ts'
+import { rpcError } from './error-table.ts'
+import { messagesOf, writerTo } from './reader.ts'
+import { CallScope, pump } from './scope.ts'
+import { UNARY_TIMEOUT_MS } from './server-options.ts'
+import { type AnyMethod, clientFrom } from './shape.ts'
+import { decodeStatus, plainError } from './status.ts'
+
+type Reading = ClientReadableStream<unknown> | ClientDuplexStream<unknown, unknown>
+type Writing = ClientWritableStream<unknown> | ClientDuplexStream<unknown, unknown>
+
+const toBuffer = (bytes: Uint8Array) =>
+  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+
+/** The error that the server meant, or what the library says when there was no server. */
+function errorOf(error: ServiceError): RpcError {
+  const [details] = error.metadata?.get('grpc-status-details-bin') ?? []
+  if (Buffer.isBuffer(details)) return decodeStatus(details)
+  return plainError(codeOf(error.code), error.details || error.message)
+}
+
+/** One method of one target: everything a call of it needs. */
+class Caller {
+  readonly #client: Client
+  readonly #method: AnyMethod
+  readonly #clock: Clock
+  readonly #token: string | undefined
+
+  constructor(client: Client, method: AnyMethod, clock: Clock, token: string | undefined) {
+    this.#client = client
+    this.#method = method
+    this.#clock = clock
+    this.#token = token
+  }
+
+  readonly #serialize = (value: unknown): Buffer => toBuffer(this.#method.requestSerialize(value))
+  readonly #parse = (bytes: Buffer): unknown => this.#method.responseDeserialize(bytes)
+
+  /** The function that a typed client offers for the method. */
+  bind(): unknown {
+    const { requestStream, responseStream } = this.#method
+    if (requestStream && responseStream) {
+      return (requests: AsyncIterable<unknown>, options: CallOptions = {}) =>
+        this.#bidi(requests, options)
+    }
+    if (requestStream) {
+      return (requests: AsyncIterable<unknown>, options: CallOptions = {}) =>
+        this.#upload(requests, options)
+    }
+    if (responseStream) {
+      return (request: unknown, options: CallOptions = {}) => this.#download(request, options)
+    }
+    return (request: unknown, options: CallOptions = {}) => this.#unary(request, options)
+  }
+
+  #metadata(options: CallOptions): Metadata {
+    const metadata = new Metadata()
+    for (const [key, value] of Object.entries(options.metadata ?? {})) metadata.set(key, value)
+    if (this.#token !== undefined) metadata.set('authorization', `Bearer ${this.#token}`)
+    return metadata
+  }
+
+  #deadline(timeoutMs: number | undefined): { deadline?: number } {
+    return timeoutMs === undefined ? {} : { deadline: this.#clock.wallMs() + timeoutMs }
+  }
+
+  #unary(request: unknown, options: CallOptions): Promise<unknown> {
+    if (options.signal?.aborted) return Promise.reject(rpcError('CANCELLED'))
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>()
+    const call = this.#client.makeUnaryRequest(
+      this.#method.path,
+      this.#serialize,
+      this.#parse,
+      request,
+      this.#metadata(options),
+      this.#deadline(options.timeoutMs ?? UNARY_TIMEOUT_MS),
+      (error, answer) => (error === null ? resolve(answer) : reject(errorOf(error))),
+    )
+    return cancelled(promise, options.signal, call)
+  }
+
+  #upload(requests: AsyncIterable<unknown>, options: CallOptions): Promise<unknown> {
+    if (options.signal?.aborted) return Promise.reject(rpcError('CANCELLED'))
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>()
+    const call = this.#client.makeClientStreamRequest(
+      this.#method.path,
+      this.#serialize,
+      this.#parse,
+      this.#metadata(options),
+      this.#deadline(options.timeoutMs),
+      (error, answer) => {
+        scope.abort(rpcError('CANCELLED'))
+        if (error === null) resolve(answer)
+        else reject(errorOf(error))
+      },
+    )
+    const scope = send(call, requests, reject)
+    return cancelled(promise, options.signal, call)
+  }
+
+  async *#download(request: unknown, options: CallOptions): AsyncGenerator<unknown> {
+    if (options.signal?.aborted) throw rpcError('CANCELLED')
+    const call = this.#client.makeServerStreamRequest(
+      this.#method.path,
+      this.#serialize,
+      this.#parse,
+      request,
+      this.#metadata(options),
+      this.#deadline(options.timeoutMs),
+    )
+    yield* answersOf(call, options.signal)
+  }
+
+  async *#bidi(requests: AsyncIterable<unknown>, options: CallOptions): AsyncGenerator<unknown> {
+    if (options.signal?.aborted) throw rpcError('CANCELLED')
+    const call = this.#client.makeBidiStreamRequest(
+      this.#method.path,
+      this.#serialize,
+      this.#parse,
+      this.#metadata(options),
+      this.#deadline(options.timeoutMs),
+    )
+    let broken: unknown
+    const scope = send(call, requests, (error) => {
+      broken = error
+    })
+    try {
+      yield* answersOf(call, options.signal)
+    } catch (error) {
+      throw broken ?? error
+    } finally {
+      scope.abort(rpcError('CANCELLED'))
+    }
+  }
+}
+
+/** Ties a call with one answer to the caller's signal. */
+function cancelled<T>(
+  promise: Promise<T>,
+  signal: AbortSignal | undefined,
+  call: { cancel(): void },
+): Promise<T> {
+  if (signal === undefined) return promise
+  const cancel = () => call.cancel()
+  signal.addEventListener('abort', cancel, { once: true })
+  return promise.finally(() => signal.removeEventListener('abort', cancel))
+}
+
+/**
+ * Sends requests in the background until they end or the returned scope is aborted. When the
+ * caller's own iterator fails, the call is cancelled and `onBroken` gets that error.
+ */
+function send(
+  call: Writing,
+  requests: AsyncIterable<unknown>,
+  onBroken: (error: unknown) => void,
+): CallScope {
+  const scope = new CallScope()
+  const write = writerTo(call)
+  const put = (message: unknown) => {
+    const full = write(message)
+    return full === undefined ? undefined : scope.race(full)
+  }
+  pump(requests, scope, put)
+    .then(() => call.end())
+    .catch((error: unknown) => {
+      if (scope.error !== undefined) return
+      onBroken(error)
+      call.cancel()
+    })
+  return scope
+}
+
+/** Answers of a streaming call; leaving the loop early cancels the call. */
+async function* answersOf(call: Reading, signal: AbortSignal | undefined): AsyncGenerator<unknown> {
+  let failure: RpcError | undefined
+  const messages = messagesOf(call, { failure: () => failure, onReturn: () => call.cancel() })
+  call.on('error', (error: ServiceError) => {
+    failure ??= errorOf(error)
+    messages.wake()
+  })
+  const cancel = () => call.cancel()
+  signal?.addEventListener('abort', cancel, { once: true })
+  try {
+    yield* messages
+  } finally {
+    signal?.removeEventListener('abort', cancel)
+  }
+}
+
+/** gRPC channels, one per address, opened at the first call. */
+class GrpcTransport implements Transport {
+  readonly #clock: Clock
+  readonly #clients = new Map<string, Client>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  client<S>(service: S, target: { address: string; token?: string }): ClientOf<S> {
+    let client = this.#clients.get(target.address)
+    if (client === undefined) {
+      client = new Client(target.address, credentials.createInsecure(), CLIENT_OPTIONS)
+      this.#clients.set(target.address, client)
+    }
+    const channel = client
+    return clientFrom(service, (method) =>
+      new Caller(channel, method, this.#clock, target.token).bind(),
+    )
+  }
+
+  async close(): Promise<void> {
+    for (const client of this.#clients.values()) client.close()
+    this.#clients.clear()
+  }
+}
+
+/**
+ * The outgoing side of the transport port over gRPC. Unary calls have a deadline of 30 s unless
+ * `timeoutMs` says otherwise, streams none. A call to an address that nobody serves fails with
+ * `UNAVAILABLE`; retries are the caller's.
+ */
+export function createGrpcTransport(options: { readonly clock: Clock }): Transport {
+  return new GrpcTransport(options.clock)
+}

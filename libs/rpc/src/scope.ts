@@ -1,0 +1,119 @@
+import {
+  type CallContext,
+  type Logger,
+  type Principal,
+  RpcError,
+  type Timer,
+  type Timers,
+} from '@serverless-ai/kernel'
+import { rpcError } from './error-table.ts'
+
+/**
+ * The life of one call: one abort signal, one deadline timer, and races against the abort that leave
+ * nothing behind (a `Promise.race` per message on a long stream would).
+ */
+export class CallScope {
+  readonly #controller = new AbortController()
+  readonly #waiting = new Set<(error: RpcError) => void>()
+  #error: RpcError | undefined
+  #timer: Timer | undefined
+
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  /** Why it was aborted. */
+  get error(): RpcError | undefined {
+    return this.#error
+  }
+
+  /** Aborts once; later calls change nothing. */
+  abort(error: RpcError): void {
+    if (this.#error !== undefined) return
+    this.#error = error
+    for (const reject of this.#waiting) reject(error)
+    this.#waiting.clear()
+    this.#controller.abort(error)
+  }
+
+  /** Aborts with `DEADLINE_EXCEEDED` after `timeoutMs`. */
+  expireAfter(timers: Timers, timeoutMs: number): void {
+    if (timeoutMs <= 0) this.abort(rpcError('DEADLINE_EXCEEDED'))
+    else this.#timer = timers.after(timeoutMs, () => this.abort(rpcError('DEADLINE_EXCEEDED')))
+  }
+
+  /** The value of `promise`, or a rejection with the abort's error, whichever is first. */
+  race<T>(promise: Promise<T>): Promise<T> {
+    const { promise: result, resolve, reject } = Promise.withResolvers<T>()
+    if (this.#error === undefined) this.#waiting.add(reject)
+    else reject(this.#error)
+    promise.then(resolve, reject).finally(() => this.#waiting.delete(reject))
+    return result
+  }
+
+  /** The call is over: stops the timer. */
+  dispose(): void {
+    this.#timer?.cancel()
+    this.#waiting.clear()
+  }
+}
+
+/** What a handler is given. */
+export function contextOf(
+  scope: CallScope,
+  principal: Principal,
+  metadata: ReadonlyMap<string, string>,
+  timeoutMs: number | undefined,
+): CallContext {
+  return { principal, signal: scope.signal, timeoutMs, metadata }
+}
+
+/**
+ * What the caller is told about anything that was thrown. An unexpected error is logged and its text
+ * stays here: it may quote data of another tenant.
+ */
+export function toRpcError(
+  thrown: unknown,
+  scope: CallScope | undefined,
+  log: { readonly logger: Logger; readonly path: string },
+): RpcError {
+  if (thrown instanceof RpcError) return thrown
+  // A handler that awaited something with the call's signal ends with whatever that rejects with.
+  if (scope?.error !== undefined) return scope.error
+  log.logger.log('error', 'handler failed', { method: log.path, error: thrown })
+  return rpcError('INTERNAL')
+}
+
+/**
+ * Hands every item to `put` until the end or the abort. An iterator that is not finished is closed,
+ * without waiting for it: it may hang, and the call must end all the same.
+ */
+export async function pump(
+  items: AsyncIterable<unknown>,
+  scope: CallScope,
+  put: (item: unknown) => Promise<void> | void,
+): Promise<void> {
+  const iterator = items[Symbol.asyncIterator]()
+  let finished = false
+  try {
+    for (;;) {
+      const step = await scope.race(Promise.resolve(iterator.next()))
+      if (step.done) {
+        finished = true
+        return
+      }
+      await put(step.value)
+    }
+  } finally {
+    if (!finished) closeQuietly(iterator)
+  }
+}
+
+/** Closes an iterator; its failure to close concerns nobody any more. */
+export function closeQuietly(iterator: AsyncIterator<unknown>): void {
+  try {
+    Promise.resolve(iterator.return?.()).catch(() => undefined)
+  } catch {
+    // A synchronous throw of `return` is no more interesting than a rejection.
+  }
+}
