@@ -1,0 +1,52 @@
+import { getEventListeners } from 'node:events'
+import { describe, expect, it } from 'vitest'
+import { abortable, anySignal } from './abort.ts'
+
+const listeners = (signal: AbortSignal): number => getEventListeners(signal, 'abort').length
+
+describe('anySignal', () => {
+  it('follows the first that is aborted, with its reason', () => {
+    const a = new AbortController()
+    const b = new AbortController()
+    const joined = anySignal([a.signal, undefined, b.signal])
+    expect(joined.signal.aborted).toBe(false)
+    b.abort('because')
+    expect(joined.signal.reason).toBe('because')
+    expect([a, b].map((each) => listeners(each.signal))).toEqual([0, 0])
+  })
+
+  it('is aborted at once by an aborted one', () => {
+    const a = new AbortController()
+    expect(anySignal([a.signal, AbortSignal.abort('old')]).signal.reason).toBe('old')
+    expect(listeners(a.signal)).toBe(0)
+  })
+
+  it('lets go of its signals when disposed', () => {
+    const a = new AbortController()
+    {
+      using joined = anySignal([a.signal])
+      expect(joined.signal.aborted).toBe(false)
+      expect(listeners(a.signal)).toBe(1)
+    }
+    expect(listeners(a.signal)).toBe(0)
+  })
+})
+
+describe('abortable', () => {
+  it('gives what the promise gives', async () => {
+    const { signal } = new AbortController()
+    expect(await abortable(Promise.resolve(1), signal)).toBe(1)
+    await expect(abortable(Promise.reject(new Error('no')), signal)).rejects.toThrow('no')
+    expect(await abortable(Promise.resolve(1), undefined)).toBe(1)
+    await Promise.resolve()
+    expect(listeners(signal)).toBe(0)
+  })
+
+  it('rejects with the reason when aborted first', async () => {
+    const abort = new AbortController()
+    const result = abortable(new Promise(() => undefined), abort.signal)
+    abort.abort(new Error('enough'))
+    await expect(result).rejects.toThrow('enough')
+    await expect(abortable(new Promise(() => undefined), abort.signal)).rejects.toThrow('enough')
+  })
+})
