@@ -1,6 +1,6 @@
 import { fromBinary } from '@bufbuild/protobuf'
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt'
-import { readDescriptorSet } from '@serverless-ai/contracts/descriptors'
+import { readDescriptorSet } from '@serverless-ai/contracts'
 import { describe, expect, it } from 'vitest'
 import { ACCESS } from './access.ts'
 import { admit, bearerToken, staticTokens } from './auth.ts'

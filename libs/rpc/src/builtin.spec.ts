@@ -1,14 +1,14 @@
 import { fromBinary } from '@bufbuild/protobuf'
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt'
-import { readDescriptorSet } from '@serverless-ai/contracts/descriptors'
+import { readDescriptorSet } from '@serverless-ai/contracts'
 import {
   HealthService,
   HealthCheckResponse_ServingStatus as Serving,
-} from '@serverless-ai/contracts/gen/grpc/health/v1/health'
+} from '@serverless-ai/contracts/grpc/health/v1/health'
 import {
   type ServerReflectionRequest,
   ServerReflectionService,
-} from '@serverless-ai/contracts/gen/grpc/reflection/v1/reflection'
+} from '@serverless-ai/contracts/grpc/reflection/v1/reflection'
 import { RpcError } from '@serverless-ai/kernel'
 import { systemClock, systemTimers } from '@serverless-ai/kernel/system'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -29,7 +29,7 @@ async function setUp() {
   })
   const health = new HealthRegistry()
   addHealth(server, health)
-  addReflection(server, readDescriptorSet(), () => ['grpc.health.v1.Health'])
+  addReflection(server, readDescriptorSet())
   const address = await server.listen('127.0.0.1:0')
   const transport = createGrpcTransport({ clock: systemClock })
   return { server, health, address, transport }
@@ -101,7 +101,10 @@ describe('reflection', () => {
   it('lists services', async () => {
     const answer = await ask({ $case: 'listServices', value: '' })
     if (answer?.$case !== 'listServicesResponse') throw new Error('no list')
-    expect(answer.value.service.map(({ name }) => name)).toEqual(['grpc.health.v1.Health'])
+    expect(answer.value.service.map(({ name }) => name)).toEqual([
+      'grpc.health.v1.Health',
+      'grpc.reflection.v1.ServerReflection',
+    ])
   })
 
   it('gives the file of a symbol with all of its imports', async () => {

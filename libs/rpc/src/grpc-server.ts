@@ -20,6 +20,7 @@ import { SERVER_OPTIONS } from './channel-options.ts'
 import { CODE_NUMBERS } from './codes.ts'
 import { rpcError } from './error-table.ts'
 import { messagesOf, writerTo } from './reader.ts'
+import type { ListsServices } from './reflection.ts'
 import { CallScope, contextOf, pump, toRpcError } from './scope.ts'
 import {
   type RpcServerOptions,
@@ -28,7 +29,13 @@ import {
   type ServerRules,
   withDefaults,
 } from './server-options.ts'
-import { type AnyHandler, type AnyMethod, handlersOf, isAsyncIterable } from './shape.ts'
+import {
+  type AnyHandler,
+  type AnyMethod,
+  handlersOf,
+  isAsyncIterable,
+  serviceNamesOf,
+} from './shape.ts'
 import { encodeStatus, plainError } from './status.ts'
 
 type Reading = ServerReadableStream<unknown, unknown> | ServerDuplexStream<unknown, unknown>
@@ -71,7 +78,8 @@ function statusOf(error: RpcError) {
 }
 
 /** gRPC over HTTP/2. See {@link createGrpcServer}. */
-class GrpcServer implements TransportServer {
+class GrpcServer implements TransportServer, ListsServices {
+  readonly #services = new Set<string>()
   readonly #server = new Server(SERVER_OPTIONS)
   readonly #rules: ServerRules
   readonly #stopping = new AbortController()
@@ -90,6 +98,11 @@ class GrpcServer implements TransportServer {
       requireAccessRow(this.#rules.access, entry.method.path)
       if (!this.#register(entry)) throw new TypeError(`${entry.method.path} was added before`)
     }
+    for (const name of serviceNamesOf(service)) this.#services.add(name)
+  }
+
+  services(): readonly string[] {
+    return [...this.#services].sort()
   }
 
   async listen(address: string): Promise<string> {
@@ -232,7 +245,7 @@ function requestsOf(call: Reading, scope: CallScope): AsyncIterable<unknown> {
 }
 
 /** A gRPC server behind the transport port. */
-export function createGrpcServer(options: RpcServerOptions): TransportServer {
+export function createGrpcServer(options: RpcServerOptions): TransportServer & ListsServices {
   // The library prints failures that are thrown as well; errors of the process belong to its logger.
   setLogVerbosity(logVerbosity.NONE)
   return new GrpcServer(withDefaults(options))

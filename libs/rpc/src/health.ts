@@ -1,7 +1,7 @@
 import {
   HealthService,
   HealthCheckResponse_ServingStatus as Serving,
-} from '@serverless-ai/contracts/gen/grpc/health/v1/health'
+} from '@serverless-ai/contracts/grpc/health/v1/health'
 import type { HandlersOf, TransportServer } from '@serverless-ai/kernel'
 import { rpcError } from './error-table.ts'
 

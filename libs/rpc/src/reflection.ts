@@ -9,7 +9,7 @@ import {
   type ServerReflectionRequest,
   type ServerReflectionResponse,
   ServerReflectionService,
-} from '@serverless-ai/contracts/gen/grpc/reflection/v1/reflection'
+} from '@serverless-ai/contracts/grpc/reflection/v1/reflection'
 import type { TransportServer } from '@serverless-ai/kernel'
 import { CODE_NUMBERS } from './codes.ts'
 
@@ -45,6 +45,12 @@ class Catalogue {
     }
   }
 
+  services(): readonly string[] {
+    return [...this.#files.values()].flatMap((file) =>
+      file.service.map((service) => `${file.package}.${service.name}`),
+    )
+  }
+
   byName(name: string): FileDescriptorProto | undefined {
     return this.#files.get(name)
   }
@@ -70,16 +76,27 @@ function failure(code: 'NOT_FOUND' | 'UNIMPLEMENTED', errorMessage: string): Ans
   return { $case: 'errorResponse', value: { errorCode: CODE_NUMBERS[code], errorMessage } }
 }
 
+/** A server that can name what it serves. */
+export interface ListsServices {
+  /** Full names of the services added so far. */
+  services(): readonly string[]
+}
+
+function servedBy(server: TransportServer & Partial<ListsServices>): readonly string[] | undefined {
+  return server.services?.()
+}
+
 /**
  * Serves `grpc.reflection.v1.ServerReflection`.
  *
  * @param descriptorSet serialized `google.protobuf.FileDescriptorSet` with all imports.
- * @param services full names of the services to list, asked at each call.
+ * @param services full names of the services to list, asked at each call; by default those the server
+ *   serves (all of the set when it cannot tell).
  */
 export function addReflection(
   server: TransportServer,
   descriptorSet: Uint8Array,
-  services: () => readonly string[],
+  services?: () => readonly string[],
 ): void {
   // Parsed at the first question: most processes are never asked.
   let parsed: Catalogue | undefined
@@ -87,6 +104,7 @@ export function addReflection(
     parsed ??= new Catalogue(descriptorSet)
     return parsed
   }
+  const listed = services ?? (() => servedBy(server) ?? files().services())
   const withFile = (file: FileDescriptorProto | undefined, what: string): Answer => {
     if (file === undefined) return failure('NOT_FOUND', `${what} is not known here`)
     const fileDescriptorProto = files().closure(file)
@@ -95,7 +113,7 @@ export function addReflection(
   const answer = ({ messageRequest: asked }: ServerReflectionRequest): Answer => {
     switch (asked?.$case) {
       case 'listServices': {
-        const service = services().map((name) => ({ name }))
+        const service = listed().map((name) => ({ name }))
         return { $case: 'listServicesResponse', value: { service } }
       }
       case 'fileByFilename':

@@ -1,9 +1,5 @@
-import {
-  BadRequest,
-  ErrorInfo,
-  RetryInfo,
-} from '@serverless-ai/contracts/gen/google/rpc/error_details'
-import { Status } from '@serverless-ai/contracts/gen/google/rpc/status'
+import { BadRequest, ErrorInfo, RetryInfo } from '@serverless-ai/contracts/google/rpc/error_details'
+import { Status } from '@serverless-ai/contracts/google/rpc/status'
 import { type RpcCode, RpcError } from '@serverless-ai/kernel'
 import { CODE_NUMBERS, codeOf } from './codes.ts'
 
