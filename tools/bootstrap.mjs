@@ -86,18 +86,31 @@ function installDependencies() {
   writeFileSync(stamp, wanted)
 }
 
-/** Runs a long-lived process, hands it each signal once, and ends as it ended. */
-function runForeground(cmd, args) {
+/**
+ * Runs a process, hands it each signal once, and ends as it ended. The product gets signals alone
+ * (it ends its own children in order); the tools' whole process group gets them.
+ */
+function runForeground(cmd, args, whom = 'group') {
   // A session of its own: a terminal's Ctrl-C reaches this process, npm's copy of it and the child
   // otherwise separately, and the product takes a second signal for impatience.
   const child = spawn(cmd, args, { stdio: 'inherit', cwd: process.cwd(), env, detached: !win })
   const last = new Map()
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-    process.on(signal, () => {
-      const now = Date.now()
-      if (now - (last.get(signal) ?? 0) > 500) child.kill(signal)
-      last.set(signal, now)
-    })
+  const hand = (signal) => {
+    const now = Date.now()
+    if (child.exitCode !== null || now - (last.get(signal) ?? 0) < 500) return
+    last.set(signal, now)
+    if (whom === 'group' && !win) process.kill(-child.pid, signal)
+    else child.kill(signal)
+  }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => hand(signal))
+  // A shell between npm and this process takes a signal with it to its grave.
+  const parent = process.ppid
+  if (process.env.npm_lifecycle_event) {
+    const watch = setInterval(() => {
+      if (process.ppid === parent) return
+      clearInterval(watch)
+      hand('SIGTERM')
+    }, 500).unref()
   }
   child.on('error', (error) => fail(`cannot run ${cmd}: ${error.message}`))
   child.on('exit', (code, signal) => {
@@ -119,15 +132,16 @@ function built(path) {
 }
 
 const tasks = {
-  start: (args) => runForeground(nodeBin, [built('apps/all-in-one/dist/main.js'), ...args]),
-  sai: (args) => runForeground(nodeBin, [built('apps/cli/dist/main.js'), ...args]),
+  start: (args) =>
+    runForeground(nodeBin, [built('apps/all-in-one/dist/main.js'), ...args], 'leader'),
+  sai: (args) => runForeground(nodeBin, [built('apps/cli/dist/main.js'), ...args], 'leader'),
   bench: (args) => runForeground(nodeBin, [built('tests/dist/load/bench.js'), ...args]),
   campaign: (args) => runForeground(nodeBin, [built('tests/dist/load/campaign.js'), ...args]),
   test: (args) => runForeground(nodeBin, [join(root, 'tools/verify.ts'), ...args]),
   'ci:slices': (args) => runForeground(nodeBin, [join(root, 'tools/ci-slices.ts'), ...args]),
   gen: (args) => runForeground(nodeBin, [join(root, 'tools/gen.ts'), ...args]),
   tidy: (args) => runForeground(nodeBin, [join(root, 'tools/tidy.ts'), ...args]),
-  format: (args) => runForeground(join(binDir, 'biome'), ['check', '--write', ...args]),
+  format: (args) => runForeground(nodeBin, [join(root, 'tools/format.ts'), ...args]),
   build: () => build(),
   exec: ([cmd = 'node', ...args]) => runForeground(cmd, args),
 }

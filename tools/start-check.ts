@@ -21,5 +21,9 @@ for (const source of globSync('{services/*,apps/all-in-one}/src/main.ts', { cwd:
   if (problem === undefined) passed += 1
   else failed += 1
 }
+if (passed + failed === 0) {
+  console.log('start: FAILED: no main found')
+  failed = 1
+}
 console.log(`${passed} passed, ${failed} failed`)
 process.exitCode = failed === 0 ? 0 : 1

@@ -25,7 +25,7 @@ export function runCommand(
   return new Promise((resolve) => {
     const child = spawn(file, args, {
       cwd: ROOT,
-      env: toolEnv(),
+      env: { ...toolEnv(), NO_COLOR: '1' },
       stdio: ['ignore', 'pipe', 'pipe'],
       timeout: timeoutMs,
     })
