@@ -46,9 +46,13 @@ function fail(message) {
 }
 
 function installTools() {
-  const wanted = [`pnpm@${pin.pnpm}`, ...(own ? [] : [`${platformNode}@${pin.node}`])]
+  const needed = [`pnpm@${pin.pnpm}`, ...(own ? [] : [`${platformNode}@${pin.node}`])]
   const stamp = join(tools, 'stamp')
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted.join(' ')) return
+  const present = existsSync(stamp) ? readFileSync(stamp, 'utf8').split(' ') : []
+  if (needed.every((name) => present.includes(name))) return
+  // A Node that an older one brought stays: a start with another Node must not take it away.
+  const kept = present.filter((name) => name === `${platformNode}@${pin.node}`)
+  const wanted = [...new Set([...needed, ...kept])]
   if (!own && (process.platform === 'darwin' || win)) {
     fail(`This platform needs its own Node >= 24 (found ${process.versions.node}): see nodejs.org.`)
   }
