@@ -5,4 +5,5 @@ export { type MemoryLog, type MemoryLogOptions, openMemoryLog } from './memory/o
 export { createMemoryLogStore, type MemoryLogStore } from './memory/store.ts'
 export * from './port.ts'
 export * from './record.ts'
+export { openSnapshotDirectory, type SnapshotDirectoryOptions } from './snapshots.ts'
 export * from './voids.ts'
