@@ -10,3 +10,4 @@ export {
 } from './load.ts'
 export { EXIT_CONFIG, loadConfigOrExit, processInput } from './process.ts'
 export type { ConfigSchema } from './shape.ts'
+export { nearest } from './shape.ts'

@@ -1,0 +1,21 @@
+import type { Principal } from '@serverless-ai/kernel'
+import { mediatorError } from '../adapters/errors.ts'
+import type { JobRecord, MediatorState } from '../core/model.ts'
+
+/** Tenant whose jobs the caller may see; empty = all. */
+export function scopeOf(principal: Principal): string {
+  const { roles, tenant } = principal
+  if (roles.includes('admin') || roles.includes('service')) return ''
+  // A tenant's token without a tenant sees nothing: no tenant has this name.
+  return tenant === '' ? '-' : tenant
+}
+
+/** The job, if the caller may see it. Throws JOB_NOT_FOUND: another's job does not exist for a tenant. */
+export function visibleJob(state: MediatorState, jobId: string, principal: Principal): JobRecord {
+  const job = state.jobs.get(jobId)
+  const scope = scopeOf(principal)
+  if (job === undefined || (scope !== '' && job.tenant !== scope)) {
+    throw mediatorError('JOB_NOT_FOUND', { jobId })
+  }
+  return job
+}

@@ -1,0 +1,84 @@
+import type { Timers } from '@serverless-ai/kernel'
+import type { EffectiveChange, ServiceRuntime } from '@serverless-ai/runtime'
+import type { JobRecord, MediatorCommand, MediatorEvent, MediatorState } from '../core/model.ts'
+
+export type MediatorRuntime = ServiceRuntime<MediatorState, MediatorCommand, MediatorEvent>
+
+/** A job after a commit; undefined when it was forgotten. Read it at once. */
+export type JobListener = (
+  job: JobRecord | undefined,
+  at: { readonly position: number; readonly token: string },
+) => void
+
+const jobOf = (event: MediatorEvent): string =>
+  event.type === 'JobStateObserved' ? event.view.jobId : event.jobId
+
+/** Tells listeners of single jobs what changed, once per commit. */
+export class JobChanges {
+  readonly #listeners = new Map<string, Set<JobListener>>()
+  #count = 0
+
+  constructor(runtime: Pick<MediatorRuntime, 'onEffective'>) {
+    runtime.onEffective((change) => this.#tell(change))
+  }
+
+  /** Number of listeners. */
+  get count(): number {
+    return this.#count
+  }
+
+  /** Calls `listener` after each commit that changes the job. Returns how to stop. */
+  listen(jobId: string, listener: JobListener): () => void {
+    const listeners = this.#listeners.get(jobId) ?? new Set()
+    this.#listeners.set(jobId, listeners)
+    listeners.add(listener)
+    this.#count += 1
+    return () => {
+      if (!listeners.delete(listener)) return
+      this.#count -= 1
+      if (listeners.size === 0) this.#listeners.delete(jobId)
+    }
+  }
+
+  #tell({ events, state, position, token }: EffectiveChange<MediatorState, MediatorEvent>): void {
+    if (this.#count === 0) return
+    for (const jobId of new Set(events.map(jobOf))) {
+      for (const listener of this.#listeners.get(jobId) ?? []) {
+        listener(state.jobs.get(jobId), { position, token })
+      }
+    }
+  }
+}
+
+/** A flag that can be waited for, with a limit. */
+export class Wake {
+  #set = false
+  #resolve: (() => void) | undefined
+
+  set(): void {
+    this.#set = true
+    this.#resolve?.()
+  }
+
+  /** Waits until it is set (and clears it) or `ms` have passed; says which. Rejects when aborted. */
+  async wait(timers: Timers, ms: number, signal: AbortSignal): Promise<boolean> {
+    signal.throwIfAborted()
+    if (!this.#set) {
+      const { promise, resolve, reject } = Promise.withResolvers<void>()
+      this.#resolve = resolve
+      const timer = timers.after(ms, resolve)
+      const abort = () => reject(signal.reason)
+      signal.addEventListener('abort', abort, { once: true })
+      try {
+        await promise
+      } finally {
+        timer.cancel()
+        signal.removeEventListener('abort', abort)
+        this.#resolve = undefined
+      }
+    }
+    const was = this.#set
+    this.#set = false
+    return was
+  }
+}

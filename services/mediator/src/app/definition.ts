@@ -1,0 +1,95 @@
+import type { SchedulerServiceService } from '@serverless-ai/contracts/schedule/v1/schedule'
+import { type ClientOf, type EffectRequest, type Json, RpcError } from '@serverless-ai/kernel'
+import type { ServiceDefinition } from '@serverless-ai/runtime'
+import { inputs } from '../adapters/inputs.ts'
+import { jobRequest } from '../adapters/job.ts'
+import { publish, snapshotFeed } from '../adapters/public-events.ts'
+import { mediatorDecider } from '../core/decider.ts'
+import type { JobSpec } from '../core/job-spec.ts'
+import type { MediatorCommand, MediatorEvent, MediatorState, Rejection } from '../core/model.ts'
+
+/** Version of the state's JSON and of the events' data. */
+const SCHEMA_VERSION = 1
+const CALL_TIMEOUT_MS = 10_000
+
+export type SchedulerClient = ClientOf<SchedulerServiceService>
+
+/** Answers after which asking again is of no use. */
+const FINAL_CODES: ReadonlySet<string> = new Set([
+  'INVALID_ARGUMENT',
+  'NOT_FOUND',
+  'ALREADY_EXISTS',
+  'FAILED_PRECONDITION',
+  'OUT_OF_RANGE',
+])
+
+interface EnqueueOrder {
+  readonly jobId: string
+  readonly tenant: string
+  readonly spec: JobSpec
+  readonly submittedMs: number
+}
+
+function isOrder(payload: unknown): payload is EnqueueOrder {
+  return typeof payload === 'object' && payload !== null && 'spec' in payload && 'jobId' in payload
+}
+
+function isCancel(payload: unknown): payload is { jobId: string; requestedBy: string } {
+  return typeof payload === 'object' && payload !== null && 'requestedBy' in payload
+}
+
+function rejectionOf(error: unknown): Rejection {
+  if (!(error instanceof RpcError) || !FINAL_CODES.has(error.code)) throw error
+  const { code, reason, message, metadata } = error
+  return { code, reason, message, metadata }
+}
+
+async function enqueue(
+  scheduler: SchedulerClient,
+  payload: Json,
+  signal: AbortSignal,
+): Promise<MediatorCommand> {
+  if (!isOrder(payload)) throw new TypeError('not an order to enqueue a job')
+  const { jobId } = payload
+  const options = { signal, timeoutMs: CALL_TIMEOUT_MS }
+  try {
+    await scheduler.enqueue({ job: jobRequest(payload) }, options)
+    return { type: 'SettleEnqueue', jobId, rejection: null }
+  } catch (error) {
+    return { type: 'SettleEnqueue', jobId, rejection: rejectionOf(error) }
+  }
+}
+
+async function cancel(
+  scheduler: SchedulerClient,
+  payload: Json,
+  signal: AbortSignal,
+): Promise<MediatorCommand> {
+  if (!isCancel(payload)) throw new TypeError('not an order to cancel a job')
+  const { jobId, requestedBy } = payload
+  try {
+    await scheduler.cancel({ jobId, requestedBy }, { signal, timeoutMs: CALL_TIMEOUT_MS })
+  } catch (error) {
+    // A job the scheduler has forgotten needs no cancelling; anything else is tried again.
+    rejectionOf(error)
+  }
+  return { type: 'SettleCancel', jobId }
+}
+
+/** The mediator as a service of the log. `scheduler` is asked when an effect is due. */
+export function mediatorDefinition(
+  scheduler: SchedulerClient,
+): ServiceDefinition<MediatorState, MediatorCommand, MediatorEvent> {
+  return {
+    name: 'mediator',
+    schemaVersion: SCHEMA_VERSION,
+    decider: mediatorDecider,
+    publish: (event, state) => publish(event, state),
+    snapshotFeed,
+    inputs,
+    perform(effect: EffectRequest, { signal }) {
+      const perform = effect.kind === 'enqueue' ? enqueue : cancel
+      return perform(scheduler, effect.payload, signal)
+    },
+  }
+}

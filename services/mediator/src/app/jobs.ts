@@ -1,0 +1,179 @@
+import type {
+  CancelJobRequest,
+  CancelJobResponse,
+  GetJobRequest,
+  GetJobResponse,
+  Job,
+  Job_State,
+  ListJobsRequest,
+  ListJobsResponse,
+  WatchJobRequest,
+  WatchJobResponse,
+} from '@serverless-ai/contracts/job/v1/job'
+import type { CallContext, Timers } from '@serverless-ai/kernel'
+import { mediatorError } from '../adapters/errors.ts'
+import { jobToProto, stateToProto } from '../adapters/job.ts'
+import { isFinished, type JobRecord, type MediatorState } from '../core/model.ts'
+import { scopeOf, visibleJob } from './access.ts'
+import { type JobChanges, type MediatorRuntime, Wake } from './changes.ts'
+import { refusal } from './submit.ts'
+
+const PAGE_DEFAULT = 100
+const PAGE_MAX = 1000
+const HEARTBEAT_MS = 10_000
+const WATCHERS_MAX = 10_000
+
+/** Options of a read that waits for `minPosition` and ends with its caller. */
+function readOptions(minPosition: string, { signal, timeoutMs }: CallContext) {
+  return {
+    signal,
+    ...(minPosition === '' ? {} : { minPosition }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+  }
+}
+
+interface PageToken {
+  readonly submittedMs: number
+  readonly jobId: string
+}
+
+function parseToken(text: string): PageToken | undefined {
+  if (text === '') return undefined
+  const match = /^(\d{1,15}):([a-z0-9-]{1,64})$/.exec(text)
+  if (match === null) throw mediatorError('INVALID_PAGE_TOKEN')
+  return { submittedMs: Number(match[1]), jobId: match[2] ?? '' }
+}
+
+/** The jobs older than the token's, newest first; also when the token's own job is forgotten. */
+function* olderThan(state: MediatorState, token: PageToken | undefined): Iterable<JobRecord> {
+  const newestFirst = [...state.jobs.values()].reverse()
+  let passed = token === undefined || !state.jobs.has(token.jobId)
+  for (const job of newestFirst) {
+    if (passed && (token === undefined || job.submittedMs <= token.submittedMs)) yield job
+    if (job.jobId === token?.jobId) passed = true
+  }
+}
+
+function page(init: {
+  state: MediatorState
+  request: ListJobsRequest
+  scope: string
+  size: number
+  token: PageToken | undefined
+}): { jobs: Job[]; nextPageToken: string } {
+  const { state, request, scope, size, token } = init
+  const states = new Set<Job_State>(request.states)
+  const jobs: Job[] = []
+  for (const job of olderThan(state, token)) {
+    if (scope !== '' && job.tenant !== scope) continue
+    if (request.queue !== '' && job.spec.queue !== request.queue) continue
+    if (states.size > 0 && !states.has(stateToProto(job.state))) continue
+    const last = jobs.at(-1)
+    if (jobs.length === size && last !== undefined) {
+      return { jobs, nextPageToken: `${last.submittedMs}:${last.jobId}` }
+    }
+    jobs.push(jobToProto(job, { manifest: false }))
+  }
+  return { jobs, nextPageToken: '' }
+}
+
+/** Reads, watches and cancels jobs. */
+export class JobHandlers {
+  readonly #runtime: MediatorRuntime
+  readonly #changes: JobChanges
+  readonly #timers: Timers
+
+  constructor(init: { runtime: MediatorRuntime; changes: JobChanges; timers: Timers }) {
+    this.#runtime = init.runtime
+    this.#changes = init.changes
+    this.#timers = init.timers
+  }
+
+  async get(request: GetJobRequest, context: CallContext): Promise<GetJobResponse> {
+    const { value, token } = await this.#runtime.read(
+      (state) =>
+        jobToProto(visibleJob(state, request.jobId, context.principal), { manifest: true }),
+      readOptions(request.minPosition, context),
+    )
+    return { job: value, position: token }
+  }
+
+  async list(request: ListJobsRequest, context: CallContext): Promise<ListJobsResponse> {
+    const { pageSize } = request
+    if (pageSize > PAGE_MAX) throw mediatorError('INVALID_PAGE_SIZE', { pageSize })
+    const token = parseToken(request.pageToken)
+    const scope = scopeOf(context.principal)
+    const size = pageSize === 0 ? PAGE_DEFAULT : pageSize
+    const { value, token: position } = await this.#runtime.read(
+      (state) => page({ state, request, scope, size, token }),
+      readOptions(request.minPosition, context),
+    )
+    return { ...value, position }
+  }
+
+  async *watch(request: WatchJobRequest, context: CallContext): AsyncGenerator<WatchJobResponse> {
+    if (this.#changes.count >= WATCHERS_MAX) {
+      throw mediatorError('TOO_MANY_WATCHERS', { max: WATCHERS_MAX })
+    }
+    const { jobId } = request
+    const wake = new Wake()
+    // Only the newest change waits for a slow reader: the buffer is one job.
+    let waiting: { job: Job | undefined; token: string; position: number } | undefined
+    const stop = this.#changes.listen(jobId, (job, { position, token }) => {
+      waiting = { job: job && jobToProto(job, { manifest: true }), token, position }
+      wake.set()
+    })
+    try {
+      const first = await this.#runtime.read(
+        (state, at) => ({
+          job: jobToProto(visibleJob(state, jobId, context.principal), { manifest: true }),
+          position: at.position,
+        }),
+        readOptions(request.resumeAfter, context),
+      )
+      yield { job: first.value.job, position: first.token }
+      if (isEnd(first.value.job)) return
+      let last = first.token
+      for (;;) {
+        await wake.wait(this.#timers, HEARTBEAT_MS, context.signal)
+        const next = waiting
+        waiting = undefined
+        if (next === undefined || next.position <= first.value.position) {
+          yield { job: undefined, position: last }
+          continue
+        }
+        if (next.job === undefined) return
+        last = next.token
+        yield { job: next.job, position: last }
+        if (isEnd(next.job)) return
+      }
+    } finally {
+      stop()
+    }
+  }
+
+  async cancel(request: CancelJobRequest, context: CallContext): Promise<CancelJobResponse> {
+    const { principal, signal } = context
+    const { jobId } = request
+    // Not in a commit: who may not see a job learns nothing and writes nothing.
+    await this.#runtime.read((state) => visibleJob(state, jobId, principal).jobId)
+    const command = {
+      type: 'CancelJob',
+      jobId,
+      tenant: scopeOf(principal),
+      by: principal.subject,
+    } as const
+    const answer = await this.#runtime.execute(command, { signal })
+    if (!answer.ok) throw refusal(answer.refusal.reason, answer.refusal.details)
+    const { value } = await this.#runtime.read((state) =>
+      jobToProto(visibleJob(state, jobId, principal), { manifest: true }),
+    )
+    return { job: value, position: answer.position }
+  }
+}
+
+const FINISHED: ReadonlySet<Job_State> = new Set(
+  (['Succeeded', 'Failed', 'Cancelled', 'Rejected'] as const).filter(isFinished).map(stateToProto),
+)
+
+const isEnd = (job: Job): boolean => FINISHED.has(job.state)

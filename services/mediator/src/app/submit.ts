@@ -1,0 +1,219 @@
+import { createHash } from 'node:crypto'
+import type { SubmitJobRequest, SubmitJobResponse } from '@serverless-ai/contracts/job/v1/job'
+import { Job, Job_State } from '@serverless-ai/contracts/job/v1/job'
+import {
+  type CallContext,
+  type Principal,
+  type RpcCode,
+  RpcError,
+  type Timers,
+} from '@serverless-ai/kernel'
+import { CODE_NUMBERS, refusalToError } from '@serverless-ai/rpc'
+import { parseDescription, renderDescription } from '../adapters/description/parse.ts'
+import { isMediatorReason, mediatorError } from '../adapters/errors.ts'
+import { jobRequest, jobToProto } from '../adapters/job.ts'
+import type { JobSpec } from '../core/job-spec.ts'
+import type { JobRecord, Rejection } from '../core/model.ts'
+import { type JobChanges, type MediatorRuntime, Wake } from './changes.ts'
+import type { SchedulerClient } from './definition.ts'
+
+/** Longest wait for the scheduler when the caller names no deadline, ms. */
+const WAIT_MS = 30_000
+/** Kept of the caller's time to tell it what happened, ms. */
+const MARGIN_MS = 250
+const VALIDATE_TIMEOUT_MS = 5_000
+
+/** What handling a submission needs. */
+export interface SubmitPorts {
+  readonly runtime: MediatorRuntime
+  readonly changes: JobChanges
+  readonly scheduler: SchedulerClient
+  readonly timers: Timers
+  /** True when the tenant (or the operator, empty) uploaded the workspace. */
+  readonly hasWorkspace: (tenant: string, workspace: string) => Promise<boolean>
+}
+
+function tenantOf(request: SubmitJobRequest, { roles, tenant }: Principal): string {
+  if (roles.includes('admin')) {
+    const named = request.tenant === '' ? tenant : request.tenant
+    if (named === '') throw mediatorError('TENANT_REQUIRED')
+    return named
+  }
+  if (tenant === '') throw mediatorError('TENANT_REQUIRED')
+  if (request.tenant !== '' && request.tenant !== tenant) {
+    throw mediatorError('TENANT_NOT_YOURS', { tenant })
+  }
+  return tenant
+}
+
+function specOf(request: SubmitJobRequest): JobSpec {
+  const parsed = parseDescription(request.manifest)
+  if (parsed.ok) return parsed.spec
+  const violations = parsed.problems.map(({ field, line, column, message }) => ({
+    field: `${field === '' ? 'description' : field} (line ${line}, column ${column})`,
+    description: message,
+  }))
+  const [first] = violations
+  throw mediatorError(
+    'INVALID_SPEC',
+    {
+      file: request.fileName === '' ? 'the description' : request.fileName,
+      count: violations.length,
+      first: `${first?.field}: ${first?.description}`,
+    },
+    violations,
+  )
+}
+
+const isCode = (code: string): code is RpcCode => Object.hasOwn(CODE_NUMBERS, code)
+
+function rejected({ code, reason, message, metadata }: Rejection): RpcError {
+  return new RpcError({ code: isCode(code) ? code : 'UNKNOWN', reason, message, metadata })
+}
+
+function bodyHash(tenant: string, request: SubmitJobRequest): Uint8Array {
+  return createHash('sha256')
+    .update(JSON.stringify([tenant, request.manifest]))
+    .digest()
+}
+
+/** Takes jobs: checked, committed, queued by the scheduler, and only then answered. */
+export class SubmitHandler {
+  readonly #ports: SubmitPorts
+
+  constructor(ports: SubmitPorts) {
+    this.#ports = ports
+  }
+
+  async submit(request: SubmitJobRequest, context: CallContext): Promise<SubmitJobResponse> {
+    const { principal } = context
+    const tenant = tenantOf(request, principal)
+    const spec = specOf(request)
+    // A repeated request gets its first answer, whatever the fleet looks like by now.
+    const repeated = request.requestId !== '' && (await this.#knows(request.requestId))
+    if (!repeated) {
+      const waiting = await this.#check({ request, tenant, spec, context })
+      if (request.validateOnly) return { job: dryJob({ tenant, spec, waiting }), position: '' }
+    }
+    const { runtime } = this.#ports
+    const { partition: cell } = runtime
+    const { requestId } = request
+    const answer = await runtime.execute(
+      { type: 'SubmitJob', cell, tenant, submittedBy: principal.subject, requestId, spec },
+      {
+        ...(requestId === '' ? {} : { requestId, bodyHash: bodyHash(tenant, request) }),
+        signal: context.signal,
+        ...(context.timeoutMs === undefined ? {} : { timeoutMs: context.timeoutMs }),
+      },
+    )
+    if (!answer.ok) throw refusal(answer.refusal.reason, answer.refusal.details)
+    return this.#settled(jobIdOf(answer.value), context)
+  }
+
+  #knows(requestId: string): Promise<boolean> {
+    return this.#ports.runtime
+      .read((state) => state.requests.has(requestId))
+      .then(({ value }) => value)
+  }
+
+  async #check(init: {
+    request: SubmitJobRequest
+    tenant: string
+    spec: JobSpec
+    context: CallContext
+  }) {
+    const { request, tenant, spec, context } = init
+    const { scheduler, hasWorkspace } = this.#ports
+    const owners = [tenant, context.principal.tenant]
+    const { workspace } = spec
+    if (workspace !== '') {
+      const found = await Promise.all(owners.map((owner) => hasWorkspace(owner, workspace)))
+      if (!found.includes(true)) throw mediatorError('WORKSPACE_NOT_FOUND', { workspace })
+    }
+    const job = jobRequest({ jobId: '', tenant, spec, submittedMs: 0 })
+    const options = { signal: context.signal, timeoutMs: VALIDATE_TIMEOUT_MS }
+    try {
+      const { waiting } = await scheduler.validate({ job }, options)
+      return waiting
+    } catch (error) {
+      // Only advice: without a scheduler the job is taken, and queued when there is one.
+      if (!request.validateOnly && isAway(error)) return undefined
+      throw error
+    }
+  }
+
+  /** Waits until the scheduler has queued the job or refused it. */
+  async #settled(jobId: string, context: CallContext): Promise<SubmitJobResponse> {
+    const { runtime, changes, timers } = this.#ports
+    const wake = new Wake()
+    const stop = changes.listen(jobId, () => wake.set())
+    const waitMs = Math.max(0, (context.timeoutMs ?? WAIT_MS) - MARGIN_MS)
+    let late = false
+    const timer = timers.after(waitMs, () => {
+      late = true
+      wake.set()
+    })
+    try {
+      for (;;) {
+        const found = await this.#look(runtime, jobId)
+        if (found !== undefined) return found
+        if (late) throw mediatorError('ENQUEUE_PENDING', { jobId })
+        await wake.wait(timers, waitMs, context.signal)
+      }
+    } finally {
+      timer.cancel()
+      stop()
+    }
+  }
+
+  async #look(runtime: MediatorRuntime, jobId: string): Promise<SubmitJobResponse | undefined> {
+    const { value, token } = await runtime.read((state) => answerOf(state.jobs.get(jobId)))
+    if (value === undefined) return undefined
+    if ('rejection' in value) throw rejected(value.rejection)
+    return { job: value.job, position: token }
+  }
+}
+
+function answerOf(job: JobRecord | undefined) {
+  // Forgotten: it finished long ago, a repeated request came very late.
+  if (job === undefined) throw mediatorError('JOB_NOT_FOUND', { jobId: 'of this request' })
+  if (job.rejection !== null) return { rejection: job.rejection }
+  return job.enqueued ? { job: jobToProto(job, { manifest: true }) } : undefined
+}
+
+function dryJob(init: { tenant: string; spec: JobSpec; waiting: Job['reason'] }): Job {
+  const { tenant, spec, waiting } = init
+  return {
+    ...Job.fromPartial({}),
+    name: spec.name,
+    tenant,
+    queue: spec.queue,
+    state: Job_State.UNSPECIFIED,
+    reason: waiting,
+    tasks: spec.tasks,
+    devicesPerTask: spec.resources.devices,
+    manifest: renderDescription(spec),
+  }
+}
+
+function isAway(error: unknown): boolean {
+  return (
+    error instanceof RpcError &&
+    (error.code === 'UNAVAILABLE' || error.code === 'DEADLINE_EXCEEDED')
+  )
+}
+
+function jobIdOf(value: unknown): string {
+  if (typeof value === 'object' && value !== null && 'jobId' in value) return String(value.jobId)
+  throw new TypeError('the answer of a submission names its job')
+}
+
+/** The error of a refusal by the core or the runtime. */
+export function refusal(
+  reason: string,
+  details: Readonly<Record<string, unknown>> | undefined,
+): RpcError {
+  const told = Object.entries(details ?? {}).map(([key, value]) => [key, String(value)] as const)
+  if (isMediatorReason(reason)) return mediatorError(reason, Object.fromEntries(told))
+  return refusalToError({ reason, details: Object.fromEntries(told) })
+}

@@ -1,0 +1,138 @@
+import { invariant, unreachable } from '@serverless-ai/kernel'
+import {
+  isFinished,
+  type JobRecord,
+  type MediatorEvent,
+  type MediatorState,
+  STORY_MAX,
+} from './model.ts'
+
+function known(state: MediatorState, jobId: string): JobRecord {
+  const job = state.jobs.get(jobId)
+  invariant(job !== undefined, `${jobId} is not known`)
+  return job
+}
+
+function tell(job: JobRecord, atMs: number, code: string, details: Record<string, string>): void {
+  // The beginning says what the job is, the end how it stands: the oldest of the middle goes.
+  if (job.story.length >= STORY_MAX) job.story.splice(1, 1)
+  job.story.push({ atMs, code, details })
+}
+
+function finish(state: MediatorState, job: JobRecord, atMs: number): void {
+  job.finishedMs = atMs
+  state.finished.add(job.jobId)
+}
+
+type EventOf<T extends MediatorEvent['type']> = Extract<MediatorEvent, { type: T }>
+
+function submitted(state: MediatorState, event: EventOf<'JobSubmitted'>, atMs: number): void {
+  invariant(!state.jobs.has(event.jobId), `${event.jobId} was submitted twice`)
+  const { jobId, tenant, submittedBy, requestId, spec } = event
+  const job: JobRecord = {
+    jobId,
+    tenant,
+    submittedBy,
+    requestId,
+    spec,
+    submittedMs: atMs,
+    state: 'Submitted',
+    enqueued: false,
+    observedMs: 0,
+    cancelRequestedBy: '',
+    reason: null,
+    generation: 0,
+    startedMs: 0,
+    finishedMs: 0,
+    message: '',
+    code: '',
+    resultJson: '',
+    rejection: null,
+    placement: null,
+    progress: null,
+    checkpoint: null,
+    story: [],
+  }
+  tell(job, atMs, 'SUBMITTED', { by: submittedBy, queue: spec.queue, tasks: String(spec.tasks) })
+  state.jobs.set(jobId, job)
+  if (requestId !== '') state.requests.set(requestId, jobId)
+}
+
+function observed(state: MediatorState, { view }: EventOf<'JobStateObserved'>): void {
+  const job = known(state, view.jobId)
+  invariant(!isFinished(job.state), `${view.jobId} changed after its end`)
+  invariant(view.generation >= job.generation, `${view.jobId} went back a generation`)
+  job.state = view.state
+  job.observedMs = view.atMs
+  job.reason = view.reason
+  job.generation = view.generation
+  job.message = view.message
+  job.code = view.code
+  if (view.resultJson !== '') job.resultJson = view.resultJson
+  if (view.state === 'Running' && job.startedMs === 0) job.startedMs = view.atMs
+  if (isFinished(view.state)) finish(state, job, view.atMs)
+}
+
+/** Folds an event. Changes `state` in place. */
+export function evolve(state: MediatorState, event: MediatorEvent, atMs: number): MediatorState {
+  switch (event.type) {
+    case 'JobSubmitted':
+      submitted(state, event, atMs)
+      return state
+    case 'JobEnqueued': {
+      const job = known(state, event.jobId)
+      invariant(!job.enqueued, `${event.jobId} was enqueued twice`)
+      job.enqueued = true
+      job.state = 'Queued'
+      return state
+    }
+    case 'JobRejected': {
+      const job = known(state, event.jobId)
+      invariant(job.state === 'Submitted', `${event.jobId} was rejected after it was queued`)
+      job.state = 'Rejected'
+      job.rejection = event.rejection
+      job.message = event.rejection.message
+      job.code = event.rejection.reason
+      tell(job, atMs, 'REJECTED', { reason: event.rejection.reason })
+      finish(state, job, atMs)
+      return state
+    }
+    case 'JobCancelRequested': {
+      const job = known(state, event.jobId)
+      job.cancelRequestedBy = event.by
+      tell(job, atMs, 'CANCEL_REQUESTED', { by: event.by })
+      return state
+    }
+    case 'JobStateObserved':
+      observed(state, event)
+      return state
+    case 'LaunchPrepared': {
+      const job = known(state, event.jobId)
+      const { generation, nodes } = event.placement
+      invariant((job.placement?.generation ?? 0) < generation, `${event.jobId} launched backwards`)
+      job.placement = event.placement
+      tell(job, atMs, 'LAUNCH_PREPARED', {
+        generation: String(generation),
+        nodes: nodes.join(','),
+        checkpointStep: String(event.placement.checkpointStep),
+      })
+      return state
+    }
+    case 'ProgressObserved':
+      known(state, event.jobId).progress = event.progress
+      return state
+    case 'CheckpointObserved':
+      known(state, event.jobId).checkpoint = event.checkpoint
+      return state
+    case 'JobForgotten': {
+      const job = known(state, event.jobId)
+      invariant(isFinished(job.state), `${event.jobId} was forgotten before its end`)
+      state.jobs.delete(event.jobId)
+      state.finished.delete(event.jobId)
+      state.requests.delete(job.requestId)
+      return state
+    }
+    default:
+      return unreachable(event)
+  }
+}

@@ -1,0 +1,217 @@
+import type { JobSpec } from './job-spec.ts'
+
+/** States of a job as its owner sees them. */
+export type JobState =
+  | 'Submitted'
+  | 'Queued'
+  | 'Admitted'
+  | 'Starting'
+  | 'Running'
+  | 'Recovering'
+  | 'Succeeded'
+  | 'Failed'
+  | 'Cancelled'
+  | 'Rejected'
+
+/** True when nothing can change any more. */
+export function isFinished(state: JobState): boolean {
+  return (
+    state === 'Succeeded' || state === 'Failed' || state === 'Cancelled' || state === 'Rejected'
+  )
+}
+
+/** One dimension that falls short; the scheduler's numbers as they are. */
+export type Shortfall = {
+  readonly dimension: string
+  readonly want: number
+  readonly free: number
+  readonly total: number
+  readonly nodeId: string
+  readonly perTask: boolean
+}
+
+/** Why a job waits: code of the closed list with numbers. */
+export type Reason = {
+  readonly code: string
+  readonly shortfalls: readonly Shortfall[]
+  readonly nodesTotal: number
+  readonly nodesFiltered: number
+  readonly jobsAhead: number
+  /** ms since 1970; 0 = unknown. */
+  readonly untilMs: number
+}
+
+/** Where a generation was placed. Columns: index i is rank i. */
+export type Placement = {
+  readonly gang: number
+  readonly generation: number
+  readonly nodes: readonly string[]
+  /** Per rank: index into `nodes`. */
+  readonly nodeOfRank: readonly number[]
+  readonly rank0Ports: readonly number[]
+  readonly masterAddress: string
+  /** Empty = from the start. */
+  readonly checkpointPath: string
+  readonly checkpointStep: number
+  /** True when any of its devices is emulated. */
+  readonly emulated: boolean
+}
+
+/** Last progress of a task. */
+export type Progress = {
+  readonly generation: number
+  readonly rank: number
+  readonly step: number
+  /** 0 = unknown. */
+  readonly totalSteps: number
+  /** null = not reported. */
+  readonly loss: number | null
+  /** Clock of the node, ms since 1970; 0 = not reported. */
+  readonly atMs: number
+}
+
+/** Last registered checkpoint. */
+export type Checkpoint = {
+  readonly generation: number
+  readonly step: number
+  readonly path: string
+}
+
+/** A refusal of the scheduler, kept to give the same answer again. */
+export type Rejection = {
+  /** Canonical code, for example `NOT_FOUND`. */
+  readonly code: string
+  readonly reason: string
+  readonly message: string
+  readonly metadata: Readonly<Record<string, string>>
+}
+
+/** An own entry of the story. */
+export type StoryEntry = {
+  readonly atMs: number
+  readonly code: string
+  readonly details: Readonly<Record<string, string>>
+}
+
+/** What is known of a job. Mutable inside `evolve` only. */
+export type JobRecord = {
+  readonly jobId: string
+  readonly tenant: string
+  readonly submittedBy: string
+  readonly requestId: string
+  readonly spec: JobSpec
+  readonly submittedMs: number
+  state: JobState
+  /** True once the scheduler is known to hold it. */
+  enqueued: boolean
+  /** Time of the last change the scheduler's feed told; 0 = none yet. */
+  observedMs: number
+  /** Who asked to cancel it; empty = nobody. */
+  cancelRequestedBy: string
+  reason: Reason | null
+  generation: number
+  startedMs: number
+  finishedMs: number
+  message: string
+  code: string
+  resultJson: string
+  rejection: Rejection | null
+  placement: Placement | null
+  progress: Progress | null
+  checkpoint: Checkpoint | null
+  readonly story: StoryEntry[]
+}
+
+/** The state of a cell's mediator. */
+export interface MediatorState {
+  /** By job id, in the order of submission. */
+  readonly jobs: Map<string, JobRecord>
+  /** Request id → job id, of the jobs above. */
+  readonly requests: Map<string, string>
+  /** Finished jobs, in the order in which they finished. */
+  readonly finished: Set<string>
+}
+
+/** Finished jobs kept; the oldest is forgotten first. */
+export const FINISHED_JOBS_MAX = 10_000
+/** Jobs of a cell that have not finished. */
+export const OPEN_JOBS_MAX = 100_000
+/** Own story entries per job; older ones of the middle are dropped. */
+export const STORY_MAX = 100
+/** Number of the rules that make a launch contract; recorded with each. */
+export const LAUNCH_RULES = 1
+
+/** What the scheduler said of a job. */
+export type SchedulerView = {
+  readonly jobId: string
+  readonly state: JobState
+  readonly reason: Reason | null
+  readonly generation: number
+  readonly atMs: number
+  readonly message: string
+  readonly code: string
+  readonly resultJson: string
+}
+
+/** A placement with its job. */
+export type PlacedGang = {
+  readonly jobId: string
+  readonly placement: Placement
+}
+
+export type MediatorCommand =
+  | {
+      readonly type: 'SubmitJob'
+      readonly cell: number
+      readonly tenant: string
+      readonly submittedBy: string
+      readonly requestId: string
+      readonly spec: JobSpec
+    }
+  | { readonly type: 'SettleEnqueue'; readonly jobId: string; readonly rejection: Rejection | null }
+  /** `tenant` empty = may cancel every job. */
+  | {
+      readonly type: 'CancelJob'
+      readonly jobId: string
+      readonly tenant: string
+      readonly by: string
+    }
+  | { readonly type: 'SettleCancel'; readonly jobId: string }
+  | { readonly type: 'ObserveState'; readonly view: SchedulerView }
+  | { readonly type: 'PrepareLaunch'; readonly placed: PlacedGang }
+  | {
+      readonly type: 'ReplaceScheduler'
+      readonly views: readonly SchedulerView[]
+      readonly placed: readonly PlacedGang[]
+    }
+  | { readonly type: 'ObserveProgress'; readonly jobId: string; readonly progress: Progress }
+  | { readonly type: 'ObserveCheckpoint'; readonly jobId: string; readonly checkpoint: Checkpoint }
+  | {
+      readonly type: 'ReplaceCheckpoints'
+      readonly checkpoints: readonly { readonly jobId: string; readonly checkpoint: Checkpoint }[]
+    }
+  /** The pool manager's reports are not part of its bootstrap feed: nothing to reconcile. */
+  | { readonly type: 'ReplacePool' }
+
+export type MediatorEvent =
+  | {
+      readonly type: 'JobSubmitted'
+      readonly jobId: string
+      readonly tenant: string
+      readonly submittedBy: string
+      readonly requestId: string
+      readonly spec: JobSpec
+    }
+  | { readonly type: 'JobEnqueued'; readonly jobId: string }
+  | { readonly type: 'JobRejected'; readonly jobId: string; readonly rejection: Rejection }
+  | { readonly type: 'JobCancelRequested'; readonly jobId: string; readonly by: string }
+  | { readonly type: 'JobStateObserved'; readonly view: SchedulerView }
+  | {
+      readonly type: 'LaunchPrepared'
+      readonly jobId: string
+      readonly rules: number
+      readonly placement: Placement
+    }
+  | { readonly type: 'ProgressObserved'; readonly jobId: string; readonly progress: Progress }
+  | { readonly type: 'CheckpointObserved'; readonly jobId: string; readonly checkpoint: Checkpoint }
+  | { readonly type: 'JobForgotten'; readonly jobId: string }
