@@ -1,1 +1,4 @@
-export {}
+export { type ConnectOptions, connect, type JobsClient, type PlatformClient } from './client.ts'
+export { DEFAULT_RETRY, isAway, type RetryPolicy, withRetry } from './retry.ts'
+export { uuidV7 } from './uuid.ts'
+export { isFinished } from './watch.ts'

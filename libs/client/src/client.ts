@@ -1,0 +1,224 @@
+import { createHash } from 'node:crypto'
+import { AdminServiceService } from '@serverless-ai/contracts/admin/v1/admin'
+import {
+  type ExplainJobResponse,
+  type Job,
+  type Job_State,
+  JobServiceService,
+  type ListJobsResponse,
+  type UploadWorkspaceRequest,
+  WorkspaceServiceService,
+} from '@serverless-ai/contracts/job/v1/job'
+import { PoolServiceService, type ReadLogsResponse } from '@serverless-ai/contracts/pool/v1/pool'
+import {
+  CheckpointServiceService,
+  RecoveryServiceService,
+} from '@serverless-ai/contracts/recovery/v1/recovery'
+import { QueueServiceService } from '@serverless-ai/contracts/schedule/v1/schedule'
+import type { ClientOf, Clock, Randomness, Timers, Transport } from '@serverless-ai/kernel'
+import { systemClock, systemRandomness, systemTimers } from '@serverless-ai/kernel/system'
+import { createGrpcTransport } from '@serverless-ai/rpc'
+import { DEFAULT_RETRY, type RetryPolicy, withRetry } from './retry.ts'
+import { uuidV7 } from './uuid.ts'
+import { watchJob } from './watch.ts'
+
+/** Where to connect, and what the client stands on (the defaults are right outside of tests). */
+export interface ConnectOptions {
+  /** gRPC `host:port` of the platform. */
+  readonly address: string
+  /** Bearer token. */
+  readonly token?: string
+  readonly retry?: Partial<RetryPolicy>
+  readonly clock?: Clock
+  readonly timers?: Timers
+  readonly randomness?: Randomness
+  /** Default: gRPC, closed with the client. */
+  readonly transport?: Transport
+}
+
+/** Piece of an upload, bytes. */
+const PIECE_BYTES = 256 * 1024
+const UPLOAD_TIMEOUT_MS = 120_000
+
+interface Ports {
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly randomness: Randomness
+  readonly policy: RetryPolicy
+}
+
+/** Jobs, with request ids, retries and resumed watches. Failures are `RpcError`. */
+export class JobsClient {
+  readonly #calls: ClientOf<typeof JobServiceService>
+  readonly #pool: ClientOf<typeof PoolServiceService>
+  readonly #ports: Ports
+
+  constructor(init: {
+    calls: ClientOf<typeof JobServiceService>
+    pool: ClientOf<typeof PoolServiceService>
+    ports: Ports
+  }) {
+    this.#calls = init.calls
+    this.#pool = init.pool
+    this.#ports = init.ports
+  }
+
+  #retry<T>(call: () => Promise<T>): Promise<T> {
+    return withRetry(call, this.#ports)
+  }
+
+  /** Submits a description (YAML or JSON). One request id for all attempts: the job exists once. */
+  async submit(init: {
+    readonly manifest: string
+    /** For error messages. */
+    readonly fileName?: string
+    /** Only for operators. */
+    readonly tenant?: string
+    readonly validateOnly?: boolean
+    readonly requestId?: string
+    readonly timeoutMs?: number
+  }): Promise<{ job: Job; position: string }> {
+    const request = {
+      requestId: init.requestId ?? uuidV7(this.#ports.clock, this.#ports.randomness),
+      manifest: init.manifest,
+      fileName: init.fileName ?? '',
+      tenant: init.tenant ?? '',
+      validateOnly: init.validateOnly ?? false,
+    }
+    const options = init.timeoutMs === undefined ? {} : { timeoutMs: init.timeoutMs }
+    const { job, position } = await this.#retry(() => this.#calls.submitJob(request, options))
+    return { job: present(job), position }
+  }
+
+  /** One job; with `minPosition` not older than that. */
+  async get(jobId: string, minPosition = ''): Promise<Job> {
+    const { job } = await this.#retry(() => this.#calls.getJob({ jobId, minPosition }))
+    return present(job)
+  }
+
+  /** A page of jobs, newest first. */
+  page(init: {
+    readonly pageSize?: number
+    readonly pageToken?: string
+    readonly queue?: string
+    readonly states?: readonly Job_State[]
+  }): Promise<ListJobsResponse> {
+    const { pageSize = 0, pageToken = '', queue = '', states = [] } = init
+    const request = { pageSize, pageToken, queue, states, minPosition: '' }
+    return this.#retry(() => this.#calls.listJobs(request))
+  }
+
+  /** All jobs, newest first, page by page. */
+  async *list(init: { readonly queue?: string; readonly states?: readonly Job_State[] } = {}) {
+    let pageToken = ''
+    do {
+      const page = await this.page({ ...init, pageSize: 1000, pageToken })
+      yield* page.jobs
+      pageToken = page.nextPageToken
+    } while (pageToken !== '')
+  }
+
+  /** The job as it is, then each change, until it is finished. Survives lost connections. */
+  watch(jobId: string, options: { readonly signal?: AbortSignal } = {}): AsyncIterable<Job> {
+    return watchJob(
+      (resumeAfter, signal) => this.#calls.watchJob({ jobId, resumeAfter }, { signal }),
+      { ...this.#ports, ...options },
+    )
+  }
+
+  /** Ends a job. Idempotent. */
+  async cancel(jobId: string): Promise<Job> {
+    const requestId = uuidV7(this.#ports.clock, this.#ports.randomness)
+    const { job } = await this.#retry(() => this.#calls.cancelJob({ requestId, jobId }))
+    return present(job)
+  }
+
+  /** Why a job is as it is, now or at a past position of the scheduler's log. */
+  why(jobId: string, atPosition = ''): Promise<ExplainJobResponse> {
+    return this.#retry(() => this.#calls.explainJob({ jobId, atPosition }))
+  }
+
+  /** Logs of all ranks or one, as they come. Not resumed: what was read is not told again. */
+  logs(init: {
+    readonly jobId: string
+    readonly rank?: number
+    /** 0 = the newest. */
+    readonly generation?: number
+    /** 0 = all kept. */
+    readonly tailLines?: number
+    readonly follow?: boolean
+    readonly signal?: AbortSignal
+  }): AsyncIterable<ReadLogsResponse> {
+    const { jobId, rank, generation = 0, tailLines = 0, follow = false, signal } = init
+    const options = signal === undefined ? {} : { signal }
+    return this.#pool.readLogs({ jobId, rank, generation, tailLines, follow }, options)
+  }
+}
+
+function present(job: Job | undefined): Job {
+  if (job === undefined) throw new TypeError('the answer has no job')
+  return job
+}
+
+async function* pieces(
+  archive: Uint8Array,
+  digest: string,
+): AsyncGenerator<UploadWorkspaceRequest> {
+  for (let from = 0; from < archive.length || from === 0; from += PIECE_BYTES) {
+    const piece = archive.subarray(from, from + PIECE_BYTES)
+    const data = Buffer.from(piece.buffer, piece.byteOffset, piece.length)
+    yield { data, digest: from === 0 ? digest : '' }
+  }
+}
+
+/** A connection to the platform. Close it when done. */
+export interface PlatformClient extends AsyncDisposable {
+  readonly jobs: JobsClient
+  readonly queues: ClientOf<typeof QueueServiceService>
+  readonly pool: ClientOf<typeof PoolServiceService>
+  readonly incidents: ClientOf<typeof RecoveryServiceService>
+  readonly checkpoints: ClientOf<typeof CheckpointServiceService>
+  readonly admin: ClientOf<typeof AdminServiceService>
+  /** Stores a gzipped tar (at most 100 MiB) and returns its name for descriptions. */
+  uploadWorkspace(archive: Uint8Array): Promise<string>
+  /** Makes a safe call again while nobody answers. */
+  retry<T>(call: () => Promise<T>): Promise<T>
+  close(): Promise<void>
+}
+
+/** Connects lazily: the first call opens the channel. */
+export function connect(options: ConnectOptions): PlatformClient {
+  const ports: Ports = {
+    clock: options.clock ?? systemClock,
+    timers: options.timers ?? systemTimers,
+    randomness: options.randomness ?? systemRandomness,
+    policy: { ...DEFAULT_RETRY, ...options.retry },
+  }
+  const transport = options.transport ?? createGrpcTransport({ clock: ports.clock })
+  const { address, token } = options
+  const target = token === undefined ? { address } : { address, token }
+  const pool = transport.client(PoolServiceService, target)
+  const workspaces = transport.client(WorkspaceServiceService, target)
+  const retry = <T>(call: () => Promise<T>): Promise<T> => withRetry(call, ports)
+  const close = async (): Promise<void> => {
+    if (options.transport === undefined) await transport.close()
+  }
+  return {
+    jobs: new JobsClient({ calls: transport.client(JobServiceService, target), pool, ports }),
+    queues: transport.client(QueueServiceService, target),
+    pool,
+    incidents: transport.client(RecoveryServiceService, target),
+    checkpoints: transport.client(CheckpointServiceService, target),
+    admin: transport.client(AdminServiceService, target),
+    retry,
+    async uploadWorkspace(archive) {
+      const digest = `sha256:${createHash('sha256').update(archive).digest('hex')}`
+      const upload = () =>
+        workspaces.uploadWorkspace(pieces(archive, digest), { timeoutMs: UPLOAD_TIMEOUT_MS })
+      const { workspace } = await retry(upload)
+      return workspace
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}

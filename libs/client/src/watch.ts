@@ -1,0 +1,86 @@
+import type { Job, WatchJobResponse } from '@serverless-ai/contracts/job/v1/job'
+import { Job_State } from '@serverless-ai/contracts/job/v1/job'
+import { type Randomness, RpcError, type Timers } from '@serverless-ai/kernel'
+import { isAway, pauseMs, type RetryPolicy } from './retry.ts'
+
+/** The server sends a heartbeat every 10 s: after this silence the stream is opened anew, ms. */
+const SILENCE_MS = 25_000
+
+const FINISHED: ReadonlySet<Job_State> = new Set<Job_State>([
+  Job_State.SUCCEEDED,
+  Job_State.FAILED,
+  Job_State.CANCELLED,
+  Job_State.REJECTED,
+])
+
+/** True when nothing about the job can change any more. */
+export const isFinished = (job: Job): boolean => FINISHED.has(job.state)
+
+/** Opens the stream after a position; empty = from now. */
+export type OpenWatch = (
+  resumeAfter: string,
+  signal: AbortSignal,
+) => AsyncIterable<WatchJobResponse>
+
+interface WatchPorts {
+  readonly timers: Timers
+  readonly randomness: Randomness
+  readonly policy: RetryPolicy
+  readonly signal?: AbortSignal
+}
+
+class SilenceError extends RpcError {
+  constructor() {
+    super({ code: 'UNAVAILABLE', reason: 'WATCH_SILENT', message: 'the watch fell silent' })
+  }
+}
+
+/** One stream until it ends or falls silent. */
+async function* oneStream(
+  open: (signal: AbortSignal) => AsyncIterable<WatchJobResponse>,
+  { timers, signal }: WatchPorts,
+): AsyncGenerator<WatchJobResponse> {
+  const stop = new AbortController()
+  const leave = () => stop.abort(signal?.reason)
+  signal?.addEventListener('abort', leave, { once: true })
+  let timer = timers.after(SILENCE_MS, () => stop.abort(new SilenceError()))
+  try {
+    for await (const message of open(stop.signal)) {
+      timer.cancel()
+      timer = timers.after(SILENCE_MS, () => stop.abort(new SilenceError()))
+      yield message
+    }
+  } catch (error) {
+    throw stop.signal.reason instanceof SilenceError ? stop.signal.reason : error
+  } finally {
+    timer.cancel()
+    signal?.removeEventListener('abort', leave)
+  }
+}
+
+/**
+ * The job as it is, then each change, until it is finished. Goes on where it was after a lost
+ * connection; gives up when nobody answers for the attempts of the policy.
+ */
+export async function* watchJob(open: OpenWatch, ports: WatchPorts): AsyncGenerator<Job> {
+  const { timers, randomness, policy, signal } = ports
+  let position = ''
+  let attempt = 0
+  for (;;) {
+    try {
+      for await (const message of oneStream((s) => open(position, s), ports)) {
+        attempt = 0
+        position = message.position
+        if (message.job === undefined) continue
+        yield message.job
+        if (isFinished(message.job)) return
+      }
+      // The server ended the stream without an end of the job: it forgot the job, or is stopping.
+      throw new RpcError({ code: 'UNAVAILABLE', reason: 'WATCH_ENDED', message: 'the watch ended' })
+    } catch (error) {
+      attempt += 1
+      if (!isAway(error) || attempt >= policy.attempts || signal?.aborted) throw error
+      await timers.sleep(pauseMs({ attempt, policy, randomness, error }), signal)
+    }
+  }
+}
