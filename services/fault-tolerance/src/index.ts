@@ -1,1 +1,2 @@
-export {}
+export { FaultToleranceModule } from './fault-tolerance.module.ts'
+export { FAULT_TOLERANCE_RUNTIME } from './tokens.ts'

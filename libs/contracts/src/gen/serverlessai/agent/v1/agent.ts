@@ -222,6 +222,9 @@ export interface ConnectResponse {
     | //
     /** Ends a log request. */
     { readonly $case: "logCancel"; readonly value: LogCancel }
+    | //
+    /** Allows more pieces of a log. */
+    { readonly $case: "logCredit"; readonly value: LogCredit }
     | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
@@ -315,6 +318,8 @@ export interface LogRequest {
   readonly tailLines: number;
   /** Go on until the task has ended. */
   readonly follow: boolean;
+  /** Pieces the agent may send before it waits for `LogCredit`; 0 = no limit. */
+  readonly windowChunks: number;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -322,6 +327,15 @@ export interface LogRequest {
 export interface LogCancel {
   /** Its id. */
   readonly id: bigint;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/** The reader took pieces: the agent may send that many more. */
+export interface LogCredit {
+  /** Id of the request. */
+  readonly id: bigint;
+  /** Pieces, 1 to 1,000. */
+  readonly chunks: number;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -1489,6 +1503,9 @@ export const ConnectResponse: MessageFns<ConnectResponse> = {
       case "logCancel":
         LogCancel.encode(message.message.value, writer.uint32(50).fork()).join();
         break;
+      case "logCredit":
+        LogCredit.encode(message.message.value, writer.uint32(58).fork()).join();
+        break;
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -1562,6 +1579,14 @@ export const ConnectResponse: MessageFns<ConnectResponse> = {
             message.message = { $case: "logCancel", value: LogCancel.decode(reader, reader.uint32()) };
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.message = { $case: "logCredit", value: LogCredit.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1604,6 +1629,10 @@ export const ConnectResponse: MessageFns<ConnectResponse> = {
         ? { $case: "logCancel", value: LogCancel.fromJSON(object.logCancel) }
         : isSet(object.log_cancel)
         ? { $case: "logCancel", value: LogCancel.fromJSON(object.log_cancel) }
+        : isSet(object.logCredit)
+        ? { $case: "logCredit", value: LogCredit.fromJSON(object.logCredit) }
+        : isSet(object.log_credit)
+        ? { $case: "logCredit", value: LogCredit.fromJSON(object.log_credit) }
         : undefined,
     };
   },
@@ -1622,6 +1651,8 @@ export const ConnectResponse: MessageFns<ConnectResponse> = {
       obj.logRequest = LogRequest.toJSON(message.message.value);
     } else if (message.message?.$case === "logCancel") {
       obj.logCancel = LogCancel.toJSON(message.message.value);
+    } else if (message.message?.$case === "logCredit") {
+      obj.logCredit = LogCredit.toJSON(message.message.value);
     }
     return obj;
   },
@@ -1665,6 +1696,12 @@ export const ConnectResponse: MessageFns<ConnectResponse> = {
       case "logCancel": {
         if (object.message?.value !== undefined && object.message?.value !== null) {
           message.message = { $case: "logCancel", value: LogCancel.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "logCredit": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "logCredit", value: LogCredit.fromPartial(object.message.value) };
         }
         break;
       }
@@ -2592,7 +2629,7 @@ export const Assignment_EnvEntry: MessageFns<Assignment_EnvEntry> = {
 };
 
 function createBaseLogRequest(): LogRequest {
-  return { id: 0n, key: undefined, tailLines: 0, follow: false, _unknownFields: {} };
+  return { id: 0n, key: undefined, tailLines: 0, follow: false, windowChunks: 0, _unknownFields: {} };
 }
 
 export const LogRequest: MessageFns<LogRequest> = {
@@ -2611,6 +2648,9 @@ export const LogRequest: MessageFns<LogRequest> = {
     }
     if (message.follow !== false) {
       writer.uint32(32).bool(message.follow);
+    }
+    if (message.windowChunks !== 0) {
+      writer.uint32(40).uint32(message.windowChunks);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -2668,6 +2708,14 @@ export const LogRequest: MessageFns<LogRequest> = {
             message.follow = reader.bool();
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.windowChunks = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2698,6 +2746,11 @@ export const LogRequest: MessageFns<LogRequest> = {
         ? globalThis.Number(object.tail_lines)
         : 0,
       follow: isSet(object.follow) ? globalThis.Boolean(object.follow) : false,
+      windowChunks: isSet(object.windowChunks)
+        ? globalThis.Number(object.windowChunks)
+        : isSet(object.window_chunks)
+        ? globalThis.Number(object.window_chunks)
+        : 0,
     };
   },
 
@@ -2715,6 +2768,9 @@ export const LogRequest: MessageFns<LogRequest> = {
     if (message.follow !== false) {
       obj.follow = message.follow;
     }
+    if (message.windowChunks !== 0) {
+      obj.windowChunks = Math.round(message.windowChunks);
+    }
     return obj;
   },
 
@@ -2727,6 +2783,7 @@ export const LogRequest: MessageFns<LogRequest> = {
     message.key = (object.key !== undefined && object.key !== null) ? ExecutionKey.fromPartial(object.key) : undefined;
     message.tailLines = object.tailLines ?? 0;
     message.follow = object.follow ?? false;
+    message.windowChunks = object.windowChunks ?? 0;
     return message;
   },
 };
@@ -2813,6 +2870,110 @@ export const LogCancel: MessageFns<LogCancel> = {
   fromPartial<I extends Exact<DeepPartial<LogCancel>, I>>(object: I): LogCancel {
     const message = createBaseLogCancel() as any;
     message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
+    return message;
+  },
+};
+
+function createBaseLogCredit(): LogCredit {
+  return { id: 0n, chunks: 0, _unknownFields: {} };
+}
+
+export const LogCredit: MessageFns<LogCredit> = {
+  encode(message: LogCredit, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== 0n) {
+      if (BigInt.asUintN(64, message.id) !== message.id) {
+        throw new globalThis.Error("value provided for field message.id of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.id);
+    }
+    if (message.chunks !== 0) {
+      writer.uint32(16).uint32(message.chunks);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LogCredit {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLogCredit() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.chunks = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): LogCredit {
+    return {
+      id: isSet(object.id) ? BigInt(object.id) : 0n,
+      chunks: isSet(object.chunks) ? globalThis.Number(object.chunks) : 0,
+    };
+  },
+
+  toJSON(message: LogCredit): unknown {
+    const obj: any = {};
+    if (message.id !== 0n) {
+      obj.id = message.id.toString();
+    }
+    if (message.chunks !== 0) {
+      obj.chunks = Math.round(message.chunks);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<LogCredit>, I>>(base?: I): LogCredit {
+    return LogCredit.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<LogCredit>, I>>(object: I): LogCredit {
+    const message = createBaseLogCredit() as any;
+    message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
+    message.chunks = object.chunks ?? 0;
     return message;
   },
 };

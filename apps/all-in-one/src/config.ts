@@ -1,0 +1,55 @@
+import { platformConfig } from '@serverless-ai/hosting'
+import { z } from 'zod'
+
+/** Keys of the whole platform in one process. */
+export const allInOneConfig = platformConfig.extend({
+  quickstart: z
+    .boolean()
+    .default(true)
+    .meta({ description: 'On an empty data directory: make two tenants and submit example jobs' }),
+  nodes: z.number().int().min(0).max(32).default(3).meta({ description: 'Local nodes to run' }),
+  devicesPerNode: z
+    .number()
+    .int()
+    .min(0)
+    .max(16)
+    .default(2)
+    .meta({ description: 'Emulated accelerators of each local node' }),
+  deviceModel: z
+    .string()
+    .regex(/^[A-Za-z0-9][\w .-]{0,40}$/)
+    .default('A100-40G')
+    .meta({ description: 'Model they are called, always with the prefix emulated/' }),
+  deviceMemoryMib: z
+    .number()
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(40_960)
+    .meta({ description: 'Memory each of them is said to have, MiB' }),
+  leaseMs: z
+    .number()
+    .int()
+    .min(1_000)
+    .max(300_000)
+    .default(15_000)
+    .meta({ description: 'Lease of a node, ms: a node is lost after 1.1 leases + 5 s of silence' }),
+  taskPortFirst: z
+    .number()
+    .int()
+    .min(1_024)
+    .max(60_000)
+    .default(21_000)
+    .meta({ description: 'First port for tasks; each local node gets 100 of them' }),
+})
+export type AllInOneConfig = Readonly<z.output<typeof allInOneConfig>>
+
+/** Ports for tasks of one local node. */
+export const TASK_PORTS_PER_NODE = 100
+
+/** Tenants of the quickstart; each gets a token and a queue of its name. */
+export const QUICKSTART_TENANTS = ['team-a', 'team-b'] as const
+
+/** Names of the local nodes. */
+export const nodeIdsOf = (config: Pick<AllInOneConfig, 'nodes'>): readonly string[] =>
+  Array.from({ length: config.nodes }, (_, index) => `n${index + 1}`)

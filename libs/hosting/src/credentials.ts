@@ -1,0 +1,94 @@
+import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Principal, Randomness } from '@serverless-ai/kernel'
+import { type Authenticate, staticTokens } from '@serverless-ai/rpc'
+
+/** Static tokens of one data directory. Development and single machines; identities by certificate come with distributed operation. */
+export interface Credentials {
+  readonly service: string
+  readonly admin: string
+  /** Tenant to token. */
+  readonly tenants: Readonly<Record<string, string>>
+  /** Node id to token. */
+  readonly nodes: Readonly<Record<string, string>>
+}
+
+/** The tokens file cannot be used. The message names the file and the mend. */
+export class CredentialsError extends Error {
+  override readonly name = 'CredentialsError'
+}
+
+const FILE = 'tokens.json'
+
+const isTokenMap = (value: unknown): value is Record<string, string> =>
+  typeof value === 'object' &&
+  value !== null &&
+  Object.values(value).every((token) => typeof token === 'string' && token.length >= 16)
+
+function parse(text: string, path: string): Credentials {
+  const mend = 'restore it from a backup, or remove it: new tokens are made at the next start'
+  let json: Partial<Record<keyof Credentials, unknown>>
+  try {
+    json = JSON.parse(text)
+  } catch {
+    throw new CredentialsError(`CREDENTIALS_DAMAGED: ${path} is not JSON; ${mend}`)
+  }
+  const { service, admin, tenants, nodes } = json
+  if (typeof service !== 'string' || typeof admin !== 'string') {
+    throw new CredentialsError(`CREDENTIALS_DAMAGED: ${path} lacks service or admin; ${mend}`)
+  }
+  if (!isTokenMap(tenants) || !isTokenMap(nodes)) {
+    throw new CredentialsError(`CREDENTIALS_DAMAGED: ${path} has a damaged token table; ${mend}`)
+  }
+  return { service, admin, tenants, nodes }
+}
+
+function save(path: string, credentials: Credentials): void {
+  const temporary = `${path}.tmp`
+  writeFileSync(temporary, `${JSON.stringify(credentials, undefined, 2)}\n`, { mode: 0o600 })
+  chmodSync(temporary, 0o600)
+  renameSync(temporary, path)
+}
+
+/**
+ * Reads the tokens of a data directory, and makes those that are missing for the wanted tenants and nodes. The file is readable by its
+ * owner only.
+ * @throws {CredentialsError}
+ */
+export function openCredentials(init: {
+  dataDir: string
+  randomness: Randomness
+  tenants: readonly string[]
+  nodes: readonly string[]
+}): Credentials {
+  const path = join(init.dataDir, FILE)
+  const fresh = () => Buffer.from(init.randomness.bytes(24)).toString('base64url')
+  const known = existsSync(path) ? parse(readFileSync(path, 'utf8'), path) : undefined
+  const fill = (names: readonly string[], have: Readonly<Record<string, string>> = {}) => ({
+    ...Object.fromEntries(names.map((name) => [name, fresh()])),
+    ...have,
+  })
+  const credentials: Credentials = {
+    service: known?.service ?? fresh(),
+    admin: known?.admin ?? fresh(),
+    tenants: fill(init.tenants, known?.tenants),
+    nodes: fill(init.nodes, known?.nodes),
+  }
+  if (JSON.stringify(known) !== JSON.stringify(credentials)) save(path, credentials)
+  return credentials
+}
+
+/** Whom each token stands for. */
+export function authenticateWith(credentials: Credentials): Authenticate {
+  const entry = (token: string, principal: Principal) => ({ token, principal })
+  return staticTokens([
+    entry(credentials.service, { subject: 'service', tenant: '', roles: ['service'] }),
+    entry(credentials.admin, { subject: 'admin', tenant: '', roles: ['admin'] }),
+    ...Object.entries(credentials.tenants).map(([tenant, token]) =>
+      entry(token, { subject: `token:${tenant}`, tenant, roles: ['tenant'] }),
+    ),
+    ...Object.entries(credentials.nodes).map(([node, token]) =>
+      entry(token, { subject: `node:${node}`, tenant: '', roles: ['agent'] }),
+    ),
+  ])
+}

@@ -1,0 +1,31 @@
+import type { EventLog, SnapshotStore } from '@serverless-ai/eventlog'
+import type { Ports } from '@serverless-ai/kernel'
+import type { Authenticate } from '@serverless-ai/rpc'
+
+/** The five services of the control plane and who they are called by name. */
+export const SERVICE_NAMES = ['mediator', 'scheduler', 'pool-manager', 'fault-tolerance'] as const
+export type ServiceName = (typeof SERVICE_NAMES)[number]
+
+/** What a process of the control plane is given. */
+export interface PlatformOptions {
+  readonly ports: Ports
+  readonly eventLog: EventLog
+  readonly snapshots: SnapshotStore
+  /** Configured, stable name of this replica. */
+  readonly replica: string
+  /** gRPC `host:port` to listen on. */
+  readonly listen: string
+  /** Address of each service; a missing one is served by this process. */
+  readonly peers: Readonly<Record<string, string>>
+  /** Token of the role `service`, for calls between services. */
+  readonly serviceToken: string
+  readonly authenticate: Authenticate
+  /** Allows listening beyond the loopback without transport security. */
+  readonly insecureDev: boolean
+  /** Cell. */
+  readonly partition: number
+  readonly dataDir: string
+  readonly version: string
+  /** Services whose name must be served by this process or answer for it to be ready. */
+  readonly required: readonly string[]
+}

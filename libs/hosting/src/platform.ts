@@ -1,0 +1,78 @@
+import { mkdirSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { type EventLog, openDirectorySnapshots, openSqliteLog } from '@serverless-ai/eventlog'
+import type { Ports } from '@serverless-ai/kernel'
+import {
+  systemClock,
+  systemDisk,
+  systemRandomness,
+  systemTimers,
+} from '@serverless-ai/kernel/system'
+import { createLogger } from '@serverless-ai/telemetry'
+import { type PlatformConfig, VERSION } from './config.ts'
+import { authenticateWith, type Credentials, openCredentials } from './credentials.ts'
+import type { PlatformOptions } from './options.ts'
+
+/** The data directory cannot be made or written. The message names it and the mend. */
+export class DataDirectoryError extends Error {
+  override readonly name = 'DataDirectoryError'
+}
+
+/** Clock, timers, randomness, disk and logger of this process. */
+export function systemPorts(service: string, level: PlatformConfig['logLevel']): Ports {
+  return {
+    clock: systemClock,
+    timers: systemTimers,
+    randomness: systemRandomness,
+    disk: systemDisk,
+    logger: createLogger({ service, level }),
+  }
+}
+
+function makeDataDirectory(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o711 })
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new DataDirectoryError(
+      `DATA_DIRECTORY_NOT_WRITABLE: ${path}: ${reason}; choose another one with --data DIR`,
+    )
+  }
+}
+
+/**
+ * Opens what a process of the control plane stands on: data directory, tokens, log, snapshots.
+ * @throws DataDirectoryError, CredentialsError, LogOpenError: each names the file and the mend
+ */
+export async function openPlatform(init: {
+  config: PlatformConfig
+  ports: Ports
+  tenants: readonly string[]
+  nodes: readonly string[]
+  peers: Readonly<Record<string, string>>
+  required: readonly string[]
+}): Promise<{ options: PlatformOptions; credentials: Credentials }> {
+  const { config, ports } = init
+  const dataDir = resolve(config.data)
+  makeDataDirectory(dataDir)
+  const eventLog: EventLog = await openSqliteLog({ directory: dataDir, ports })
+  const { tenants, nodes } = init
+  const { randomness } = ports
+  const credentials = openCredentials({ dataDir, randomness, tenants, nodes })
+  const options: PlatformOptions = {
+    ports,
+    eventLog,
+    snapshots: openDirectorySnapshots({ directory: `${dataDir}/snapshots`, ports }),
+    replica: config.replica,
+    listen: `${config.host}:${config.port}`,
+    peers: init.peers,
+    serviceToken: credentials.service,
+    authenticate: authenticateWith(credentials),
+    insecureDev: config.insecureDev,
+    partition: 0,
+    dataDir,
+    version: VERSION,
+    required: init.required,
+  }
+  return { options, credentials }
+}

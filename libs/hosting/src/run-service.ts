@@ -1,0 +1,76 @@
+import 'reflect-metadata'
+import type { DynamicModule } from '@nestjs/common'
+import { NestFactory } from '@nestjs/core'
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify'
+import { loadConfigOrExit } from '@serverless-ai/config'
+import { LogOpenError } from '@serverless-ai/eventlog'
+import { RpcError } from '@serverless-ai/kernel'
+import type { z } from 'zod'
+import type { serviceConfig } from './config.ts'
+import { CredentialsError } from './credentials.ts'
+import { PlatformModule } from './platform.module.ts'
+import { DataDirectoryError, openPlatform, systemPorts } from './platform.ts'
+
+/** Exit status when a resource that is needed cannot be used (EX_UNAVAILABLE of sysexits.h). */
+export const EXIT_UNAVAILABLE = 69
+
+/** Errors whose message is the whole story: no stack for people. */
+export function isStartError(error: unknown): error is Error {
+  return (
+    error instanceof DataDirectoryError ||
+    error instanceof CredentialsError ||
+    error instanceof LogOpenError ||
+    error instanceof RpcError
+  )
+}
+
+class RootModule {}
+
+/** A Nest application over the shared providers and the given service modules; HTTP is not listening yet. */
+export async function createPlatformApp(
+  platform: DynamicModule,
+  services: readonly DynamicModule[],
+): Promise<NestFastifyApplication> {
+  const root: DynamicModule = { module: RootModule, imports: [platform, ...services] }
+  const adapter = new FastifyAdapter({ forceCloseConnections: true })
+  return NestFactory.create<NestFastifyApplication>(root, adapter, {
+    logger: ['error', 'warn'],
+    abortOnError: false,
+  })
+}
+
+/**
+ * Main of a service that is started alone: on its own SQLite data directory, its peers elsewhere. Peers that cannot be reached make it not
+ * ready, not dead. SIGTERM and SIGINT stop it in order.
+ */
+export async function runService<S extends typeof serviceConfig>(init: {
+  name: string
+  schema: S
+  module: (config: z.output<S>) => DynamicModule
+  /** Peers it needs to be ready. */
+  peers: readonly string[]
+}): Promise<void> {
+  const config = loadConfigOrExit(`sai-${init.name}`, init.schema, {
+    defaults: { data: `.sai-${init.name}` },
+  }) as z.output<S>
+  const ports = systemPorts(init.name, config.logLevel)
+  try {
+    const peers = Object.fromEntries(
+      Object.entries(config.peers).flatMap(([service, address]) =>
+        address === undefined ? [] : [[service, address]],
+      ),
+    )
+    const platform = { config, ports, tenants: [], nodes: [], peers, required: init.peers }
+    const { options } = await openPlatform(platform)
+    const app = await createPlatformApp(PlatformModule.with(options), [init.module(config)])
+    app.enableShutdownHooks()
+    await app.listen(config.port + 1, config.host)
+    process.stdout.write(
+      `${init.name} listening on ${options.listen}, health on ${config.port + 1}\n`,
+    )
+  } catch (error) {
+    if (!isStartError(error)) throw error
+    process.stderr.write(`${error.message}\n`)
+    process.exit(EXIT_UNAVAILABLE)
+  }
+}

@@ -1,0 +1,175 @@
+import { JobSubmitted } from '@serverless-ai/contracts/events/v1/mediator'
+import {
+  NodeChanged,
+  NodeLost,
+  TaskExited,
+  TaskReported,
+  TaskStarted,
+} from '@serverless-ai/contracts/events/v1/pool_manager'
+import {
+  GangPlaced,
+  GangReleased,
+  JobStateChanged,
+} from '@serverless-ai/contracts/events/v1/scheduler'
+import { Node_State, type TaskExit, TaskExit_Cause } from '@serverless-ai/contracts/pool/v1/pool'
+import type { InputSource, PublicEvent } from '@serverless-ai/runtime'
+import type { FaultCommand, FaultInput } from '../core/messages.ts'
+import type { ExitCause, NodeView, TaskEnd } from '../core/model.ts'
+
+/** Public events of the other services → commands of this core. Throws on what cannot be decoded: the runtime parks it. */
+
+const EVENTS = 'serverlessai.events.v1.'
+
+function causeFromProto(cause: TaskExit['cause']): ExitCause {
+  switch (cause) {
+    case TaskExit_Cause.STOPPED:
+      return 'STOPPED'
+    case TaskExit_Cause.LEASE_LAPSED:
+      return 'LEASE_LAPSED'
+    case TaskExit_Cause.NODE_SHUTDOWN:
+      return 'NODE_SHUTDOWN'
+    case TaskExit_Cause.SUPERVISOR_LOST:
+      return 'SUPERVISOR_LOST'
+    case TaskExit_Cause.PORT_IN_USE:
+      return 'PORT_IN_USE'
+    case TaskExit_Cause.START_FAILED:
+      return 'START_FAILED'
+    case TaskExit_Cause.PREPARE_FAILED:
+      return 'PREPARE_FAILED'
+    case TaskExit_Cause.OUT_OF_MEMORY:
+      return 'OUT_OF_MEMORY'
+    case TaskExit_Cause.NODE_LOST:
+      return 'NODE_LOST'
+    default:
+      return 'EXITED'
+  }
+}
+
+function endFromProto(event: TaskExited): TaskEnd {
+  const exit = event.exit
+  if (exit === undefined) throw new Error(`TaskExited of ${event.jobId} without exit`)
+  return {
+    rank: event.rank,
+    nodeId: event.nodeId,
+    cause: causeFromProto(exit.cause),
+    exitCode: exit.exitCode,
+    signal: exit.signal,
+    message: exit.message,
+    atMs: Number(exit.atMs),
+  }
+}
+
+function nodeFromProto(event: NodeChanged): FaultInput {
+  const node = event.node
+  if (node === undefined) throw new Error('NodeChanged without node')
+  const state: NodeView['state'] =
+    node.state === Node_State.READY
+      ? 'Ready'
+      : node.state === Node_State.LOST
+        ? 'Lost'
+        : 'Disconnected'
+  return { type: 'NoteNode', nodeId: node.nodeId, node: { state, session: node.supervisorSession } }
+}
+
+/** Fields of a report line that matter here. */
+type ReportLine = { step?: unknown; path?: unknown; bytes?: unknown; digest?: unknown }
+
+const wholeNumber = (value: unknown): number =>
+  typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : 0
+
+function reportFromProto(event: TaskReported): FaultInput | undefined {
+  if (event.kind !== 'checkpoint' && event.kind !== 'progress') return undefined
+  const line: ReportLine = JSON.parse(event.json)
+  const { jobId, gang, generation } = event
+  const step = wholeNumber(line.step)
+  if (event.kind === 'progress') return { type: 'NoteProgress', jobId, gang, generation, step }
+  if (typeof line.path !== 'string' || line.path === '') {
+    throw new Error(`checkpoint line ${event.line} of ${jobId} rank ${event.rank} has no path`)
+  }
+  const digest = typeof line.digest === 'string' ? line.digest : ''
+  const checkpoint = { step, path: line.path, bytes: wholeNumber(line.bytes), digest }
+  return { type: 'RegisterCheckpoint', jobId, gang, generation, checkpoint }
+}
+
+function fromPool(event: PublicEvent): FaultInput | undefined {
+  switch (event.type) {
+    case `${EVENTS}NodeChanged`:
+      return nodeFromProto(NodeChanged.decode(event.payload))
+    case `${EVENTS}NodeLost`: {
+      const { nodeId } = NodeLost.decode(event.payload)
+      return { type: 'NoteNode', nodeId, node: { state: 'Lost', session: '' } }
+    }
+    case `${EVENTS}TaskStarted`: {
+      const { jobId, gang, generation, rank } = TaskStarted.decode(event.payload)
+      return { type: 'NoteStarted', jobId, gang, generation, rank }
+    }
+    case `${EVENTS}TaskExited`: {
+      const exited = TaskExited.decode(event.payload)
+      const { jobId, gang, generation } = exited
+      return { type: 'NoteEnded', jobId, gang, generation, end: endFromProto(exited) }
+    }
+    case `${EVENTS}TaskReported`:
+      return reportFromProto(TaskReported.decode(event.payload))
+    default:
+      return undefined
+  }
+}
+
+function fromScheduler(event: PublicEvent): FaultInput | undefined {
+  switch (event.type) {
+    case `${EVENTS}GangPlaced`: {
+      const placed = GangPlaced.decode(event.payload)
+      const nodeOfRank = placed.nodeOfRank.map((index) => placed.nodes[index] ?? '')
+      const { jobId, gang, generation, tenant } = placed
+      return { type: 'NotePlaced', jobId, gang, generation, tenant, nodeOfRank }
+    }
+    case `${EVENTS}GangReleased`: {
+      const { jobId, gang, throughGeneration, cause } = GangReleased.decode(event.payload)
+      return { type: 'NoteReleased', jobId, gang, through: throughGeneration, cause }
+    }
+    case `${EVENTS}JobStateChanged`: {
+      const { jobId, state } = JobStateChanged.decode(event.payload)
+      return { type: 'NoteJobState', jobId, state }
+    }
+    default:
+      return undefined
+  }
+}
+
+function fromMediator(event: PublicEvent): FaultInput | undefined {
+  if (event.type !== `${EVENTS}JobSubmitted`) return undefined
+  const job = JobSubmitted.decode(event.payload)
+  return {
+    type: 'DescribeJob',
+    jobId: job.jobId,
+    tenant: job.tenant,
+    name: job.name,
+    retry: {
+      restartsMax: job.restartsMax,
+      userRestartsMax: job.userRestartsMax,
+      backoffMs: Number(job.backoffMs),
+    },
+  }
+}
+
+function source(
+  service: string,
+  toCommand: (event: PublicEvent) => FaultInput | undefined,
+): InputSource<FaultCommand> {
+  return {
+    service,
+    toCommand,
+    replaced: (events) => ({
+      type: 'ReplaceSource',
+      source: service,
+      commands: events.flatMap((event) => toCommand(event) ?? []),
+    }),
+  }
+}
+
+/** What fault tolerance listens to. */
+export const faultInputs: readonly InputSource<FaultCommand>[] = [
+  source('mediator', fromMediator),
+  source('scheduler', fromScheduler),
+  source('pool-manager', fromPool),
+]

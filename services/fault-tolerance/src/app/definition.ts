@@ -1,0 +1,90 @@
+import { SchedulerServiceService } from '@serverless-ai/contracts/schedule/v1/schedule'
+import { type ClientOf, type EffectRequest, invariant, RpcError } from '@serverless-ai/kernel'
+import type { ServiceDefinition } from '@serverless-ai/runtime'
+import { faultInputs } from '../adapters/inputs.ts'
+import { publish, snapshotFeed } from '../adapters/publish.ts'
+import { faultDecider } from '../core/decider.ts'
+import type { FaultCommand, FaultEvent } from '../core/messages.ts'
+import type { FaultState } from '../core/model.ts'
+
+/** How the scheduler is reached. */
+export type SchedulerClient = Pick<ClientOf<typeof SchedulerServiceService>, 'recover' | 'giveUp'>
+
+/** Refusals that settle an effect: the scheduler knows better, asking again would not change its mind. */
+const FINAL_REASONS: ReadonlySet<string> = new Set([
+  'STALE_GENERATION',
+  'JOB_FINISHED',
+  'NOT_FOUND',
+  'UNKNOWN_JOB',
+])
+
+type RecoverPayload = {
+  jobId: string
+  gang: number
+  expectedGeneration: number
+  incidentId: string
+  checkpointPath: string
+  checkpointStep: number
+  notBeforeMs: number
+  avoidNodes: string[]
+  cause: string
+  restartsCharged: number
+}
+type GiveUpPayload = {
+  jobId: string
+  gang: number
+  expectedGeneration: number
+  incidentId: string
+  cause: string
+  code: string
+}
+
+async function call(scheduler: SchedulerClient, effect: EffectRequest, signal: AbortSignal) {
+  if (effect.kind === 'GiveUp') {
+    return scheduler.giveUp(effect.payload as GiveUpPayload, { signal })
+  }
+  invariant(effect.kind === 'Recover', `unknown effect ${effect.kind}`)
+  const { jobId, gang, expectedGeneration, ...plan } = effect.payload as RecoverPayload
+  return scheduler.recover(
+    {
+      jobId,
+      gang,
+      expectedGeneration,
+      plan: {
+        ...plan,
+        checkpointStep: BigInt(plan.checkpointStep),
+        notBeforeMs: BigInt(plan.notBeforeMs),
+      },
+    },
+    { signal },
+  )
+}
+
+/**
+ * Fault tolerance as a service: its core and how it reaches the scheduler.
+ * @param scheduler asked for at each effect, so that a missing address fails the effect, not the start
+ */
+export function faultToleranceDefinition(
+  scheduler: () => SchedulerClient,
+): ServiceDefinition<FaultState, FaultCommand, FaultEvent> {
+  return {
+    name: 'fault-tolerance',
+    schemaVersion: 1,
+    decider: faultDecider,
+    publish,
+    snapshotFeed,
+    inputs: faultInputs,
+    onTimer: (key) => ({ type: 'Judge', incidentId: key.slice('judge:'.length) }),
+    async perform(effect, { signal }) {
+      try {
+        await call(scheduler(), effect, signal)
+        return { type: 'SettleEffect', key: effect.key, outcome: 'DONE' }
+      } catch (error) {
+        if (error instanceof RpcError && FINAL_REASONS.has(error.reason)) {
+          return { type: 'SettleEffect', key: effect.key, outcome: error.reason }
+        }
+        throw error
+      }
+    },
+  }
+}

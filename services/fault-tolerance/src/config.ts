@@ -1,0 +1,4 @@
+import { serviceConfig } from '@serverless-ai/hosting'
+
+/** Keys of fault tolerance: those every service has. Retry budgets are the jobs' own. */
+export const faultToleranceConfig = serviceConfig

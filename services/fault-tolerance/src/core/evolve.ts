@@ -1,0 +1,182 @@
+import { invariant, unreachable } from '@serverless-ai/kernel'
+import type { FaultEvent } from './messages.ts'
+import {
+  CHECKPOINTS_KEPT,
+  DEFAULT_RETRY,
+  ENDED_JOBS_KEPT,
+  EVIDENCE_MAX,
+  emptyGang,
+  type FaultState,
+  type GangState,
+  type IncidentProgress,
+  type JobState,
+} from './model.ts'
+
+/** The job, made with defaults when it is heard of for the first time. */
+export function jobOf(state: FaultState, jobId: string): JobState {
+  let job = state.jobs.get(jobId)
+  if (job === undefined) {
+    const fresh: JobState = {
+      jobId,
+      tenant: '',
+      name: '',
+      retry: DEFAULT_RETRY,
+      described: false,
+      ended: false,
+      gangs: new Map(),
+    }
+    state.jobs.set(jobId, fresh)
+    job = fresh
+  }
+  return job
+}
+
+function gangOf(job: JobState, gang: number, generation = 0): GangState {
+  let state = job.gangs.get(gang)
+  if (state === undefined) {
+    state = emptyGang()
+    job.gangs.set(gang, state)
+  }
+  if (generation > state.generation) enterGeneration(state, generation)
+  return state
+}
+
+/** What is kept per generation starts anew; what is kept per gang stays. */
+function enterGeneration(gang: GangState, generation: number): void {
+  gang.generation = generation
+  gang.nodeOfRank = []
+  gang.started = new Set()
+  gang.ends = new Map()
+  gang.progressStep = gang.checkpoints[0]?.step ?? -1
+}
+
+function endJob(state: FaultState, jobId: string): void {
+  const job = jobOf(state, jobId)
+  if (job.ended) return
+  job.ended = true
+  state.endedJobs.push(jobId)
+  while (state.endedJobs.length > ENDED_JOBS_KEPT) {
+    const oldest = state.endedJobs.shift()
+    if (oldest === undefined) break
+    state.jobs.delete(oldest)
+    for (const incident of [...state.incidents.values()]) {
+      if (incident.jobId === oldest) state.incidents.delete(incident.incidentId)
+    }
+  }
+}
+
+function moveIncident(state: FaultState, incidentId: string, progress: IncidentProgress): void {
+  const incident = state.incidents.get(incidentId)
+  invariant(incident !== undefined, `incident ${incidentId} moved before it was opened`)
+  state.incidents.set(incidentId, { ...incident, progress })
+  const gang = gangOf(jobOf(state, incident.jobId), incident.gang)
+  if (progress.at === 'Dropped') {
+    if (gang.openIncident === incidentId) gang.openIncident = undefined
+    return
+  }
+  if (progress.at !== 'Decided') return
+  if (progress.recoveredMs > 0) {
+    if (gang.openIncident === incidentId) gang.openIncident = undefined
+    return
+  }
+  gang.restartsCharged = progress.restartsCharged
+  gang.plannedInRow = progress.verdict.blame === 'Planned' ? gang.plannedInRow + 1 : 0
+  if (progress.verdict.blame === 'User' && progress.decision === 'RECOVER') gang.userRestarts += 1
+  gang.recoveredStep = progress.resumedFromStep
+  if (progress.decision === 'GIVE_UP') gang.openIncident = undefined
+}
+
+/** Folds one event. Changes `state` in place. */
+export function evolve(state: FaultState, event: FaultEvent, atMs: number): FaultState {
+  switch (event.type) {
+    case 'JobDescribed': {
+      const job = jobOf(state, event.jobId)
+      job.tenant = event.tenant
+      job.name = event.name
+      job.retry = event.retry
+      job.described = true
+      return state
+    }
+    case 'GenerationPlaced': {
+      const job = jobOf(state, event.jobId)
+      if (job.tenant === '') job.tenant = event.tenant
+      const gang = gangOf(job, event.gang, event.generation)
+      gang.nodeOfRank = event.nodeOfRank
+      gang.placedMs = atMs
+      return state
+    }
+    case 'GenerationsReleased': {
+      const gang = gangOf(jobOf(state, event.jobId), event.gang)
+      gang.releasedThrough = Math.max(gang.releasedThrough, event.through)
+      return state
+    }
+    case 'JobEnded':
+      endJob(state, event.jobId)
+      return state
+    case 'NodeNoted':
+      state.nodes.set(event.nodeId, event.node)
+      return state
+    case 'NodeForgotten':
+      state.nodes.delete(event.nodeId)
+      return state
+    default:
+      return evolveGang(state, event)
+  }
+}
+
+function evolveGang(
+  state: FaultState,
+  event: Exclude<
+    FaultEvent,
+    {
+      type:
+        | 'JobDescribed'
+        | 'GenerationPlaced'
+        | 'GenerationsReleased'
+        | 'JobEnded'
+        | 'NodeNoted'
+        | 'NodeForgotten'
+    }
+  >,
+): FaultState {
+  switch (event.type) {
+    case 'TaskStartNoted':
+      gangOf(jobOf(state, event.jobId), event.gang, event.generation).started.add(event.rank)
+      return state
+    case 'TaskEndNoted':
+      gangOf(jobOf(state, event.jobId), event.gang, event.generation).ends.set(
+        event.end.rank,
+        event.end,
+      )
+      return state
+    case 'ProgressNoted': {
+      const gang = gangOf(jobOf(state, event.jobId), event.gang, event.generation)
+      gang.progressStep = Math.max(gang.progressStep, event.step)
+      return state
+    }
+    case 'CheckpointRegistered': {
+      const gang = gangOf(jobOf(state, event.jobId), event.gang, event.checkpoint.generation)
+      gang.checkpoints = [event.checkpoint, ...gang.checkpoints].slice(0, CHECKPOINTS_KEPT)
+      gang.progressStep = Math.max(gang.progressStep, event.checkpoint.step)
+      return state
+    }
+    case 'IncidentOpened': {
+      state.incidents.set(event.incident.incidentId, event.incident)
+      const gang = gangOf(jobOf(state, event.incident.jobId), event.incident.gang)
+      gang.openIncident = event.incident.incidentId
+      return state
+    }
+    case 'EvidenceAdded': {
+      const incident = state.incidents.get(event.incidentId)
+      invariant(incident !== undefined, `evidence for unknown incident ${event.incidentId}`)
+      const evidence = [...incident.evidence, ...event.lines].slice(0, EVIDENCE_MAX)
+      state.incidents.set(event.incidentId, { ...incident, evidence })
+      return state
+    }
+    case 'IncidentMoved':
+      moveIncident(state, event.incidentId, event.progress)
+      return state
+    default:
+      return unreachable(event)
+  }
+}

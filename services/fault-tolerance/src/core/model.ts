@@ -1,0 +1,163 @@
+/** Words of fault tolerance: what is known of jobs, gangs, nodes, and of what went wrong. */
+
+/** Causes as the pool manager reports them, without prefix. */
+export type ExitCause =
+  | 'EXITED'
+  | 'STOPPED'
+  | 'LEASE_LAPSED'
+  | 'NODE_SHUTDOWN'
+  | 'SUPERVISOR_LOST'
+  | 'PORT_IN_USE'
+  | 'START_FAILED'
+  | 'PREPARE_FAILED'
+  | 'OUT_OF_MEMORY'
+  | 'NODE_LOST'
+
+/** How a task ended. */
+export type TaskEnd = {
+  readonly rank: number
+  readonly nodeId: string
+  readonly cause: ExitCause
+  /** −1 when the process did not end by itself. */
+  readonly exitCode: number
+  /** `SIGKILL`, or empty. */
+  readonly signal: string
+  readonly message: string
+  /** Wall clock of the node (last sign of life for a lost node), ms since 1970. */
+  readonly atMs: number
+}
+
+/** Where the blame goes. `Planned` is never charged to the retry budget. */
+export type Blame = 'Infrastructure' | 'User' | 'Planned'
+
+/** What was concluded from the evidence. */
+export type Verdict = {
+  readonly blame: Blame
+  /** For example `NODE_LOST`, `EXIT_CODE`, `KILLED_FROM_OUTSIDE`. */
+  readonly cause: string
+  /** One line for people. */
+  readonly summary: string
+  readonly avoidNodes: readonly string[]
+}
+
+export type Checkpoint = {
+  readonly generation: number
+  readonly step: number
+  readonly path: string
+  readonly bytes: number
+  readonly digest: string
+  readonly registeredMs: number
+}
+
+/** A failure of one generation of a gang. */
+export type Incident = {
+  readonly incidentId: string
+  readonly jobId: string
+  readonly tenant: string
+  readonly gang: number
+  readonly generation: number
+  readonly occurredMs: number
+  readonly detectedMs: number
+  readonly evidence: readonly string[]
+  readonly progress: IncidentProgress
+}
+
+export type IncidentProgress =
+  | { readonly at: 'Gathering' }
+  | {
+      readonly at: 'Decided'
+      readonly decision: 'RECOVER' | 'GIVE_UP'
+      readonly decidedMs: number
+      readonly verdict: Verdict
+      readonly charged: boolean
+      readonly restartsCharged: number
+      readonly resumedFromStep: number
+      readonly stepsLost: number
+      readonly workLostMs: number
+      /** 0 until all tasks of the next generation run. */
+      readonly recoveredMs: number
+    }
+  /** The job ended or was released for another reason first. */
+  | { readonly at: 'Dropped'; readonly droppedMs: number; readonly reason: string }
+
+/** Retry rules of a job. */
+export type RetryPolicy = {
+  readonly restartsMax: number
+  readonly userRestartsMax: number
+  readonly backoffMs: number
+}
+
+/** Used until the mediator's description has arrived: topics have no order between each other. */
+export const DEFAULT_RETRY: RetryPolicy = { restartsMax: 3, userRestartsMax: 0, backoffMs: 1_000 }
+
+export type GangState = {
+  /** Newest generation seen anywhere. */
+  generation: number
+  /** Nodes by rank of the newest generation; empty until its placement was seen. */
+  nodeOfRank: readonly string[]
+  placedMs: number
+  releasedThrough: number
+  /** Ranks of the newest generation that run or ran. */
+  started: Set<number>
+  /** Ends in the newest generation, by rank. */
+  ends: Map<number, TaskEnd>
+  /** Last step any rank reported; −1 = none. */
+  progressStep: number
+  /** Newest first, at most CHECKPOINTS_KEPT. */
+  checkpoints: readonly Checkpoint[]
+  restartsCharged: number
+  userRestarts: number
+  plannedInRow: number
+  /** Step of the checkpoint used by the last recovery; −1 = none yet. */
+  recoveredStep: number
+  /** Open incident of the newest generation, or the decided one whose next generation does not run yet. */
+  openIncident: string | undefined
+}
+
+export type JobState = {
+  readonly jobId: string
+  tenant: string
+  name: string
+  retry: RetryPolicy
+  described: boolean
+  ended: boolean
+  readonly gangs: Map<number, GangState>
+}
+
+export type NodeView = {
+  readonly state: 'Ready' | 'Disconnected' | 'Lost'
+  readonly session: string
+}
+
+export type FaultState = {
+  readonly jobs: Map<string, JobState>
+  readonly nodes: Map<string, NodeView>
+  /** In the order they were opened. */
+  readonly incidents: Map<string, Incident>
+  /** Ended jobs, oldest first: the order in which they are forgotten. */
+  readonly endedJobs: string[]
+}
+
+/** Registered checkpoints kept per gang. */
+export const CHECKPOINTS_KEPT = 20
+/** Ended jobs whose incidents and checkpoints are kept. */
+export const ENDED_JOBS_KEPT = 1_000
+/** Evidence lines per incident. */
+export const EVIDENCE_MAX = 50
+
+/** A gang of which nothing is known yet. */
+export const emptyGang = (): GangState => ({
+  generation: 0,
+  nodeOfRank: [],
+  placedMs: 0,
+  releasedThrough: 0,
+  started: new Set(),
+  ends: new Map(),
+  progressStep: -1,
+  checkpoints: [],
+  restartsCharged: 0,
+  userRestarts: 0,
+  plannedInRow: 0,
+  recoveredStep: -1,
+  openIncident: undefined,
+})

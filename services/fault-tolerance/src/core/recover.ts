@@ -1,0 +1,144 @@
+import type { EffectRequest, TimerRequest } from '@serverless-ai/kernel'
+import type { FaultEvent } from './messages.ts'
+import type {
+  FaultState,
+  GangState,
+  Incident,
+  IncidentProgress,
+  JobState,
+  Verdict,
+} from './model.ts'
+import { judge } from './verdict.ts'
+
+/** Evidence of one failure comes in for this long before it is judged: the first end seen is seldom the cause. */
+export const EVIDENCE_WINDOW_MS = 2_000
+/** After a node came back or was declared lost its tasks' reports need a moment. */
+export const NODE_SETTLE_MS = 300
+/** Longest back-off between two generations. */
+export const BACKOFF_MAX_MS = 60_000
+/** Planned restarts in a row, without a new checkpoint between them, after which they are charged like failures. */
+export const PLANNED_IN_ROW_MAX = 20
+
+/** Effects, events and timers of a judgement. */
+export type Judgement = {
+  readonly events: readonly FaultEvent[]
+  readonly effects?: readonly EffectRequest[]
+  readonly timers?: readonly TimerRequest[]
+}
+
+type Decided = Extract<IncidentProgress, { at: 'Decided' }>
+
+/** Key of the timer that judges an incident. */
+export const judgeTimer = (incidentId: string): string => `judge:${incidentId}`
+
+/** Nodes of the gang that are away and whose tasks have not reported an end: their evidence is missing. */
+export function nodesAwaited(state: FaultState, gang: GangState): readonly string[] {
+  const silent = gang.nodeOfRank.filter((_, rank) => !gang.ends.has(rank))
+  return [...new Set(silent)].filter((id) => state.nodes.get(id)?.state === 'Disconnected').sort()
+}
+
+function charge(gang: GangState, verdict: Verdict): { charged: boolean; restarts: number } {
+  const step = gang.checkpoints[0]?.step ?? -1
+  // Progress refills the budget: it bounds failures without progress, not failures in a long life.
+  const before = step > gang.recoveredStep ? 0 : gang.restartsCharged
+  const charged = verdict.blame !== 'Planned' || gang.plannedInRow >= PLANNED_IN_ROW_MAX
+  return { charged, restarts: charged ? before + 1 : before }
+}
+
+function mayRestart(job: JobState, gang: GangState, verdict: Verdict, restarts: number): boolean {
+  if (verdict.blame === 'Planned' && restarts <= job.retry.restartsMax) return true
+  if (restarts > job.retry.restartsMax) return false
+  return verdict.blame !== 'User' || gang.userRestarts < job.retry.userRestartsMax
+}
+
+function backoffMs(job: JobState, verdict: Verdict, restarts: number): number {
+  if (verdict.blame === 'Planned') return 0
+  return Math.min(BACKOFF_MAX_MS, job.retry.backoffMs * 2 ** Math.max(0, restarts - 1))
+}
+
+function decided(gang: GangState, incident: Incident, verdict: Verdict, atMs: number): Decided {
+  const { charged, restarts } = charge(gang, verdict)
+  const checkpoint = gang.checkpoints[0]
+  const resumed = checkpoint?.step ?? 0
+  const since = checkpoint?.registeredMs ?? gang.placedMs
+  return {
+    at: 'Decided',
+    decision: 'RECOVER',
+    decidedMs: atMs,
+    verdict,
+    charged,
+    restartsCharged: restarts,
+    resumedFromStep: resumed,
+    stepsLost: Math.max(0, gang.progressStep - resumed),
+    workLostMs: Math.max(0, incident.occurredMs - since),
+    recoveredMs: 0,
+  }
+}
+
+/** Decides an incident whose evidence is complete: the next generation, or the end of the job. */
+export function decideIncident(state: FaultState, incident: Incident, atMs: number): Judgement {
+  const job = state.jobs.get(incident.jobId)
+  const gang = job?.gangs.get(incident.gang)
+  if (job === undefined || gang === undefined) return { events: [] }
+  const awaited = nodesAwaited(state, gang)
+  if (awaited.length > 0) {
+    const line = `waiting for ${awaited.join(', ')}: disconnected, not yet lost`
+    if (incident.evidence.includes(line)) return { events: [] }
+    return { events: [{ type: 'EvidenceAdded', incidentId: incident.incidentId, lines: [line] }] }
+  }
+  const verdict = judge([...gang.ends.values()])
+  const plan = decided(gang, incident, verdict, atMs)
+  const restart = mayRestart(job, gang, verdict, plan.restartsCharged)
+  const progress: Decided = { ...plan, decision: restart ? 'RECOVER' : 'GIVE_UP' }
+  const moved: FaultEvent = { type: 'IncidentMoved', incidentId: incident.incidentId, progress }
+  const effect = restart
+    ? recoverEffect({ job, gang, incident, progress, atMs })
+    : giveUpEffect(job, incident, progress)
+  return { events: [moved], effects: [effect] }
+}
+
+function recoverEffect(init: {
+  job: JobState
+  gang: GangState
+  incident: Incident
+  progress: Decided
+  atMs: number
+}): EffectRequest {
+  const { job, gang, incident, progress, atMs } = init
+  const backoff = backoffMs(job, progress.verdict, progress.restartsCharged)
+  return {
+    key: `recover:${incident.jobId}:${incident.gang}:${incident.generation}`,
+    kind: 'Recover',
+    payload: {
+      jobId: incident.jobId,
+      gang: incident.gang,
+      expectedGeneration: incident.generation,
+      incidentId: incident.incidentId,
+      checkpointPath: gang.checkpoints[0]?.path ?? '',
+      checkpointStep: gang.checkpoints[0]?.step ?? 0,
+      notBeforeMs: backoff === 0 ? 0 : atMs + backoff,
+      avoidNodes: [...progress.verdict.avoidNodes],
+      cause: `${progress.verdict.cause}: ${progress.verdict.summary}`,
+      restartsCharged: progress.restartsCharged,
+    },
+  }
+}
+
+function giveUpEffect(job: JobState, incident: Incident, progress: Decided): EffectRequest {
+  const overBudget = progress.restartsCharged > job.retry.restartsMax
+  const code =
+    progress.verdict.blame === 'User' && !overBudget ? 'USER_ERROR' : 'RETRY_BUDGET_SPENT'
+  const spent = overBudget ? ` (${job.retry.restartsMax} restarts without progress used)` : ''
+  return {
+    key: `giveup:${incident.jobId}:${incident.gang}:${incident.generation}`,
+    kind: 'GiveUp',
+    payload: {
+      jobId: incident.jobId,
+      gang: incident.gang,
+      expectedGeneration: incident.generation,
+      incidentId: incident.incidentId,
+      cause: `${progress.verdict.cause}: ${progress.verdict.summary}${spent}`,
+      code,
+    },
+  }
+}

@@ -1,0 +1,134 @@
+import { execFileSync } from 'node:child_process'
+import { createHash, randomBytes } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Job } from '@serverless-ai/contracts/job/v1/job'
+import { stringify } from 'yaml'
+import type { Clients } from './platform.ts'
+import { ROOT } from './root.ts'
+import { until } from './until.ts'
+
+const DIGITS = join(ROOT, 'examples/workloads/digits')
+
+/** A UUIDv7 of now. */
+export function requestId(): string {
+  const time = Date.now().toString(16).padStart(12, '0')
+  const random = randomBytes(10).toString('hex')
+  const variant = ((Number.parseInt(random[3] ?? '0', 16) & 0x3) | 0x8).toString(16)
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${random.slice(0, 3)}-${variant}${random.slice(4, 7)}-${random.slice(7, 19)}`
+}
+
+/** Uploads the built digits example as a workspace; returns its name. */
+export async function uploadDigits(clients: Clients): Promise<string> {
+  const archive = execFileSync('tar', ['-C', DIGITS, '-czf', '-', 'dist', 'data', 'package.json'], {
+    maxBuffer: 64 * 1024 * 1024,
+  })
+  const digest = `sha256:${createHash('sha256').update(archive).digest('hex')}`
+  async function* pieces() {
+    for (let at = 0; at < archive.length; at += 512 * 1024) {
+      yield { data: archive.subarray(at, at + 512 * 1024), digest: at === 0 ? digest : '' }
+    }
+  }
+  const { workspace } = await clients.workspaces.uploadWorkspace(pieces())
+  return workspace
+}
+
+export interface DigitsJob {
+  readonly name: string
+  readonly queue: string
+  readonly workspace: string
+  readonly tasks: number
+  readonly exclusive?: boolean
+  /** Arguments of the program. */
+  readonly args?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+  readonly maxRestarts?: number
+}
+
+/** A job description that trains digits with one emulated device per task. */
+export function digitsManifest(job: DigitsJob): string {
+  return stringify({
+    apiVersion: 'serverlessai.job/v1',
+    kind: 'Job',
+    metadata: { name: job.name },
+    spec: {
+      queue: job.queue,
+      tasks: job.tasks,
+      command: ['node', 'dist/main.js', ...(job.args ?? [])],
+      workspace: job.workspace,
+      resources: { devices: 1, cpu: '100m', memory: '128Mi' },
+      exclusive: job.exclusive ?? false,
+      retry: { maxRestarts: job.maxRestarts ?? 3 },
+      env: job.env ?? {},
+    },
+  })
+}
+
+/** Submits; returns the job id. */
+export async function submit(
+  clients: Clients,
+  manifest: string,
+  id = requestId(),
+): Promise<string> {
+  const { job } = await clients.jobs.submitJob({
+    requestId: id,
+    manifest,
+    fileName: 'test.yaml',
+    tenant: '',
+    validateOnly: false,
+  })
+  if (job === undefined) throw new Error('no job in the answer')
+  return job.jobId
+}
+
+/** The job now. */
+export async function getJob(clients: Clients, jobId: string): Promise<Job> {
+  const { job } = await clients.jobs.getJob({ jobId, minPosition: '' })
+  if (job === undefined) throw new Error('no job in the answer')
+  return job
+}
+
+/** Waits until `test` holds for the job. */
+export function untilJob(
+  clients: Clients,
+  jobId: string,
+  what: string,
+  test: (job: Job) => boolean,
+  timeoutMs: number,
+): Promise<Job> {
+  let last = ''
+  return until(
+    `job ${jobId}: ${what}`,
+    async () => {
+      const job = await getJob(clients, jobId)
+      last = `state ${job.state}, generation ${job.generation}, ${job.message}`
+      return test(job) ? job : undefined
+    },
+    { timeoutMs, everyMs: 100 },
+  ).catch((error: unknown) => {
+    throw new Error(`${String(error)}; last seen: ${last}`)
+  })
+}
+
+/** A line of the workload's journal. */
+export interface JournalLine {
+  readonly step: number
+  readonly rank: number
+  readonly generation: number
+  readonly atMs: number
+}
+
+/** Journal lines, in file order. */
+export function readJournal(path: string): readonly JournalLine[] {
+  if (!existsSync(path)) return []
+  return readFileSync(path, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line))
+}
+
+/** What rank 0 reported at the end. */
+export function resultOf(job: Job): { accuracy: number; parametersDigest: string } {
+  const result = JSON.parse(job.resultJson)
+  return { accuracy: result.metrics.accuracy, parametersDigest: result.parametersDigest }
+}

@@ -1,0 +1,217 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { AdminServiceService } from '@serverless-ai/contracts/admin/v1/admin'
+import { JobServiceService, WorkspaceServiceService } from '@serverless-ai/contracts/job/v1/job'
+import { PoolServiceService } from '@serverless-ai/contracts/pool/v1/pool'
+import { RecoveryServiceService } from '@serverless-ai/contracts/recovery/v1/recovery'
+import { QueueServiceService } from '@serverless-ai/contracts/schedule/v1/schedule'
+import type { ClientOf, Transport } from '@serverless-ai/kernel'
+import { systemClock } from '@serverless-ai/kernel/system'
+import { createGrpcTransport } from '@serverless-ai/rpc'
+import { freePorts } from './ports.ts'
+import { isAlive, processes } from './process-tree.ts'
+import { ROOT } from './root.ts'
+import { until } from './until.ts'
+
+/** Clients of one identity. */
+export interface Clients {
+  readonly jobs: ClientOf<typeof JobServiceService>
+  readonly workspaces: ClientOf<typeof WorkspaceServiceService>
+  readonly queues: ClientOf<typeof QueueServiceService>
+  readonly pool: ClientOf<typeof PoolServiceService>
+  readonly recovery: ClientOf<typeof RecoveryServiceService>
+  readonly admin: ClientOf<typeof AdminServiceService>
+}
+
+export interface PlatformInit {
+  /** Kept and not removed when given. */
+  readonly dataDir?: string
+  readonly leaseMs?: number
+  readonly nodes?: number
+  readonly devicesPerNode?: number
+  readonly quickstart?: boolean
+  /** A main to run instead of the product's. */
+  readonly main?: string
+  readonly args?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+}
+
+const MAIN = join(ROOT, 'apps/all-in-one/dist/main.js')
+
+/** The platform as users start it: the built main on a data directory of its own, with real agents and tasks. */
+export class Platform {
+  readonly dataDir: string
+  readonly port: number
+  readonly #init: PlatformInit
+  readonly #taskPortFirst: number
+  readonly #transport: Transport = createGrpcTransport({ clock: systemClock })
+  #child: ChildProcess | undefined
+  output = ''
+
+  private constructor(init: PlatformInit, port: number, taskPortFirst: number) {
+    this.#init = init
+    this.port = port
+    this.#taskPortFirst = taskPortFirst
+    this.dataDir = init.dataDir ?? mkdtempSync(join(tmpdir(), 'sai-e2e-'))
+  }
+
+  static async start(init: PlatformInit = {}): Promise<Platform> {
+    const port = await freePorts(2)
+    const platform = new Platform(init, port, await freePorts(300))
+    platform.spawn()
+    await platform.ready()
+    return platform
+  }
+
+  /** Starts the control plane (again) on the same data directory; resolves at once. */
+  spawn(env: Readonly<Record<string, string>> = {}): ChildProcess {
+    const { leaseMs = 2_000, nodes = 3, devicesPerNode = 2, quickstart = false } = this.#init
+    const args = [
+      this.#init.main ?? MAIN,
+      ...['--data', this.dataDir, '--port', String(this.port)],
+      ...['--lease-ms', String(leaseMs), '--nodes', String(nodes)],
+      ...['--devices-per-node', String(devicesPerNode)],
+      ...['--task-port-first', String(this.#taskPortFirst)],
+      ...(quickstart ? [] : ['--no-quickstart']),
+      ...(this.#init.args ?? []),
+    ]
+    const child = spawn(process.execPath, args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...this.#init.env, ...env },
+    })
+    const take = (chunk: Buffer) => {
+      this.output = `${this.output}${chunk.toString()}`.slice(-100_000)
+    }
+    child.stdout.on('data', take)
+    child.stderr.on('data', take)
+    this.#child = child
+    return child
+  }
+
+  get address(): string {
+    return `127.0.0.1:${this.port}`
+  }
+
+  get pid(): number {
+    return this.#child?.pid ?? 0
+  }
+
+  get child(): ChildProcess | undefined {
+    return this.#child
+  }
+
+  /** Resolves when `/readyz` says yes. */
+  async ready(timeoutMs = 30_000): Promise<void> {
+    const url = `http://127.0.0.1:${this.port + 1}/readyz`
+    await until(
+      `ready; output so far:\n${this.output.slice(-4_000)}`,
+      async () => ((await fetch(url)).ok ? true : undefined),
+      { timeoutMs },
+    ).catch((error: unknown) => {
+      throw new Error(`${String(error)}\noutput:\n${this.output.slice(-4_000)}`)
+    })
+  }
+
+  /** Clients with a token of `tokens.json`: `admin`, `service`, or a tenant. */
+  as(identity: string): Clients {
+    const tokens = JSON.parse(readFileSync(join(this.dataDir, 'tokens.json'), 'utf8'))
+    const token: string = tokens[identity] ?? tokens.tenants[identity]
+    const target = { address: this.address, token }
+    return {
+      jobs: this.#transport.client(JobServiceService, target),
+      workspaces: this.#transport.client(WorkspaceServiceService, target),
+      queues: this.#transport.client(QueueServiceService, target),
+      pool: this.#transport.client(PoolServiceService, target),
+      recovery: this.#transport.client(RecoveryServiceService, target),
+      admin: this.#transport.client(AdminServiceService, target),
+    }
+  }
+
+  /** Process ids of a node: supervisor and agent. */
+  node(nodeId: string): { supervisor: number; agent: number } {
+    const path = join(this.dataDir, 'nodes', nodeId, 'supervisor.json')
+    const { pid, agentPid } = JSON.parse(readFileSync(path, 'utf8'))
+    return { supervisor: pid, agent: agentPid }
+  }
+
+  /** Processes of tasks of a job (by their environment). */
+  tasks(
+    jobId: string,
+  ): readonly { pid: number; rank: number; nodeId: string; generation: number }[] {
+    return processes().flatMap((info) => {
+      if (!info.environment.includes(`SAI_JOB_ID=${jobId}\0`)) return []
+      const value = (name: string) =>
+        new RegExp(`(?:^|\0)${name}=([^\0]*)`).exec(info.environment)?.[1] ?? ''
+      const { pid } = info
+      return [
+        {
+          pid,
+          rank: Number(value('RANK')),
+          nodeId: value('SAI_NODE_ID'),
+          generation: Number(value('SAI_GENERATION')),
+        },
+      ]
+    })
+  }
+
+  /** SIGKILL to the control plane; nodes and tasks go on. */
+  async kill(): Promise<void> {
+    this.#child?.kill('SIGKILL')
+    await this.exited()
+  }
+
+  /** Resolves with the exit code when the control plane has ended. */
+  async exited(timeoutMs = 15_000): Promise<number> {
+    const child = this.#child
+    if (child === undefined) return 0
+    return until(
+      'the control plane to end',
+      () =>
+        child.exitCode !== null || child.signalCode !== null ? (child.exitCode ?? 128) : undefined,
+      { timeoutMs },
+    )
+  }
+
+  /** Ctrl-C; resolves with the time it took, ms. */
+  async interrupt(): Promise<number> {
+    const startedMs = performance.now()
+    this.#child?.kill('SIGINT')
+    await this.exited()
+    return performance.now() - startedMs
+  }
+
+  /** Ends everything of this platform, by force where needed, and removes its directory. */
+  async close(): Promise<void> {
+    if (this.#child?.exitCode === null && this.#child.signalCode === null) {
+      this.#child.kill('SIGINT')
+      await this.exited().catch(() => this.#child?.kill('SIGKILL'))
+    }
+    for (const pid of this.leftovers()) {
+      try {
+        process.kill(pid, 'SIGKILL')
+      } catch {}
+    }
+    await this.#transport.close()
+    if (this.#init.dataDir === undefined) rmSync(this.dataDir, { recursive: true, force: true })
+  }
+
+  /** Supervisors, agents and tasks that still run. */
+  leftovers(): readonly number[] {
+    const nodesDir = join(this.dataDir, 'nodes')
+    const nodes = existsSync(nodesDir) ? readdirSync(nodesDir) : []
+    const own = nodes.flatMap((nodeId) => {
+      try {
+        const { supervisor, agent } = this.node(nodeId)
+        return [supervisor, agent].filter((pid) => pid > 0 && isAlive(pid))
+      } catch {
+        return []
+      }
+    })
+    const tasks = processes()
+      .filter((info) => info.environment.includes(this.dataDir))
+      .map((info) => info.pid)
+    return [...new Set([...own, ...tasks])].filter((pid) => pid !== process.pid)
+  }
+}
