@@ -109,7 +109,7 @@ class MemoryLogOpener implements MemoryLog {
       }
       return fate === 'unknown' ? undefined : position
     }
-    const copies = entries.map((entry) => ({ ...entry, value: entry.value.slice() }))
+    const copies = entries.map((entry) => ({ ...entry, value: new Uint8Array(entry.value) }))
     if (sendDelayMs === 0) {
       const position = deliver()
       return position ?? Promise.resolve(undefined)

@@ -36,7 +36,7 @@ export const endOf = (partition: MemoryPartition): number =>
 export function land(partition: MemoryPartition, entries: readonly LogEntry[]): number {
   const first = endOf(partition)
   entries.forEach((entry, index) => {
-    const record = { ...entry, value: entry.value.slice(), position: first + index }
+    const record = { ...entry, value: new Uint8Array(entry.value), position: first + index }
     partition.records.push(record)
   })
   for (const wake of [...partition.waiters]) wake()

@@ -57,13 +57,13 @@ class MemoryDiskImpl implements MemoryDisk {
 
   async read(path: string): Promise<Uint8Array> {
     this.#fault?.('read', path)
-    return this.#file(path).slice()
+    return new Uint8Array(this.#file(path))
   }
 
   async writeAtomic(path: string, bytes: Uint8Array): Promise<void> {
     this.#fault?.('writeAtomic', path)
     this.#inDirectory(path)
-    this.files.set(path, bytes.slice())
+    this.files.set(path, new Uint8Array(bytes))
   }
 
   async append(path: string, bytes: Uint8Array): Promise<void> {

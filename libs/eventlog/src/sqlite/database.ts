@@ -1,0 +1,378 @@
+import { closeSync, existsSync, fsyncSync, openSync, statSync, writeSync } from 'node:fs'
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { type LogAddress, LogOpenError } from '../port.ts'
+import {
+  damagedError,
+  databaseExists,
+  type LogFiles,
+  logFiles,
+  prepareDirectory,
+} from './directory.ts'
+import type { Packed, PartitionRange, WorkerSettings } from './protocol.ts'
+
+/** Version of the tables. */
+const SCHEMA_VERSION = 1
+/** A record's row id is partition · 2^40 + position: exact in a double for 8,191 partitions of 2^40 records. */
+const POSITION_SPAN = 2 ** 40
+const PARTITIONS_MAX = 8191
+/** A check of the whole file at the start only up to this size: it would take longer than a second beyond. */
+const FULL_CHECK_MAX_BYTES = 64 * 1024 * 1024
+/** WAL bytes after which committed pages are moved to the database. */
+const CHECKPOINT_BYTES = 16 * 1024 * 1024
+const TRIM_ROWS_PER_TRANSACTION = 20_000
+
+/** What became of one append of a group. */
+export type AppendOutcome =
+  | { readonly ok: true; readonly position: number }
+  | { readonly ok: false; readonly unknown: boolean; readonly error: unknown }
+
+/** Numeric result code of SQLite, extended; 0 when the error is none of SQLite's. */
+export function sqliteCode(error: unknown): number {
+  if (error instanceof Error && 'errcode' in error && typeof error.errcode === 'number') {
+    return error.errcode
+  }
+  return 0
+}
+
+const SQLITE_BUSY = 5
+const SQLITE_READONLY = 8
+const SQLITE_IOERR = 10
+const SQLITE_CORRUPT = 11
+export const SQLITE_FULL = 13
+const SQLITE_CANTOPEN = 14
+const SQLITE_NOTADB = 26
+
+const primary = (error: unknown): number => sqliteCode(error) & 0xff
+
+/** True when the error means that the file's content is wrong. */
+export function isDamage(error: unknown): boolean {
+  return primary(error) === SQLITE_CORRUPT || primary(error) === SQLITE_NOTADB
+}
+
+/** True when a failed commit may still be found in the file later. */
+const mayHaveHappened = (error: unknown): boolean => primary(error) === SQLITE_IOERR
+
+interface Partition {
+  readonly id: number
+  readonly address: LogAddress
+  start: number
+  end: number
+}
+
+/** Takes the lock or throws `IN_USE`. It is held until the returned connection is closed or the process ends. */
+function takeLock(files: LogFiles): DatabaseSync {
+  let lock: DatabaseSync | undefined
+  try {
+    lock = new DatabaseSync(files.lock, { timeout: 0 })
+    lock.exec('pragma journal_mode=delete; begin exclusive')
+    return lock
+  } catch (error) {
+    lock?.close()
+    if (primary(error) === SQLITE_BUSY) {
+      throw new LogOpenError(
+        'IN_USE',
+        files.directory,
+        `the log directory ${files.directory} is in use by another process; ` +
+          'stop that one, or name another data directory',
+      )
+    }
+    throw openError(files, files.lock, error)
+  }
+}
+
+function openError(files: LogFiles, path: string, error: unknown): LogOpenError {
+  if (error instanceof LogOpenError) return error
+  const message = error instanceof Error ? error.message : String(error)
+  if (isDamage(error)) return damagedError(files, path, message)
+  const code = primary(error)
+  if ([SQLITE_READONLY, SQLITE_CANTOPEN, SQLITE_FULL, SQLITE_IOERR].includes(code)) {
+    const mend = 'make room, or give this user write access to it'
+    return new LogOpenError(
+      'NOT_WRITABLE',
+      path,
+      `the log file ${path} cannot be written (${message}); ${mend}`,
+    )
+  }
+  return damagedError(files, path, message)
+}
+
+function number(row: unknown, name: string): number {
+  if (typeof row === 'object' && row !== null && name in row) {
+    const value: unknown = Reflect.get(row, name)
+    if (typeof value === 'number') return value
+  }
+  return 0
+}
+
+function createTables(db: DatabaseSync): void {
+  db.exec(`
+    begin immediate;
+    create table meta (name text primary key, value integer not null) strict;
+    create table partitions (
+      id integer primary key, topic text not null, number integer not null,
+      start integer not null, unique (topic, number)
+    ) strict;
+    create table records (
+      id integer primary key, key text not null, headers text not null, value blob not null
+    ) strict;
+    insert into meta values ('schema_version', ${SCHEMA_VERSION});
+    commit;
+    pragma wal_checkpoint(truncate);
+  `)
+}
+
+/** Says durably that there is a database from now on. */
+function writeMarker(files: LogFiles): void {
+  if (existsSync(files.marker)) return
+  const handle = openSync(files.marker, 'w')
+  try {
+    writeSync(handle, 'This directory holds an event log: log.db, log.db-wal, log.lock.\n')
+    fsyncSync(handle)
+  } finally {
+    closeSync(handle)
+  }
+  const directory = openSync(files.directory, 'r')
+  try {
+    fsyncSync(directory)
+  } finally {
+    closeSync(directory)
+  }
+}
+
+function checkTables(db: DatabaseSync, files: LogFiles): void {
+  const tables = db.prepare("select count(*) as n from sqlite_schema where type = 'table'").get()
+  if (number(tables, 'n') === 0) {
+    if (existsSync(files.marker)) throw damagedError(files, files.main, 'it holds no tables')
+    // The process ended between making the file and its tables: nothing was ever in it.
+    createTables(db)
+    return
+  }
+  const row = db.prepare("select value from meta where name = 'schema_version'").get()
+  const version = number(row, 'value')
+  if (version > SCHEMA_VERSION) {
+    throw new LogOpenError(
+      'NEWER_VERSION',
+      files.main,
+      `the log file ${files.main} was written by a newer release (version ${version}; this one ` +
+        `knows ${SCHEMA_VERSION}); start that release again, or restore a backup from before it`,
+    )
+  }
+  if (version < 1) throw damagedError(files, files.main, 'it has no version')
+  if (statSync(files.main).size > FULL_CHECK_MAX_BYTES) return
+  const check = db.prepare('pragma quick_check(1)').get()
+  const verdict: unknown = check === undefined ? '' : Object.values(check)[0]
+  if (verdict !== 'ok') throw damagedError(files, files.main, String(verdict))
+}
+
+function openMain(files: LogFiles, settings: WorkerSettings): DatabaseSync {
+  databaseExists(files)
+  let db: DatabaseSync | undefined
+  try {
+    db = new DatabaseSync(files.main, { timeout: 5000 })
+    // Every commit is on the disk before it is acknowledged; moving pages to the database is done between commits.
+    db.exec('pragma journal_mode=wal; pragma synchronous=full; pragma wal_autocheckpoint=0')
+    if (settings.maxPages > 0) db.exec(`pragma max_page_count=${settings.maxPages}`)
+    checkTables(db, files)
+    writeMarker(files)
+    return db
+  } catch (error) {
+    db?.close()
+    throw openError(files, files.main, error)
+  }
+}
+
+/** The database file of a log. Used by one thread; every call blocks. */
+export class LogDatabase {
+  readonly files: LogFiles
+  readonly #lock: DatabaseSync
+  readonly #db: DatabaseSync
+  readonly #insert: StatementSync
+  readonly #select: StatementSync
+  readonly #partitions = new Map<string, Partition>()
+  #walBytes = 0
+
+  /** Throws {@link LogOpenError}. */
+  constructor(settings: WorkerSettings) {
+    this.files = logFiles(settings.directory)
+    prepareDirectory(this.files)
+    this.#lock = takeLock(this.files)
+    try {
+      this.#db = openMain(this.files, settings)
+      this.#insert = this.#db.prepare(
+        'insert into records (id, key, headers, value) values (?, ?, ?, ?)',
+      )
+      this.#select = this.#db.prepare(
+        'select key, headers, value from records where id >= ? and id < ? order by id',
+      )
+      this.#loadPartitions()
+    } catch (error) {
+      this.#lock.close()
+      throw openError(this.files, this.files.main, error)
+    }
+  }
+
+  #loadPartitions(): void {
+    const last = this.#db.prepare('select max(id) as id from records where id >= ? and id < ?')
+    const rows = this.#db.prepare('select id, topic, number, start from partitions').all()
+    for (const row of rows) {
+      const [id, start] = [number(row, 'id'), number(row, 'start')]
+      const address = { topic: String(row['topic']), partition: number(row, 'number') }
+      const found = last.get(id * POSITION_SPAN, (id + 1) * POSITION_SPAN)
+      const lastId = number(found, 'id')
+      const end = lastId === 0 ? start : Math.max(start, lastId - id * POSITION_SPAN + 1)
+      this.#partitions.set(`${address.topic}/${address.partition}`, { id, address, start, end })
+    }
+  }
+
+  /** Where every known partition stands. */
+  ranges(): PartitionRange[] {
+    return [...this.#partitions.values()].map(({ address, start, end }) => ({
+      address,
+      start,
+      end,
+    }))
+  }
+
+  #find(address: LogAddress): Partition | undefined {
+    return this.#partitions.get(`${address.topic}/${address.partition}`)
+  }
+
+  /** The partition's row, made when it is new; inside a transaction. */
+  #make(address: LogAddress, made: string[]): Partition {
+    const found = this.#find(address)
+    if (found !== undefined) return found
+    const id = this.#partitions.size + 1
+    if (id > PARTITIONS_MAX) throw new Error(`a log holds at most ${PARTITIONS_MAX} partitions`)
+    this.#db
+      .prepare('insert into partitions (id, topic, number, start) values (?, ?, ?, 0)')
+      .run(id, address.topic, address.partition)
+    const partition = { id, address, start: 0, end: 0 }
+    const name = `${address.topic}/${address.partition}`
+    this.#partitions.set(name, partition)
+    made.push(name)
+    return partition
+  }
+
+  /** Writes all appends of a group in one transaction with one fsync: all of them or none. */
+  appendGroup(group: readonly { address: LogAddress; packed: Packed }[]): AppendOutcome[] {
+    const before = new Map<Partition, number>()
+    const made: string[] = []
+    let committing = false
+    try {
+      this.#db.exec('begin immediate')
+      const positions = group.map(({ address, packed }) => {
+        const partition = this.#make(address, made)
+        if (!before.has(partition)) before.set(partition, partition.end)
+        return this.#insertAll(partition, packed)
+      })
+      committing = true
+      this.#db.exec('commit')
+      return positions.map((position) => ({ ok: true, position }))
+    } catch (error) {
+      this.#rollback()
+      for (const [partition, end] of before) partition.end = end
+      for (const name of made) this.#partitions.delete(name)
+      const unknown = committing && mayHaveHappened(error)
+      return group.map(() => ({ ok: false, unknown, error }))
+    }
+  }
+
+  #insertAll(partition: Partition, { keys, headers, lengths, buffer }: Packed): number {
+    const position = partition.end
+    const base = partition.id * POSITION_SPAN
+    let at = 0
+    for (let index = 0; index < lengths.length; index += 1) {
+      const value = new Uint8Array(buffer, at, lengths[index]!)
+      at += lengths[index]!
+      this.#insert.run(base + partition.end, keys[index]!, headers[index]!, value)
+      partition.end += 1
+    }
+    this.#walBytes += at + 8192
+    return position
+  }
+
+  #rollback(): void {
+    try {
+      if (this.#db.isTransaction) this.#db.exec('rollback')
+    } catch {
+      // SQLite rolls back by itself when the disk is full; the first error is the one that counts.
+    }
+  }
+
+  /** True when `checkpoint` is due. */
+  get checkpointDue(): boolean {
+    return this.#walBytes >= CHECKPOINT_BYTES
+  }
+
+  /** Moves committed pages from the WAL to the database. A failure is no loss: the pages stay in the WAL. */
+  checkpoint(): void {
+    this.#walBytes = 0
+    try {
+      this.#db.exec('pragma wal_checkpoint(passive)')
+    } catch (error) {
+      if (isDamage(error)) throw error
+    }
+  }
+
+  /** Records from `from` on, at least one if there is one, as many as fit into `maxBytes`. */
+  read(address: LogAddress, from: number, maxBytes: number): Packed {
+    const partition = this.#find(address)
+    const [keys, headers, values]: [string[], string[], Uint8Array[]] = [[], [], []]
+    let total = 0
+    if (partition !== undefined && from >= partition.start) {
+      const base = partition.id * POSITION_SPAN
+      for (const row of this.#select.iterate(base + from, base + partition.end)) {
+        const value = row['value']
+        if (!(value instanceof Uint8Array)) throw new Error('a record without a value')
+        if (values.length > 0 && total + value.byteLength > maxBytes) break
+        total += value.byteLength
+        keys.push(String(row['key']))
+        headers.push(String(row['headers']))
+        values.push(value)
+      }
+    }
+    const bytes = new Uint8Array(total)
+    let at = 0
+    for (const value of values) {
+      bytes.set(value, at)
+      at += value.byteLength
+    }
+    return { keys, headers, lengths: values.map((each) => each.byteLength), buffer: bytes.buffer }
+  }
+
+  /** Removes everything below `below`, piece by piece. */
+  trim(address: LogAddress, below: number): void {
+    const partition = this.#find(address)
+    if (partition === undefined) return
+    const target = Math.min(below, partition.end)
+    const base = partition.id * POSITION_SPAN
+    const remove = this.#db.prepare('delete from records where id >= ? and id < ?')
+    const mark = this.#db.prepare('update partitions set start = ? where id = ?')
+    while (partition.start < target) {
+      const next = Math.min(target, partition.start + TRIM_ROWS_PER_TRANSACTION)
+      this.#db.exec('begin immediate')
+      try {
+        mark.run(next, partition.id)
+        remove.run(base + partition.start, base + next)
+        this.#db.exec('commit')
+      } catch (error) {
+        this.#rollback()
+        throw error
+      }
+      partition.start = next
+    }
+    // The freed pages are used again by later appends once the WAL is folded in.
+    this.checkpoint()
+  }
+
+  /** Folds the WAL into the database and lets go of the lock. */
+  close(): void {
+    try {
+      this.#db.exec('pragma wal_checkpoint(truncate)')
+    } catch {
+      // Disk full: the WAL stays and is read at the next start.
+    }
+    this.#db.close()
+    this.#lock.close()
+  }
+}
