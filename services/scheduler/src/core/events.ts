@@ -1,0 +1,142 @@
+import type { JobSpec, NodeFacts, QueueSpec, Reason, RecoveryPlan } from './types.ts'
+
+/** Events of the scheduler. Plain JSON; never edited, only extended by optional fields. */
+export type SchedulerEvent =
+  | QueueCreated
+  | JobQueued
+  | ClassReasonChanged
+  | JobReasonChanged
+  | GangPlaced
+  | TasksObserved
+  | ResultReported
+  | GangReleased
+  | JobRecovering
+  | BackoffEnded
+  | JobSucceeded
+  | JobFailed
+  | JobCancelled
+  | RanksFreed
+  | NodeObserved
+  | NodeLost
+
+/** A queue was made. */
+export type QueueCreated = { readonly type: 'QueueCreated'; readonly queue: QueueSpec }
+
+/** A job waits in its queue. */
+export type JobQueued = { readonly type: 'JobQueued'; readonly job: JobSpec }
+
+/** Why the never placed jobs of one shape wait in a queue. */
+export type ClassReasonChanged = {
+  readonly type: 'ClassReasonChanged'
+  readonly queue: string
+  /** Key of the class. */
+  readonly shape: string
+  readonly reason: Reason
+  /** False when only numbers changed. */
+  readonly codeChanged: boolean
+}
+
+/** Why a job between two generations waits. */
+export type JobReasonChanged = {
+  readonly type: 'JobReasonChanged'
+  readonly jobId: string
+  readonly reason: Reason
+}
+
+/** A gang's generation got its allocation. Columns: entry i of the node columns is one node, ranks follow one after another. */
+export type GangPlaced = {
+  readonly type: 'GangPlaced'
+  readonly jobId: string
+  readonly gang: number
+  readonly generation: number
+  /** Names of the nodes. */
+  readonly nodes: readonly string[]
+  /** Ranks on each. */
+  readonly tasksOnNode: readonly number[]
+  readonly nodeEmulated: readonly boolean[]
+  /** Rank after rank, as many for each as the gang asks per task. */
+  readonly deviceIndexes: readonly number[]
+  readonly rank0Ports: readonly number[]
+  readonly masterAddress: string
+  readonly checkpointPath: string
+  readonly checkpointStep: number
+  readonly restartsCharged: number
+}
+
+/** Ranks of the current generation started or ended by themselves with code 0. */
+export type TasksObserved = {
+  readonly type: 'TasksObserved'
+  readonly jobId: string
+  readonly gang: number
+  readonly generation: number
+  readonly started: readonly number[]
+  readonly ended: readonly number[]
+  /** Phase that the job enters by this; empty = none. */
+  readonly phase: 'Starting' | 'Running' | ''
+}
+
+/** Rank 0 reported a result line. */
+export type ResultReported = {
+  readonly type: 'ResultReported'
+  readonly jobId: string
+  readonly generation: number
+  readonly json: string
+}
+
+/** All generations of a gang up to this one are over. What they hold stays held until it is freed. */
+export type GangReleased = {
+  readonly type: 'GangReleased'
+  readonly jobId: string
+  readonly gang: number
+  readonly throughGeneration: number
+  readonly cause: 'RECOVER' | 'FINISHED' | 'CANCELLED' | 'FAILED'
+}
+
+/** The next generation is on its way. Follows the release. */
+export type JobRecovering = {
+  readonly type: 'JobRecovering'
+  readonly jobId: string
+  readonly gang: number
+  /** Generation that failed. */
+  readonly generation: number
+  readonly plan: RecoveryPlan
+  /** Why it waits at first. */
+  readonly reason: Reason
+}
+
+/** The back-off of a recovering job is over. */
+export type BackoffEnded = { readonly type: 'BackoffEnded'; readonly jobId: string }
+
+/** All ranks ended well. */
+export type JobSucceeded = { readonly type: 'JobSucceeded'; readonly jobId: string }
+
+/** Given up. */
+export type JobFailed = {
+  readonly type: 'JobFailed'
+  readonly jobId: string
+  readonly code: string
+  readonly cause: string
+  readonly incidentId: string
+}
+
+/** Ended by request. */
+export type JobCancelled = {
+  readonly type: 'JobCancelled'
+  readonly jobId: string
+  readonly by: string
+}
+
+/** Ranks do not hold anything any more. */
+export type RanksFreed = {
+  readonly type: 'RanksFreed'
+  readonly jobId: string
+  readonly gang: number
+  readonly generation: number
+  readonly ranks: readonly number[]
+}
+
+/** A node registered or changed. */
+export type NodeObserved = { readonly type: 'NodeObserved'; readonly node: NodeFacts }
+
+/** A node is believed lost. */
+export type NodeLost = { readonly type: 'NodeLost'; readonly nodeId: string }

@@ -1,0 +1,321 @@
+import { invariant, unreachable } from '@serverless-ai/kernel'
+import type {
+  GangPlaced,
+  GangReleased,
+  JobCancelled,
+  JobFailed,
+  JobRecovering,
+  JobSucceeded,
+  SchedulerEvent,
+  TasksObserved,
+} from './events.ts'
+import { free, hold } from './holdings.ts'
+import type { Holding, Job, Phase, QueueState, RankTally, SchedulerState } from './state.ts'
+import { emptyQueue, holdingKey, isFinished, isPlaced } from './state.ts'
+import { reasonDetails } from './story.ts'
+import type { JobSpec, Reason } from './types.ts'
+import { FINISHED_KEPT, NOT_YET, plus, STORY_MAX, shapeKey, times } from './types.ts'
+import { JobClass } from './waiting.ts'
+
+/** Events after which a placement round may find something to do. */
+export function concernsRound(event: SchedulerEvent): boolean {
+  return !(
+    event.type === 'ClassReasonChanged' ||
+    event.type === 'JobReasonChanged' ||
+    event.type === 'TasksObserved' ||
+    event.type === 'ResultReported'
+  )
+}
+
+/** Folds one event into the state, in place. */
+export function evolve(state: SchedulerState, event: SchedulerEvent, atMs: number): SchedulerState {
+  if (concernsRound(event)) state.memo.changes++
+  switch (event.type) {
+    case 'QueueCreated':
+      invariant(!state.queues.has(event.queue.name), `queue ${event.queue.name} made twice`)
+      state.queues.set(event.queue.name, emptyQueue(event.queue))
+      return state
+    case 'NodeObserved':
+      state.fleet.setNode(event.node)
+      return state
+    case 'NodeLost': {
+      const node = state.fleet.indexOf(event.nodeId)
+      invariant(node !== undefined, `unknown node ${event.nodeId} lost`)
+      state.fleet.setState(node, 'Lost')
+      return state
+    }
+    case 'RanksFreed':
+      free(state, event)
+      return state
+    case 'ClassReasonChanged': {
+      const waiting = queueOf(state, event.queue).classes.get(event.shape)
+      invariant(waiting !== undefined, `no jobs of shape ${event.shape} wait`)
+      waiting.setReason(event.reason, atMs)
+      return state
+    }
+    case 'JobQueued':
+      enqueue(state, event.job, atMs)
+      return state
+    default:
+      evolveJob(state, jobOf(state, event.jobId), event, atMs)
+      return state
+  }
+}
+
+type JobEvent = Exclude<
+  SchedulerEvent,
+  {
+    type:
+      | 'QueueCreated'
+      | 'NodeObserved'
+      | 'NodeLost'
+      | 'RanksFreed'
+      | 'ClassReasonChanged'
+      | 'JobQueued'
+  }
+>
+
+function evolveJob(state: SchedulerState, job: Job, event: JobEvent, atMs: number): void {
+  switch (event.type) {
+    case 'GangPlaced':
+      place(state, job, event, atMs)
+      break
+    case 'TasksObserved':
+      observe(job, event, atMs)
+      break
+    case 'ResultReported':
+      job.result = event.json
+      break
+    case 'GangReleased':
+      release(state, job, event, atMs)
+      break
+    case 'JobReasonChanged': {
+      invariant(job.phase.at === 'Recovering', `${job.spec.jobId} has no reason of its own`)
+      const news = job.phase.reason.code !== event.reason.code
+      job.phase = { ...job.phase, reason: event.reason }
+      if (news) tell(job, { atMs, code: 'QUEUED', details: reasonDetails(event.reason) })
+      break
+    }
+    case 'JobRecovering':
+      recover(job, event, atMs)
+      break
+    case 'BackoffEnded':
+      invariant(job.phase.at === 'Recovering', `${job.spec.jobId} has no back-off`)
+      job.phase = { ...job.phase, notBeforeMs: 0 }
+      break
+    case 'JobSucceeded':
+    case 'JobFailed':
+    case 'JobCancelled':
+      finish(state, job, event, atMs)
+      break
+    default:
+      unreachable(event)
+  }
+}
+
+function queueOf(state: SchedulerState, name: string): QueueState {
+  const queue = state.queues.get(name)
+  invariant(queue !== undefined, `unknown queue ${name}`)
+  return queue
+}
+
+function jobOf(state: SchedulerState, jobId: string): Job {
+  const job = state.jobs.get(jobId)
+  invariant(job !== undefined, `unknown job ${jobId}`)
+  return job
+}
+
+function enqueue(state: SchedulerState, spec: JobSpec, atMs: number): void {
+  invariant(!state.jobs.has(spec.jobId), `job ${spec.jobId} queued twice`)
+  const job: Job = {
+    spec,
+    order: state.nextOrder++,
+    queuedAtMs: atMs,
+    phase: { at: 'Queued' },
+    generation: 0,
+    releasedThrough: 0,
+    recovered: { generation: 0, incidentId: '' },
+    checkpointPath: '',
+    checkpointStep: 0,
+    restartsCharged: 0,
+    avoidNodes: [],
+    result: '',
+    changedAtMs: atMs,
+    story: [],
+  }
+  state.jobs.set(spec.jobId, job)
+  state.live++
+  addWaiting(queueOf(state, spec.queue), job)
+}
+
+/** Files a never placed job under its shape. */
+export function addWaiting(queue: QueueState, job: Job): void {
+  const key = shapeKey(job.spec.gang)
+  let waiting = queue.classes.get(key)
+  if (waiting === undefined) {
+    waiting = new JobClass<Job>(key, job.spec.gang, NOT_YET)
+    queue.classes.set(key, waiting)
+  }
+  waiting.add(job)
+  queue.queued++
+}
+
+/** Takes a job from where it waits; what its class waited for goes into its own story. */
+function stopWaiting(queue: QueueState, job: Job): void {
+  if (job.phase.at === 'Queued') {
+    const key = shapeKey(job.spec.gang)
+    const waiting = queue.classes.get(key)
+    invariant(waiting !== undefined, `${job.spec.jobId} does not wait`)
+    job.story.push(...waitingStory(job, waiting))
+    waiting.remove(job)
+    if (waiting.size === 0) queue.classes.delete(key)
+    queue.queued--
+  } else if (job.phase.at === 'Recovering') {
+    const at = queue.recovering.indexOf(job)
+    invariant(at >= 0, `${job.spec.jobId} is not recovering`)
+    queue.recovering.splice(at, 1)
+  }
+}
+
+/** What a never placed job has waited for, as far as its class remembers. */
+export function waitingStory(job: Job, waiting: JobClass<Job>): Job['story'] {
+  const queued = { queue: job.spec.queue, priority: String(job.spec.priority) }
+  const story: Job['story'] = []
+  let first: Reason = NOT_YET
+  for (const { atMs, reason } of waiting.history) {
+    if (atMs <= job.queuedAtMs) first = reason
+    else story.push({ atMs, code: 'QUEUED', details: { ...queued, ...reasonDetails(reason) } })
+  }
+  const details = { ...queued, ...(first === NOT_YET ? {} : reasonDetails(first)) }
+  return [{ atMs: job.queuedAtMs, code: 'QUEUED', details }, ...story]
+}
+
+function place(state: SchedulerState, job: Job, event: GangPlaced, atMs: number): void {
+  invariant(event.generation === job.generation + 1, `generation ${event.generation} out of order`)
+  invariant(!isPlaced(job.phase) && !isFinished(job.phase), `${job.spec.jobId} cannot be placed`)
+  const queue = queueOf(state, job.spec.queue)
+  stopWaiting(queue, job)
+  const { gang } = job.spec
+  const nodes = event.nodes.map((id) => {
+    const node = state.fleet.indexOf(id)
+    invariant(node !== undefined, `placed on unknown node ${id}`)
+    return node
+  })
+  const holding: Holding = {
+    jobId: event.jobId,
+    gang: event.gang,
+    generation: event.generation,
+    perTask: gang.perTask,
+    nodes,
+    tasksOnNode: event.tasksOnNode,
+    deviceIndexes: event.deviceIndexes,
+    ports: event.rank0Ports,
+    masterAddress: event.masterAddress,
+    nodeEmulated: event.nodeEmulated,
+    freed: new Uint8Array(gang.tasks),
+    held: gang.tasks,
+  }
+  hold(state, holding)
+  queue.used = plus(queue.used, times(gang.perTask, gang.tasks))
+  queue.placed++
+  job.generation = event.generation
+  const tally: RankTally = { ranks: new Uint8Array(gang.tasks), started: 0, ended: 0 }
+  const details = {
+    generation: String(event.generation),
+    nodes: event.nodes.join(','),
+    tasksOnNode: event.tasksOnNode.join(','),
+    checkpoint: event.checkpointPath,
+    checkpointStep: String(event.checkpointStep),
+  }
+  enter(job, { at: 'Admitted', tally }, { atMs, code: 'PLACED', details })
+}
+
+function observe(job: Job, event: TasksObserved, atMs: number): void {
+  invariant(isPlaced(job.phase), `${job.spec.jobId} has no tasks`)
+  const { tally } = job.phase
+  for (const rank of event.started) {
+    invariant(tally.ranks[rank] === 0, `rank ${rank} started twice`)
+    tally.ranks[rank] = 1
+    tally.started++
+  }
+  for (const rank of event.ended) {
+    invariant(tally.ranks[rank] === 1, `rank ${rank} ended before it started`)
+    tally.ranks[rank] = 2
+    tally.ended++
+  }
+  if (event.phase === '') return
+  const details = { generation: String(event.generation) }
+  enter(job, { at: event.phase, tally }, { atMs, code: event.phase.toUpperCase(), details })
+}
+
+/** After a release the job is between generations until an event says more; a finished one keeps its end. */
+function release(state: SchedulerState, job: Job, event: GangReleased, atMs: number): void {
+  job.releasedThrough = event.throughGeneration
+  // A holding stays known until it is both freed and released.
+  const key = holdingKey(event.jobId, event.gang, event.throughGeneration)
+  if (state.holdings.get(key)?.held === 0) state.holdings.delete(key)
+  const details = { throughGeneration: String(event.throughGeneration), cause: event.cause }
+  tell(job, { atMs, code: 'RELEASED', details })
+  if (!isPlaced(job.phase)) return
+  const queue = queueOf(state, job.spec.queue)
+  queue.used = plus(queue.used, times(job.spec.gang.perTask, job.spec.gang.tasks), -1)
+  queue.placed--
+  queue.gains++
+  queue.recovering.push(job)
+  job.phase = { at: 'Recovering', notBeforeMs: 0, reason: NOT_YET, cause: event.cause }
+}
+
+function recover(job: Job, event: JobRecovering, atMs: number): void {
+  const { plan, reason } = event
+  invariant(job.phase.at === 'Recovering', `${job.spec.jobId} recovers without a release`)
+  job.recovered = { generation: event.generation, incidentId: plan.incidentId }
+  job.checkpointPath = plan.checkpointPath
+  job.checkpointStep = plan.checkpointStep
+  job.restartsCharged = plan.restartsCharged
+  job.avoidNodes = plan.avoidNodes
+  const details = {
+    generation: String(event.generation),
+    incident: plan.incidentId,
+    cause: plan.cause,
+    checkpointStep: String(plan.checkpointStep),
+    ...(reason.code === NOT_YET.code ? {} : reasonDetails(reason)),
+  }
+  const phase = { ...job.phase, notBeforeMs: plan.notBeforeMs, reason, cause: plan.cause }
+  enter(job, phase, { atMs, code: 'RECOVERING', details })
+}
+
+function finish(
+  state: SchedulerState,
+  job: Job,
+  event: JobSucceeded | JobFailed | JobCancelled,
+  atMs: number,
+): void {
+  invariant(!isFinished(job.phase) && !isPlaced(job.phase), `${job.spec.jobId} cannot end now`)
+  stopWaiting(queueOf(state, job.spec.queue), job)
+  if (event.type === 'JobSucceeded') {
+    enter(job, { at: 'Succeeded' }, { atMs, code: 'SUCCEEDED', details: {} })
+  } else if (event.type === 'JobFailed') {
+    const { code, cause, incidentId } = event
+    const details = { code, cause, incident: incidentId }
+    enter(job, { at: 'Failed', code, cause }, { atMs, code: 'FAILED', details })
+  } else {
+    const details = { by: event.by }
+    enter(job, { at: 'Cancelled', by: event.by }, { atMs, code: 'CANCELLED', details })
+  }
+  state.live--
+  state.finished.push(job.spec.jobId)
+  // What a forgotten job still holds stays in `holdings`.
+  if (state.finished.length > FINISHED_KEPT) state.jobs.delete(state.finished.shift()!)
+}
+
+function enter(job: Job, phase: Phase, item: Job['story'][number]): void {
+  job.phase = phase
+  job.changedAtMs = item.atMs
+  tell(job, item)
+}
+
+/** Keeps the first entry and the newest. */
+function tell(job: Job, item: Job['story'][number]): void {
+  job.story.push(item)
+  if (job.story.length > STORY_MAX) job.story.splice(1, 1)
+}

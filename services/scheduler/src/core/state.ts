@@ -1,0 +1,173 @@
+import { Fleet } from './fleet.ts'
+import type { JobSpec, QueueSpec, Reason, Resources } from './types.ts'
+import { NOTHING } from './types.ts'
+import { JobClass, type WaitingJob } from './waiting.ts'
+
+/** Where a job stands. */
+export type Phase =
+  /** Waits in its class; never placed. */
+  | { readonly at: 'Queued' }
+  /** Holds an allocation; `tally` counts what its ranks did. */
+  | { readonly at: 'Admitted' | 'Starting' | 'Running'; readonly tally: RankTally }
+  /** Its last generation is released, the next one waits for `notBeforeMs` (0 = over) and a place. */
+  | {
+      readonly at: 'Recovering'
+      readonly notBeforeMs: number
+      readonly reason: Reason
+      readonly cause: string
+    }
+  | { readonly at: 'Succeeded' }
+  | { readonly at: 'Failed'; readonly code: string; readonly cause: string }
+  | { readonly at: 'Cancelled'; readonly by: string }
+
+/** Name of a phase. */
+export type PhaseName = Phase['at']
+
+/** What the ranks of the current generation did. */
+export type RankTally = {
+  /** Per rank: 0 nothing yet, 1 started, 2 ended by itself with code 0. */
+  readonly ranks: Uint8Array
+  started: number
+  ended: number
+}
+
+/** One thing that happened to a job. */
+export type StoryItem = {
+  readonly atMs: number
+  readonly code: string
+  readonly details: Readonly<Record<string, string>>
+}
+
+/** A job. `order` is its place in the order of all submissions. */
+export type Job = WaitingJob & {
+  readonly spec: JobSpec
+  readonly queuedAtMs: number
+  phase: Phase
+  /** Current generation, from 1; 0 = never placed. */
+  generation: number
+  /** All generations up to this one are released. */
+  releasedThrough: number
+  /** Generation that was recovered last and its incident, for repeated calls. */
+  recovered: { readonly generation: number; readonly incidentId: string }
+  checkpointPath: string
+  checkpointStep: number
+  restartsCharged: number
+  avoidNodes: readonly string[]
+  /** JSON of rank 0's last result line; empty = none. */
+  result: string
+  changedAtMs: number
+  story: StoryItem[]
+}
+
+/** What a gang's generation holds until each rank is freed. */
+export type Holding = {
+  readonly jobId: string
+  readonly gang: number
+  readonly generation: number
+  readonly perTask: Resources
+  /** Node indexes. */
+  readonly nodes: readonly number[]
+  readonly tasksOnNode: readonly number[]
+  readonly deviceIndexes: readonly number[]
+  readonly ports: readonly number[]
+  readonly masterAddress: string
+  readonly nodeEmulated: readonly boolean[]
+  /** Per rank: 1 = freed. */
+  readonly freed: Uint8Array
+  /** Ranks not freed yet. */
+  held: number
+}
+
+/** A queue with what waits and runs in it. */
+export type QueueState = {
+  readonly spec: QueueSpec
+  /** Held by placed jobs; generations that are released do not count, whether freed or not. */
+  used: Resources
+  placed: number
+  queued: number
+  /** Never placed jobs by shape. */
+  readonly classes: Map<string, JobClass<Job>>
+  /** Jobs between two generations, first come first served, ahead of all others. */
+  readonly recovering: Job[]
+  /** Grows whenever `used` shrinks or the queue changes. Not part of the JSON. */
+  gains: number
+}
+
+/** The scheduler's state: a fold of its events. */
+export type SchedulerState = {
+  readonly fleet: Fleet
+  readonly queues: Map<string, QueueState>
+  readonly jobs: Map<string, Job>
+  /** Finished jobs, oldest first. */
+  readonly finished: string[]
+  readonly holdings: Map<string, Holding>
+  /** Order that the next job gets. */
+  nextOrder: number
+  /** Unfinished jobs. */
+  live: number
+  /**
+   * Memory of the last placement round, so that a round with nothing new costs nothing. No part of the state: without it the next round
+   * only finds again that there is nothing to do.
+   */
+  readonly memo: RoundMemo
+}
+
+/** See {@link SchedulerState.memo}. */
+export type RoundMemo = {
+  /** Counts events after which a round may find something to do. */
+  changes: number
+  /** Value of `changes` for which nothing is left to do; −1 = never ran. */
+  settledAt: number
+}
+
+/** A new state. */
+export function initialState(): SchedulerState {
+  return {
+    fleet: new Fleet(),
+    queues: new Map(),
+    jobs: new Map(),
+    finished: [],
+    holdings: new Map(),
+    nextOrder: 1,
+    live: 0,
+    memo: { changes: 0, settledAt: -1 },
+  }
+}
+
+/** A queue without load. */
+export function emptyQueue(spec: QueueSpec): QueueState {
+  return {
+    spec,
+    used: NOTHING,
+    placed: 0,
+    queued: 0,
+    classes: new Map(),
+    recovering: [],
+    gains: 0,
+  }
+}
+
+/** Key of a holding. */
+export function holdingKey(jobId: string, gang: number, generation: number): string {
+  return `${jobId}/${gang}/${generation}`
+}
+
+/** Holds an allocation and is not finished. */
+export function isPlaced(phase: Phase): phase is Extract<Phase, { tally: RankTally }> {
+  return phase.at === 'Admitted' || phase.at === 'Starting' || phase.at === 'Running'
+}
+
+/** Over for good. */
+export function isFinished(phase: Phase): boolean {
+  return phase.at === 'Succeeded' || phase.at === 'Failed' || phase.at === 'Cancelled'
+}
+
+/** Node index of a rank. */
+export function nodeOfRank(holding: Holding, rank: number): number {
+  let below = 0
+  for (let i = 0; i < holding.nodes.length; i++) {
+    below += holding.tasksOnNode[i]!
+    if (rank < below) return holding.nodes[i]!
+  }
+  return -1
+}

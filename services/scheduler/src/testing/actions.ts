@@ -1,0 +1,216 @@
+import type { ObserveFreed, ObserveTasks, SchedulerCommand } from '../core/commands.ts'
+import type { GangSpec, NodeFacts, NodeState } from '../core/types.ts'
+import type { Grant, Ledger } from './ledger.ts'
+import type { Dice } from './random.ts'
+
+const MODELS = ['gpu-a', 'gpu-b', 'emulated/gpu-a']
+const PATTERNS = [[], [], ['gpu-a'], ['gpu-*'], ['emulated/*'], ['gpu-b', 'emulated/gpu-a']]
+const QUEUES = ['alpha', 'beta', 'gamma']
+const LIVE_MAX = 25
+
+/** Chooses what happens next in a walk: mostly sensible, now and then late, doubled or stale. */
+export class Actions {
+  readonly #dice: Dice
+  readonly #ledger: Ledger
+  #jobs = 0
+  #incidents = 0
+
+  constructor(dice: Dice, ledger: Ledger) {
+    this.#dice = dice
+    this.#ledger = ledger
+  }
+
+  next(atMs: number): SchedulerCommand {
+    const roll = this.#dice.below(100)
+    if (roll < 8 || this.#ledger.nodes.size === 0) return this.#node()
+    if (this.#ledger.queues.size < QUEUES.length && roll < 40) return this.#queue()
+    if (roll < 28 && this.#live().length < LIVE_MAX) return this.#enqueue()
+    if (roll < 50) return this.#tasks()
+    if (roll < 85) return this.#freed()
+    if (roll < 92) return this.#recover(atMs)
+    if (roll < 94) return this.#giveUp()
+    if (roll < 97) return { type: 'CancelJob', jobId: this.#someJob(), by: 'walk' }
+    if (roll < 99) return this.#result()
+    return this.#replace()
+  }
+
+  #live(): string[] {
+    return [...this.#ledger.jobs].filter(([, job]) => !job.over).map(([jobId]) => jobId)
+  }
+  #someJob(): string {
+    return this.#dice.pick(this.#live()) ?? 'j-0-none'
+  }
+
+  #queue(): SchedulerCommand {
+    const dice = this.#dice
+    const name = dice.pick(QUEUES)!
+    const maximum = {
+      devices: dice.chance(50) ? 4 + dice.below(8) : 0,
+      cpuMillis: dice.chance(30) ? 8_000 : 0,
+      memoryMib: 0,
+    }
+    const weight = 1 + dice.below(3)
+    const queue = { name, tenant: name, weight, priority: dice.below(2), maximum }
+    return { type: 'CreateQueue', queue }
+  }
+
+  #node(): SchedulerCommand {
+    const dice = this.#dice
+    const nodeId = `n${dice.below(7)}`
+    const known = this.#ledger.nodes.get(nodeId)
+    if (known !== undefined && dice.chance(25)) return { type: 'ObserveNodeLost', nodeId }
+    if (known === undefined || dice.chance(20)) {
+      return { type: 'ObserveNode', node: this.#facts(nodeId) }
+    }
+    const states: readonly NodeState[] = ['Ready', 'Ready', 'Ready', 'Disconnected', 'Lost']
+    return { type: 'ObserveNode', node: { ...known, state: dice.pick(states)! } }
+  }
+
+  #facts(nodeId: string): NodeFacts {
+    const dice = this.#dice
+    const model = dice.pick(MODELS)!
+    const devices = Array.from({ length: dice.below(5) }, () => {
+      const own = dice.chance(85) ? model : dice.pick(MODELS)!
+      return { model: own, emulated: own.startsWith('emulated/'), healthy: dice.chance(93) }
+    })
+    return {
+      nodeId,
+      state: 'Ready',
+      cpuMillis: 1_000 * (1 + dice.below(8)),
+      memoryMib: 1_024 * (1 + dice.below(8)),
+      devices,
+      address: `10.0.0.${nodeId.slice(1)}`,
+      portFirst: dice.chance(90) ? 20_000 : 0,
+      portLast: dice.chance(90) ? 20_003 : 20_001,
+    }
+  }
+
+  #enqueue(): SchedulerCommand {
+    const dice = this.#dice
+    const again = dice.chance(5) ? this.#someJob() : undefined
+    const known = again === undefined ? undefined : this.#ledger.jobs.get(again)
+    if (known !== undefined) return { type: 'EnqueueJob', job: known.spec }
+    const queue = dice.chance(98) ? dice.pick(QUEUES)! : 'nowhere'
+    const job = {
+      jobId: `j-0-${++this.#jobs}`,
+      tenant: queue,
+      queue,
+      name: 'walk',
+      gang: this.#gang(),
+      waitForCapacity: dice.chance(30),
+      priority: dice.below(3) - 1,
+      submittedMs: 0,
+    }
+    return { type: 'EnqueueJob', job }
+  }
+
+  #gang(): GangSpec {
+    const dice = this.#dice
+    return {
+      tasks: dice.chance(3) ? dice.below(30) : 1 + dice.below(5),
+      perTask: {
+        devices: dice.below(3),
+        cpuMillis: 500 * dice.below(4),
+        memoryMib: 512 * dice.below(4),
+      },
+      deviceModels: dice.pick(PATTERNS)!,
+      rank0Ports: dice.below(3),
+      exclusive: dice.chance(25),
+    }
+  }
+
+  #tasks(): SchedulerCommand {
+    const grant = this.#dice.pick(this.#ledger.grants)
+    if (grant === undefined) return { type: 'ContinueRound' }
+    const started: number[] = []
+    const ended: number[] = []
+    const all = this.#dice.chance(30)
+    grant.ranks.forEach((rank, i) => {
+      if (!all && this.#dice.chance(50)) return
+      if (rank.state === 'granted') {
+        rank.state = 'started'
+        started.push(i)
+      } else if (rank.state === 'started') {
+        rank.state = 'ended'
+        ended.push(i)
+      } else if (this.#dice.chance(10)) ended.push(i)
+    })
+    return tasksOf(grant, started, ended)
+  }
+
+  /** Only what is over and reachable is freed; sometimes twice. */
+  #freed(): SchedulerCommand {
+    const ready = this.#ledger.grants.filter((grant) => this.#freeable(grant).length > 0)
+    const grant = this.#dice.pick(ready)
+    if (grant === undefined) return this.#tasks()
+    const ranks = this.#freeable(grant).filter(() => this.#dice.chance(70))
+    return freedOf(grant, this.#dice.chance(10) ? [...ranks, ...ranks] : ranks)
+  }
+
+  #freeable(grant: Grant): number[] {
+    const over = (rank: Grant['ranks'][number]) =>
+      !rank.freed &&
+      (grant.released || rank.state === 'ended') &&
+      this.#ledger.nodes.get(rank.node)!.state !== 'Lost'
+    return grant.ranks.flatMap((rank, i) => (over(rank) ? [i] : []))
+  }
+
+  #recover(atMs: number): SchedulerCommand {
+    const dice = this.#dice
+    const jobId = this.#someJob()
+    const generation = this.#ledger.jobs.get(jobId)?.generation ?? 1
+    const plan = {
+      incidentId: `i-0-${dice.chance(90) ? ++this.#incidents : this.#incidents}`,
+      checkpointPath: dice.chance(50) ? `/checkpoints/${jobId}/${generation}` : '',
+      checkpointStep: dice.below(100),
+      notBeforeMs: dice.chance(50) ? atMs + dice.below(3_000) : 0,
+      avoidNodes: dice.chance(50) ? [`n${dice.below(8)}`] : [],
+      cause: 'walk',
+      restartsCharged: dice.below(3),
+    }
+    const expectedGeneration = dice.chance(90) ? generation : dice.below(4)
+    return { type: 'RecoverGang', jobId, gang: 0, expectedGeneration, plan }
+  }
+
+  #giveUp(): SchedulerCommand {
+    const jobId = this.#someJob()
+    const expectedGeneration = this.#ledger.jobs.get(jobId)?.generation ?? 1
+    const why = { code: 'USER_ERROR', cause: 'walk', incidentId: `i-0-${this.#incidents}` }
+    return { type: 'GiveUpJob', jobId, gang: 0, expectedGeneration, ...why }
+  }
+
+  #result(): SchedulerCommand {
+    const grant = this.#dice.pick(this.#ledger.grants)
+    if (grant === undefined) return { type: 'ContinueRound' }
+    const { jobId } = grant.job
+    const json = `{"accuracy":0.${this.#dice.below(100)}}`
+    return { type: 'ObserveResult', jobId, generation: grant.generation, rank: 0, json }
+  }
+
+  /** The pool manager's whole truth after a gap; now and then it has lost sight of a node. */
+  #replace(): SchedulerCommand {
+    const nodes = [...this.#ledger.nodes.values()].filter(() => this.#dice.chance(90))
+    const tasks: ObserveTasks[] = []
+    const freed: ObserveFreed[] = []
+    for (const grant of this.#ledger.grants) {
+      const over = this.#freeable(grant).filter(() => this.#dice.chance(30))
+      const ranks = grant.ranks.map((rank, i) => ({ i, ...rank }))
+      const ended = ranks.filter(({ state }) => state === 'ended').map(({ i }) => i)
+      const started = ranks.filter(({ state }) => state !== 'granted').map(({ i }) => i)
+      tasks.push(tasksOf(grant, started, ended))
+      freed.push(freedOf(grant, over))
+    }
+    const lost = nodes.filter(({ state }) => state === 'Lost').map(({ nodeId }) => nodeId)
+    return { type: 'ReplacePool', nodes, lost, tasks, freed }
+  }
+}
+
+function tasksOf(grant: Grant, started: readonly number[], ended: readonly number[]): ObserveTasks {
+  const { jobId } = grant.job
+  return { type: 'ObserveTasks', jobId, gang: 0, generation: grant.generation, started, ended }
+}
+
+function freedOf(grant: Grant, ranks: readonly number[]): ObserveFreed {
+  const { jobId } = grant.job
+  return { type: 'ObserveFreed', jobId, gang: 0, generation: grant.generation, ranks }
+}

@@ -1,0 +1,256 @@
+import type { GangPlaced, SchedulerEvent } from '../core/events.ts'
+import type { GangSpec, JobSpec, NodeFacts, QueueSpec } from '../core/types.ts'
+
+/** What one rank of a generation came to. */
+export type Rank = {
+  readonly node: string
+  readonly devices: readonly number[]
+  readonly ports: readonly number[]
+  state: 'granted' | 'started' | 'ended'
+  freed: boolean
+}
+
+/** A generation as the ledger holds it. */
+export type Grant = {
+  readonly job: JobSpec
+  readonly generation: number
+  readonly ranks: readonly Rank[]
+  released: boolean
+}
+
+/**
+ * Independent bookkeeping of the scheduler's events, written without a line of its core: what must be true of them is asked here. Throws
+ * an Error that says what is wrong.
+ */
+export class Ledger {
+  readonly nodes = new Map<string, NodeFacts>()
+  readonly queues = new Map<string, QueueSpec>()
+  readonly jobs = new Map<string, { readonly spec: JobSpec; generation: number; over: boolean }>()
+  readonly grants: Grant[] = []
+
+  apply(event: SchedulerEvent): void {
+    switch (event.type) {
+      case 'QueueCreated':
+        this.queues.set(event.queue.name, event.queue)
+        break
+      case 'JobQueued':
+        this.jobs.set(event.job.jobId, { spec: event.job, generation: 0, over: false })
+        break
+      case 'NodeObserved':
+        this.nodes.set(event.node.nodeId, event.node)
+        break
+      case 'NodeLost':
+        this.nodes.set(event.nodeId, { ...this.nodes.get(event.nodeId)!, state: 'Lost' })
+        break
+      case 'GangPlaced':
+        this.#place(event)
+        break
+      case 'GangReleased':
+        for (const grant of this.grantsOf(event.jobId)) grant.released = true
+        this.#forget()
+        break
+      case 'RanksFreed': {
+        const grant = this.grantsOf(event.jobId).find((g) => g.generation === event.generation)!
+        for (const rank of event.ranks) {
+          check(!grant.ranks[rank]!.freed, `rank ${rank} of ${event.jobId} freed twice`)
+          grant.ranks[rank]!.freed = true
+        }
+        this.#forget()
+        break
+      }
+      case 'JobSucceeded':
+      case 'JobFailed':
+      case 'JobCancelled':
+        check(!this.jobs.get(event.jobId)!.over, `${event.jobId} ended twice`)
+        this.jobs.get(event.jobId)!.over = true
+        break
+      default:
+        break
+    }
+  }
+
+  grantsOf(jobId: string): Grant[] {
+    return this.grants.filter((grant) => grant.job.jobId === jobId)
+  }
+
+  /** The grant that is neither released nor over. */
+  current(jobId: string): Grant | undefined {
+    return this.grantsOf(jobId).find((grant) => !grant.released)
+  }
+
+  #place(event: GangPlaced): void {
+    const job = this.jobs.get(event.jobId)!
+    const { gang } = job.spec
+    check(!job.over, `${event.jobId} is placed after its end`)
+    check(event.generation === job.generation + 1, `${event.jobId}: generation out of order`)
+    check(this.current(event.jobId) === undefined, `${event.jobId} has two generations`)
+    const before = this.grantsOf(event.jobId)
+    if (gang.exclusive) for (const grant of before) this.#checkGone(grant)
+    job.generation = event.generation
+    const ranks = this.#ranks(event, gang)
+    check(ranks.length === gang.tasks, `${event.jobId}: ${ranks.length} of ${gang.tasks} tasks`)
+    check(event.rank0Ports.length === gang.rank0Ports, `${event.jobId}: wrong number of ports`)
+    for (const rank of ranks) this.#checkRank(rank, gang)
+    this.grants.push({ job: job.spec, generation: event.generation, ranks, released: false })
+    for (const node of new Set(event.nodes)) this.#checkNode(node)
+    this.#checkQueue(job.spec.queue)
+  }
+
+  #ranks(event: GangPlaced, gang: GangSpec): Rank[] {
+    check(new Set(event.nodes).size === event.nodes.length, 'a node is named twice')
+    const ranks: Rank[] = []
+    event.nodes.forEach((node, i) => {
+      for (let n = 0; n < event.tasksOnNode[i]!; n++) {
+        const from = ranks.length * gang.perTask.devices
+        const devices = event.deviceIndexes.slice(from, from + gang.perTask.devices)
+        const ports = ranks.length === 0 ? event.rank0Ports : []
+        ranks.push({ node, devices, ports, state: 'granted', freed: false })
+      }
+    })
+    return ranks
+  }
+
+  #checkGone(grant: Grant): void {
+    for (const rank of grant.ranks) {
+      const gone = rank.freed || this.nodes.get(rank.node)!.state === 'Lost'
+      check(gone, `${grant.job.jobId} runs twice: generation ${grant.generation} may still run`)
+    }
+  }
+
+  #checkRank(rank: Rank, gang: GangSpec): void {
+    const node = this.nodes.get(rank.node)!
+    check(node.state === 'Ready', `${rank.node} is ${node.state} and gets a task`)
+    check(rank.devices.length === gang.perTask.devices, 'a task lacks devices')
+    const models = new Set<string>()
+    for (const device of rank.devices) {
+      const facts = node.devices[device]
+      check(facts?.healthy === true, `device ${device} of ${rank.node} is missing or broken`)
+      models.add(facts!.model)
+      check(matches(gang, facts!.model), `${facts!.model} was not asked for`)
+    }
+    check(models.size <= 1, 'a task has devices of two models')
+    for (const port of rank.ports) {
+      check(port >= node.portFirst && port <= node.portLast, `port ${port} is out of range`)
+    }
+  }
+
+  #checkNode(nodeId: string): void {
+    const facts = this.nodes.get(nodeId)!
+    const use = this.use(nodeId)
+    check(use.devices.size === use.deviceCount, `a device of ${nodeId} is given twice`)
+    check(use.ports.size === use.portCount, `a port of ${nodeId} is given twice`)
+    const { cpuMillis, memoryMib } = use
+    check(use.cpuWanted === 0 || cpuMillis <= facts.cpuMillis, `CPU of ${nodeId} over-committed`)
+    const fits = use.memoryWanted === 0 || memoryMib <= facts.memoryMib
+    check(fits, `memory of ${nodeId} over-committed`)
+  }
+
+  /** What is held on a node. */
+  use(nodeId: string) {
+    const devices = new Set<number>()
+    const ports = new Set<number>()
+    const sums = { deviceCount: 0, portCount: 0, cpuMillis: 0, memoryMib: 0 }
+    let last = { cpuWanted: 0, memoryWanted: 0 }
+    for (const grant of this.grants) {
+      const { perTask } = grant.job.gang
+      for (const rank of grant.ranks) {
+        if (rank.freed || rank.node !== nodeId) continue
+        for (const device of rank.devices) devices.add(device)
+        for (const port of rank.ports) ports.add(port)
+        sums.deviceCount += rank.devices.length
+        sums.portCount += rank.ports.length
+        sums.cpuMillis += perTask.cpuMillis
+        sums.memoryMib += perTask.memoryMib
+        last = { cpuWanted: perTask.cpuMillis, memoryWanted: perTask.memoryMib }
+      }
+    }
+    return { devices, ports, ...sums, ...last }
+  }
+
+  #checkQueue(name: string): void {
+    const { maximum } = this.queues.get(name)!
+    const used = this.usedBy(name)
+    for (const dimension of ['devices', 'cpuMillis', 'memoryMib'] as const) {
+      const over = maximum[dimension] > 0 && used[dimension] > maximum[dimension]
+      check(!over, `queue ${name} is above its maximum of ${dimension}`)
+    }
+  }
+
+  /** Held by grants of the queue that are not released. */
+  usedBy(name: string) {
+    const used = { devices: 0, cpuMillis: 0, memoryMib: 0 }
+    for (const { job, released } of this.grants) {
+      if (released || job.queue !== name) continue
+      used.devices += job.gang.tasks * job.gang.perTask.devices
+      used.cpuMillis += job.gang.tasks * job.gang.perTask.cpuMillis
+      used.memoryMib += job.gang.tasks * job.gang.perTask.memoryMib
+    }
+    return used
+  }
+
+  /** Could this waiting gang be placed now? Counts tasks node by node, without any index. */
+  couldPlace(job: JobSpec): boolean {
+    const { gang } = job
+    const { maximum } = this.queues.get(job.queue)!
+    const used = this.usedBy(job.queue)
+    for (const dimension of ['devices', 'cpuMillis', 'memoryMib'] as const) {
+      const want = gang.tasks * gang.perTask[dimension]
+      if (maximum[dimension] > 0 && used[dimension] + want > maximum[dimension]) return false
+    }
+    const older = this.grantsOf(job.jobId).flatMap((grant) => grant.ranks)
+    const mayRun = (rank: Rank) => !rank.freed && this.nodes.get(rank.node)!.state !== 'Lost'
+    if (gang.exclusive && older.some(mayRun)) return false
+    let tasks = 0
+    let ports = gang.rank0Ports === 0
+    for (const facts of this.nodes.values()) {
+      const fits = facts.state === 'Ready' ? this.#fits(facts, gang) : { tasks: 0, ports: 0 }
+      tasks += fits.tasks
+      if (fits.tasks > 0 && fits.ports >= gang.rank0Ports) ports = true
+    }
+    return tasks >= gang.tasks && ports
+  }
+
+  #fits(facts: NodeFacts, gang: GangSpec): { tasks: number; ports: number } {
+    const use = this.use(facts.nodeId)
+    const { devices, cpuMillis, memoryMib } = gang.perTask
+    const byModel = new Map<string, number>()
+    facts.devices.forEach((device, i) => {
+      if (!device.healthy || use.devices.has(i) || !matches(gang, device.model)) return
+      byModel.set(device.model, (byModel.get(device.model) ?? 0) + 1)
+    })
+    let tasks = gang.tasks
+    if (devices > 0) {
+      tasks = [...byModel.values()].reduce((sum, free) => sum + Math.floor(free / devices), 0)
+    }
+    if (cpuMillis > 0) {
+      tasks = Math.min(tasks, Math.floor((facts.cpuMillis - use.cpuMillis) / cpuMillis))
+    }
+    if (memoryMib > 0) {
+      tasks = Math.min(tasks, Math.floor((facts.memoryMib - use.memoryMib) / memoryMib))
+    }
+    const inRange = [...use.ports].filter((p) => p >= facts.portFirst && p <= facts.portLast)
+    const ports = facts.portFirst === 0 ? 0 : facts.portLast - facts.portFirst + 1 - inRange.length
+    return { tasks: Math.max(0, tasks), ports }
+  }
+
+  /** Drops what concerns nobody any more, so that long walks stay fast. */
+  #forget(): void {
+    for (let i = this.grants.length - 1; i >= 0; i--) {
+      const grant = this.grants[i]!
+      if (grant.released && grant.ranks.every((rank) => rank.freed)) this.grants.splice(i, 1)
+    }
+  }
+}
+
+function matches(gang: GangSpec, model: string): boolean {
+  if (gang.deviceModels.length === 0) return true
+  return gang.deviceModels.some((pattern) => {
+    const prefix = pattern.slice(0, -1)
+    return pattern.at(-1) === '*' ? model.indexOf(prefix) === 0 : model === pattern
+  })
+}
+
+/** Throws unless `holds`. */
+export function check(holds: boolean, what: string): void {
+  if (!holds) throw new Error(what)
+}
