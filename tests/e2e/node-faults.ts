@@ -88,7 +88,7 @@ async function trained(
         '--step-delay-ms',
         `${init.stepDelayMs}`,
       ],
-      env: init.journal === undefined ? {} : { SAI_JOURNAL: init.journal },
+      env: init.journal === undefined ? {} : { DIGITS_JOURNAL: init.journal },
     }),
   )
 }

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import {
   TaskExited,
   TaskReported,
@@ -29,7 +30,7 @@ export async function readPublicEvents(dataDir: string, service: string): Promis
     disk: systemDisk,
     logger: silent,
   }
-  const log = await openSqliteLog({ directory: dataDir, ports })
+  const log = await openSqliteLog({ directory: join(dataDir, 'log'), ports })
   try {
     const address = { topic: eventsTopic(service), partition: 0 }
     const records: PublicRecord[] = []

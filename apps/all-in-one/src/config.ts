@@ -34,6 +34,13 @@ export const allInOneConfig = platformConfig.extend({
     .max(300_000)
     .default(15_000)
     .meta({ description: 'Lease of a node, ms: a node is lost after 1.1 leases + 5 s of silence' }),
+  workspacesMaxMib: z
+    .number()
+    .int()
+    .min(128)
+    .max(1_000_000_000)
+    .default(10_240)
+    .meta({ description: 'Most that uploaded directories may take, MiB; the oldest unused go' }),
   taskPortFirst: z
     .number()
     .int()

@@ -9,11 +9,10 @@ import type { AllInOneConfig } from './config.ts'
 /** The four services in one process: the same modules that run alone, calling each other by gRPC over the loopback. */
 export function createControlPlane(
   options: PlatformOptions,
-  config: Pick<AllInOneConfig, 'leaseMs'>,
+  config: Pick<AllInOneConfig, 'leaseMs' | 'workspacesMaxMib'>,
 ): Promise<NestFastifyApplication> {
-  const workspaceDir = `${options.dataDir}/workspaces`
   return createPlatformApp(PlatformModule.with(options), [
-    MediatorModule.with({ workspaceDir }),
+    MediatorModule.with({ workspaces: { maxTotalMib: config.workspacesMaxMib } }),
     SchedulerModule.with(),
     PoolManagerModule.with({ leaseMs: config.leaseMs }),
     FaultToleranceModule.with(),

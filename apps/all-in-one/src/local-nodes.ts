@@ -91,7 +91,9 @@ export class LocalNodes {
       if (last !== undefined && now < last.atMs) continue
       const backoffMs = Math.min(RESTART_MAX_MS, (last?.backoffMs ?? WATCH_EVERY_MS) * 2)
       this.#restartAtMs.set(config.nodeId, { atMs: now + backoffMs, backoffMs })
-      this.#ports.logger.log('warn', 'supervisor is gone, starting it anew', { node: config.nodeId })
+      this.#ports.logger.log('warn', 'supervisor is gone, starting it anew', {
+        node: config.nodeId,
+      })
       await this.#startOne(config).catch((error: unknown) => {
         this.#ports.logger.log('error', 'supervisor cannot be started', { error })
       })

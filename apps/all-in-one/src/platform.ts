@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { PoolServiceService, Node_State } from '@serverless-ai/contracts/pool/v1/pool'
+import { Node_State, PoolServiceService } from '@serverless-ai/contracts/pool/v1/pool'
 import {
   type Credentials,
   openPlatform,
@@ -101,7 +101,9 @@ function greet(init: {
   say(`  data    ${resolve(config.data)} (${options.eventLog.durability})`)
   if (config.devicesPerNode > 0 && config.nodes > 0) {
     const model = `emulated/${config.deviceModel}`
-    say(`  devices ${config.nodes} × ${config.devicesPerNode} ${model}: EMULATED, no accelerator behind them`)
+    say(
+      `  devices ${config.nodes} × ${config.devicesPerNode} ${model}: EMULATED, no accelerator behind them`,
+    )
   }
   if (local.adopted > 0) say(`  nodes   ${local.adopted} still running from before: adopted`)
   if (notice !== undefined) say(`  note    ${notice}`)

@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { type EventLog, openDirectorySnapshots, openSqliteLog } from '@serverless-ai/eventlog'
+import { type EventLog, openSnapshotDirectory, openSqliteLog } from '@serverless-ai/eventlog'
 import type { Ports } from '@serverless-ai/kernel'
 import {
   systemClock,
@@ -55,14 +55,14 @@ export async function openPlatform(init: {
   const { config, ports } = init
   const dataDir = resolve(config.data)
   makeDataDirectory(dataDir)
-  const eventLog: EventLog = await openSqliteLog({ directory: dataDir, ports })
+  const eventLog: EventLog = await openSqliteLog({ directory: `${dataDir}/log`, ports })
   const { tenants, nodes } = init
   const { randomness } = ports
   const credentials = openCredentials({ dataDir, randomness, tenants, nodes })
   const options: PlatformOptions = {
     ports,
     eventLog,
-    snapshots: openDirectorySnapshots({ directory: `${dataDir}/snapshots`, ports }),
+    snapshots: openSnapshotDirectory({ directory: `${dataDir}/snapshots`, ports }),
     replica: config.replica,
     listen: `${config.host}:${config.port}`,
     peers: init.peers,

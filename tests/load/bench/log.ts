@@ -1,7 +1,7 @@
 import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { openDirectorySnapshots, openSqliteLog } from '@serverless-ai/eventlog'
+import { openSnapshotDirectory, openSqliteLog } from '@serverless-ai/eventlog'
 import { accept, type Ports } from '@serverless-ai/kernel'
 import {
   systemClock,
@@ -70,8 +70,8 @@ type Runtime = ServiceRuntime<Total, Add, Count>
 async function openCounter(
   directory: string,
 ): Promise<{ runtime: Runtime; close(): Promise<void> }> {
-  const eventLog = await openSqliteLog({ directory, ports })
-  const snapshots = openDirectorySnapshots({ directory: join(directory, 'snapshots'), ports })
+  const eventLog = await openSqliteLog({ directory: join(directory, 'log'), ports })
+  const snapshots = openSnapshotDirectory({ directory: join(directory, 'snapshots'), ports })
   const feed = () => Promise.reject(new Error('no peers'))
   const environment = { eventLog, snapshots, feed, replica: 'r1', address: '', partition: 0 }
   const runtime = createRuntime(counter, environment, ports)
