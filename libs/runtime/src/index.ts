@@ -1,1 +1,5 @@
-export {}
+export type { RuntimeOptions } from './context.ts'
+export { HistoryLostError } from './loader.ts'
+export { formatPosition, type Position, parsePosition } from './position.ts'
+export { createRuntime } from './runtime.ts'
+export * from './types.ts'

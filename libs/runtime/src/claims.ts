@@ -1,0 +1,144 @@
+/** Claiming a partition. Liveness only: whatever happens here, the order of the log decides who leads. */
+import {
+  AppendRefusedError,
+  type Claim,
+  encodeClaim,
+  type LogAddress,
+} from '@serverless-ai/eventlog'
+import type { Message, Timer } from '@serverless-ai/kernel'
+import type { RuntimeContext } from './context.ts'
+import { errorText } from './errors.ts'
+
+/** Nobody is disturbed who was heard of in this time, plus four times the append time, ms. */
+export const SILENCE_MS = 3000
+const CLAIM_WAIT_MS = 2000
+const CLAIM_WAIT_MAX_MS = 30_000
+
+/** What claiming needs from its runtime. */
+export interface ClaimsHost {
+  readonly address: LogAddress
+  /** The epoch to claim; undefined = not now (leading, stopping, not caught up). */
+  nextEpoch(): number | undefined
+  /** Typical time of an append, ms. */
+  appendMs(): number
+  logClosed(error: Error): void
+}
+
+interface Outstanding {
+  readonly claimId: Uint8Array
+  readonly abort: AbortController
+}
+
+/** One claim is outstanding at a time; its id lives in memory only and is forgotten with the state. */
+export class Claims<S, C extends Message, E extends Message> {
+  readonly #context: RuntimeContext<S, C, E>
+  readonly #host: ClaimsHost
+  #outstanding: Outstanding | undefined
+  #timer: Timer | undefined
+  #notBeforeMs = 0
+  /** Own claims since the last effective commit of anyone. */
+  #inVain = 0
+  #closed = false
+
+  constructor(context: RuntimeContext<S, C, E>, host: ClaimsHost) {
+    this.#context = context
+    this.#host = host
+  }
+
+  get outstanding(): boolean {
+    return this.#outstanding !== undefined
+  }
+
+  /** Is this the claim that is outstanding? */
+  isOwn(claim: Claim): boolean {
+    const own = this.#outstanding
+    return own !== undefined && Buffer.compare(own.claimId, claim.claimId) === 0
+  }
+
+  /** The state was dropped, or the claim was read: it is not outstanding any more. */
+  forget(): void {
+    this.#outstanding?.abort.abort()
+    this.#outstanding = undefined
+  }
+
+  /** An effective record of somebody else was read while it was new. */
+  heardOfOther(): void {
+    this.#delay(SILENCE_MS + 4 * this.#host.appendMs())
+  }
+
+  /** An effective commit of anyone was read. */
+  sawCommit(): void {
+    this.#inVain = 0
+  }
+
+  #delay(ms: number): void {
+    const jitter = 1 + 0.2 * this.#context.ports.randomness.float()
+    const untilMs = this.#context.ports.clock.monotonicMs() + ms * jitter
+    this.#notBeforeMs = Math.max(this.#notBeforeMs, untilMs)
+  }
+
+  /** Claims now, or as soon as it is time to. Called whenever something changed. */
+  consider(): void {
+    this.#timer?.cancel()
+    this.#timer = undefined
+    const epoch = this.#host.nextEpoch()
+    if (this.#closed || epoch === undefined || !this.#context.options.lead) return
+    const { clock, timers } = this.#context.ports
+    const waitMs = this.#notBeforeMs - clock.monotonicMs()
+    if (waitMs > 0) {
+      this.#timer = timers.after(waitMs, () => this.consider())
+      return
+    }
+    if (this.#outstanding !== undefined) return
+    this.#claim(epoch)
+  }
+
+  #claim(epoch: number): void {
+    const { randomness, clock } = this.#context.ports
+    const { replica, address } = this.#context.environment
+    const claimId = randomness.bytes(16)
+    const value = encodeClaim({
+      epoch: BigInt(epoch),
+      claimId: Buffer.from(claimId),
+      replica,
+      address,
+      atMs: BigInt(Math.floor(clock.wallMs())),
+    })
+    const outstanding = { claimId, abort: new AbortController() }
+    this.#outstanding = outstanding
+    const base = Math.max(CLAIM_WAIT_MS, 5 * this.#host.appendMs())
+    this.#delay(Math.min(base * 2 ** this.#inVain, CLAIM_WAIT_MAX_MS))
+    this.#inVain += 1
+    void this.#append(outstanding, value)
+  }
+
+  /** The identical claim again until its fate was read: copies that land later are void. */
+  async #append(own: Outstanding, value: Uint8Array): Promise<void> {
+    const { eventLog } = this.#context.environment
+    const entries = [{ key: '', headers: {}, value }]
+    for (let pauseMs = 100; this.#outstanding === own; pauseMs = Math.min(2 * pauseMs, 2000)) {
+      try {
+        await eventLog.append(this.#host.address, entries)
+        return
+      } catch (error) {
+        if (error instanceof AppendRefusedError && error.code === 'CLOSED') {
+          this.#host.logClosed(error)
+          return
+        }
+        const fields = { error: errorText(error) }
+        this.#context.logger.log('warn', 'a claim has to be appended again', fields)
+      }
+      try {
+        await this.#context.ports.timers.sleep(pauseMs, own.abort.signal)
+      } catch {
+        return
+      }
+    }
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#timer?.cancel()
+    this.forget()
+  }
+}

@@ -1,0 +1,41 @@
+import { RpcError } from '@serverless-ai/kernel'
+
+/** This replica does not lead the partition (any more). What was sent was certainly not carried out by it. */
+export const notLeading = (
+  service: string,
+  leader: { replica: string; address: string },
+): RpcError =>
+  new RpcError({
+    code: 'UNAVAILABLE',
+    reason: 'NOT_LEADING',
+    message: `${service} is not led by this process at the moment`,
+    metadata: { service, leader: leader.replica, leaderAddress: leader.address },
+    retryAfterMs: 200,
+  })
+
+/** The log does not take anything at the moment. */
+export const logBlocked = (service: string, reason: string, text: string): RpcError =>
+  new RpcError({
+    code: reason === 'DISK_FULL' ? 'RESOURCE_EXHAUSTED' : 'UNAVAILABLE',
+    reason,
+    message:
+      `the log of ${service} cannot be written: ${text}. ` +
+      'Send the request again with the same request id when this is mended',
+    metadata: { service },
+    retryAfterMs: 2000,
+  })
+
+export const deadlineExceeded = (text: string): RpcError =>
+  new RpcError({ code: 'DEADLINE_EXCEEDED', reason: 'DEADLINE_EXCEEDED', message: text })
+
+export const stopping = (service: string): RpcError =>
+  new RpcError({
+    code: 'UNAVAILABLE',
+    reason: 'STOPPING',
+    message: `${service} is shutting down`,
+    metadata: { service },
+  })
+
+/** Text of whatever was thrown. */
+export const errorText = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error)

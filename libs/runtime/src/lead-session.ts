@@ -1,0 +1,77 @@
+import type { Message } from '@serverless-ai/kernel'
+import type { RuntimeContext } from './context.ts'
+import { Effects } from './effects.ts'
+import type { CommitFacts, Mark, RuntimeFact } from './facts.ts'
+import { InputReader } from './inputs.ts'
+import type { Item } from './items.ts'
+import type { Leader } from './leader.ts'
+import type { Partition } from './partition.ts'
+import { Publisher } from './publisher.ts'
+import type { Session, SessionPart } from './session.ts'
+import { StateTimers } from './state-timers.ts'
+
+/** Everything that lives exactly as long as this process leads one epoch. */
+export class LeadSession<S, C extends Message, E extends Message> implements Session<S, C, E> {
+  readonly context: RuntimeContext<S, C, E>
+  readonly partition: number
+  readonly leader: Leader<S, C, E>
+  readonly publisher: Publisher<S, C, E>
+  readonly #inputs: readonly InputReader<S, C, E>[]
+  readonly #parts: readonly SessionPart[]
+  readonly #host: { state(): Partition<S, C, E> | undefined; lost(): Error }
+  #quiet = false
+
+  constructor(
+    context: RuntimeContext<S, C, E>,
+    leader: Leader<S, C, E>,
+    host: { state(): Partition<S, C, E> | undefined; lost(): Error },
+  ) {
+    this.context = context
+    this.partition = context.environment.partition
+    this.leader = leader
+    this.#host = host
+    this.publisher = new Publisher(this)
+    this.#inputs = context.definition.inputs.map((source) => new InputReader(this, source))
+    this.#parts = [this.publisher, new Effects(this), new StateTimers(this), ...this.#inputs]
+  }
+
+  get signal(): AbortSignal {
+    return this.leader.signal
+  }
+
+  start(): void {
+    for (const part of this.#parts) part.start()
+  }
+
+  onCommit(facts: CommitFacts): void {
+    for (const part of this.#parts) part.onCommit(facts)
+  }
+
+  state(): Partition<S, C, E> | undefined {
+    return this.#host.state()
+  }
+
+  /** From now on nothing new is taken but what ends the epoch. */
+  quiesce(): void {
+    this.#quiet = true
+  }
+
+  submit(item: Item<C>): void {
+    if (this.#quiet && item.kind !== 'yield' && item.kind !== 'fact') item.onLost(this.#host.lost())
+    else this.leader.submit(item, () => this.#host.lost())
+  }
+
+  /** Commits a fact of the runtime with the next batch. */
+  fact(fact: RuntimeFact): void {
+    this.submit({ kind: 'fact', fact, onLost: () => {} })
+  }
+
+  openMarks(): readonly Mark[] {
+    if (this.#inputs.length === 0) return []
+    return this.#inputs.map((input) => input.openMark()).filter((mark) => mark !== undefined)
+  }
+
+  markWanted(source: string, seq: number): void {
+    for (const input of this.#inputs) if (input.service === source) input.wanted(seq)
+  }
+}

@@ -1,0 +1,126 @@
+/** Brings a partition back: newest usable snapshot, then the tail; or the whole log. */
+import {
+  type LogAddress,
+  LogOutOfRangeError,
+  type SnapshotInfo,
+  type VoidJson,
+} from '@serverless-ai/eventlog'
+import type { Message } from '@serverless-ai/kernel'
+import type { RuntimeContext } from './context.ts'
+import { errorText } from './errors.ts'
+import { Partition, type SnapshotContent } from './partition.ts'
+
+/** Bytes that one read of the log asks for while folding. */
+export const FETCH_MAX_BYTES = 8 * 1024 * 1024
+
+/** The log and the snapshots do not fit together: nothing may be started on top of it. */
+export class HistoryLostError extends Error {
+  override readonly name = 'HistoryLostError'
+}
+
+/** How to load. */
+export interface LoadOptions {
+  /** Names of snapshots that turned out to be unusable. */
+  readonly exclude?: ReadonlySet<string>
+  /** Voids of the administrator known from further ahead in the log. */
+  readonly voids?: readonly VoidJson[]
+  /** Fold only what is needed to get to this position. */
+  readonly notAbove?: number
+}
+
+/** True when the snapshot lacks a void of a record that is folded into it. */
+function misses(content: SnapshotContent, voids: readonly VoidJson[]): boolean {
+  return voids.some(
+    ({ position, recordHash }) =>
+      position <= content.position &&
+      !content.voids.some((one) => one.position === position && one.recordHash === recordHash),
+  )
+}
+
+async function readSnapshot<S, C extends Message, E extends Message>(
+  context: RuntimeContext<S, C, E>,
+  address: LogAddress,
+  info: SnapshotInfo,
+): Promise<SnapshotContent | undefined> {
+  try {
+    const bytes = await context.environment.snapshots.get(address, info.name)
+    if (bytes === undefined) return undefined
+    const content: SnapshotContent = JSON.parse(new TextDecoder().decode(bytes))
+    return content.format === 1 && content.service === context.definition.name ? content : undefined
+  } catch (error) {
+    const fields = { name: info.name, error: errorText(error) }
+    context.logger.log('warn', 'a snapshot cannot be read', fields)
+    return undefined
+  }
+}
+
+/**
+ * A partition from the newest usable snapshot, or an empty one at the start of the log. Throws {@link HistoryLostError} when the log ends before
+ * a snapshot or begins after what is needed: never a silent fresh start.
+ */
+export async function loadPartition<S, C extends Message, E extends Message>(
+  context: RuntimeContext<S, C, E>,
+  address: LogAddress,
+  options: LoadOptions = {},
+): Promise<{ state: Partition<S, C, E>; snapshot: string }> {
+  const { environment, definition, logger } = context
+  const voids = options.voids ?? []
+  const range = await environment.eventLog.range(address)
+  const infos = await environment.snapshots.list(address)
+  const newest = infos[0]
+  if (newest !== undefined && newest.position >= range.end) {
+    throw new HistoryLostError(
+      `the log ${address.topic} ends at ${range.end}, before the snapshot '${newest.name}': ` +
+        'records are missing. Restore the log from a backup, or move the snapshots away with it',
+    )
+  }
+  for (const info of infos) {
+    if (info.schemaVersion !== definition.schemaVersion) continue
+    if (options.exclude?.has(info.name) === true || info.position + 1 < range.start) continue
+    if (options.notAbove !== undefined && info.position > options.notAbove) continue
+    const content = await readSnapshot(context, address, info)
+    if (content === undefined || misses(content, voids)) continue
+    try {
+      const state = Partition.fromSnapshot(definition, content, voids)
+      return { state, snapshot: info.name }
+    } catch (error) {
+      const fields = { name: info.name, error: errorText(error) }
+      logger.log('warn', 'a snapshot cannot be loaded', fields)
+    }
+  }
+  if (range.start > 0) {
+    throw new HistoryLostError(
+      `the log ${address.topic} starts at ${range.start} and no usable snapshot covers what is before`,
+    )
+  }
+  return { state: new Partition(definition, address.partition, voids), snapshot: '' }
+}
+
+/** Folds up to and including `position`, from the nearest snapshot. Throws LogOutOfRangeError when that is not in the log. */
+export async function foldUpTo<S, C extends Message, E extends Message>(
+  context: RuntimeContext<S, C, E>,
+  address: LogAddress,
+  options: LoadOptions & { position: number; signal?: AbortSignal },
+): Promise<Partition<S, C, E>> {
+  const { position } = options
+  const { eventLog } = context.environment
+  const range = await eventLog.range(address)
+  if (position < 0 || position >= range.end) {
+    throw new LogOutOfRangeError({ from: position, ...range })
+  }
+  const { state } = await loadPartition(context, address, { ...options, notAbove: position })
+  while (state.position < position) {
+    const signal = options.signal === undefined ? {} : { signal: options.signal }
+    const from = state.position + 1
+    const want = { from, maxBytes: FETCH_MAX_BYTES, waitMs: 0, ...signal }
+    const { records } = await eventLog.fetch(address, want)
+    for (const record of records) {
+      if (record.position > position) return state
+      const applied = state.apply(record)
+      if (applied.kind === 'damaged') throw new HistoryLostError(applied.reason)
+    }
+    if (records.length === 0) throw new LogOutOfRangeError({ from: position, ...range })
+    await context.ports.timers.yieldTurn()
+  }
+  return state
+}

@@ -1,0 +1,63 @@
+import type { Message } from '@serverless-ai/kernel'
+import type { Item } from './items.ts'
+
+/** Commands of callers that wait at once; more are refused with MAILBOX_FULL. */
+export const MAILBOX_MAX = 10_000
+
+/**
+ * What waits for the next batch, first come first served. Only callers' commands are counted against the maximum: inputs, timers and effects
+ * bound themselves (a window per source, one item per timer, 64 effects at once).
+ */
+export class Mailbox<C extends Message> {
+  readonly #max: number
+  #items: (Item<C> | undefined)[] = []
+  #head = 0
+  #commands = 0
+
+  constructor(max = MAILBOX_MAX) {
+    this.#max = max
+  }
+
+  /** True when another command would be one too many. */
+  get full(): boolean {
+    return this.#commands >= this.#max
+  }
+
+  get empty(): boolean {
+    return this.#head >= this.#items.length
+  }
+
+  push(item: Item<C>): void {
+    if (item.kind === 'command') this.#commands += 1
+    this.#items.push(item)
+  }
+
+  /** Puts items back in front, in their order. */
+  unshift(items: readonly Item<C>[]): void {
+    this.#items = [...items, ...this.#items.slice(this.#head)]
+    this.#head = 0
+    for (const item of items) if (item.kind === 'command') this.#commands += 1
+  }
+
+  take(): Item<C> | undefined {
+    const item = this.#items[this.#head]
+    if (item === undefined) return undefined
+    this.#items[this.#head] = undefined
+    this.#head += 1
+    if (this.#head > 1024 && this.#head * 2 > this.#items.length) {
+      this.#items = this.#items.slice(this.#head)
+      this.#head = 0
+    }
+    if (item.kind === 'command') this.#commands -= 1
+    return item
+  }
+
+  /** Takes everything out. */
+  drain(): Item<C>[] {
+    const rest = this.#items.slice(this.#head).filter((item) => item !== undefined)
+    this.#items = []
+    this.#head = 0
+    this.#commands = 0
+    return rest
+  }
+}

@@ -1,0 +1,154 @@
+/** Republishes public events in order, one request in flight; what is published is folded now and then, never while idle. */
+import { AppendRefusedError, eventsTopic } from '@serverless-ai/eventlog'
+import type { Message, Timer } from '@serverless-ai/kernel'
+import { errorText } from './errors.ts'
+import type { CommitFacts } from './facts.ts'
+import type { Unpublished } from './framework.ts'
+import { entryOf } from './public-events.ts'
+import { type Session, type SessionPart, submitFact } from './session.ts'
+import { Signal } from './signal.ts'
+
+/** Folded after so many events, or this long after the first one that is not folded. */
+const RECORD_EVERY_EVENTS = 1000
+const RECORD_AFTER_MS = 10_000
+const REQUEST_EVENTS_MAX = 500
+const REQUEST_BYTES_MAX = 1024 * 1024
+const RETRY_MS = 50
+const RETRY_MAX_MS = 2000
+
+/** How far this leader knows the events topic to go. */
+export interface PublishedPoint {
+  readonly seq: number
+  /** Offset of an event at or below `seq`; meaningless while `seq` is 0. */
+  readonly offset: number
+  /** Position of its commit. */
+  readonly position: number
+}
+
+export class Publisher<S, C extends Message, E extends Message> implements SessionPart {
+  readonly #session: Session<S, C, E>
+  /** Notified after each request. */
+  readonly advanced = new Signal()
+  /** The first event this leader published: a lower bound for where the later ones are. */
+  first: { readonly seq: number; readonly offset: number } | undefined
+  #at: PublishedPoint = { seq: 0, offset: 0, position: -1 }
+  #running = false
+  #timer: Timer | undefined
+  #recording = 0
+
+  constructor(session: Session<S, C, E>) {
+    this.#session = session
+  }
+
+  get published(): PublishedPoint {
+    return this.#at
+  }
+
+  start(): void {
+    const framework = this.#session.state()?.framework
+    if (framework !== undefined) this.#at = framework.published
+    this.#recording = this.#at.seq
+    this.#session.signal.addEventListener('abort', () => this.#close(), { once: true })
+    this.#kick()
+  }
+
+  onCommit(facts: CommitFacts): void {
+    if (facts.publics.length > 0) this.#kick()
+  }
+
+  #close(): void {
+    this.#timer?.cancel()
+    this.advanced.notify()
+  }
+
+  /** Folds what is published now, if it is news. Called before a graceful end. */
+  record(): void {
+    this.#timer?.cancel()
+    this.#timer = undefined
+    if (this.#at.seq <= this.#recording) return
+    this.#recording = this.#at.seq
+    submitFact(this.#session, { type: 'PublishedThrough', ...this.#at })
+  }
+
+  /** The epoch is over; `advanced` comes no more. */
+  get ended(): boolean {
+    return this.#session.signal.aborted
+  }
+
+  /** Nothing is waiting to be published. */
+  get idle(): boolean {
+    return this.#batch().length === 0
+  }
+
+  #batch(): readonly Unpublished[] {
+    const waiting = this.#session.state()?.framework.unpublished ?? []
+    const first = waiting[0]
+    if (first === undefined) return []
+    const from = Math.max(0, this.#at.seq - first.seq + 1)
+    const batch: Unpublished[] = []
+    let bytes = 0
+    for (let i = from; i < waiting.length && batch.length < REQUEST_EVENTS_MAX; i += 1) {
+      bytes += waiting[i]!.payload.byteLength
+      if (batch.length > 0 && bytes > REQUEST_BYTES_MAX) break
+      batch.push(waiting[i]!)
+    }
+    return batch
+  }
+
+  #kick(): void {
+    if (!this.#running) void this.#run()
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true
+    try {
+      while (!this.#session.signal.aborted) {
+        const batch = this.#batch()
+        if (batch.length === 0) return
+        const position = await this.#publish(batch)
+        if (position === undefined) return
+        const last = batch[batch.length - 1]!
+        const offset = position + batch.length - 1
+        this.first ??= { seq: batch[0]!.seq, offset: position }
+        this.#at = { seq: last.seq, offset, position: last.position }
+        this.#news()
+        this.advanced.notify()
+      }
+    } finally {
+      this.#running = false
+    }
+  }
+
+  /** Position of the first entry; the same request again while its outcome is unknown: readers drop what they have seen. */
+  async #publish(batch: readonly Unpublished[]): Promise<number | undefined> {
+    const { context, partition, signal } = this.#session
+    const service = context.definition.name
+    const address = { topic: eventsTopic(service), partition }
+    const entries = batch.map((event) => entryOf(service, partition, event))
+    for (let pauseMs = RETRY_MS; ; pauseMs = Math.min(2 * pauseMs, RETRY_MAX_MS)) {
+      try {
+        const { position } = await context.environment.eventLog.append(address, entries)
+        return position
+      } catch (error) {
+        if (signal.aborted) return undefined
+        if (error instanceof AppendRefusedError && error.code === 'CLOSED') return undefined
+        const fields = { error: errorText(error) }
+        context.logger.log('warn', 'publishing has to be repeated', fields)
+      }
+      try {
+        await context.ports.timers.sleep(pauseMs, signal)
+      } catch {
+        return undefined
+      }
+    }
+  }
+
+  #news(): void {
+    if (this.#at.seq - this.#recording >= RECORD_EVERY_EVENTS) {
+      this.record()
+      return
+    }
+    const { timers } = this.#session.context.ports
+    this.#timer ??= timers.after(RECORD_AFTER_MS, () => this.record())
+  }
+}
