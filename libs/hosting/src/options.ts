@@ -1,6 +1,7 @@
 import type { EventLog, SnapshotStore } from '@serverless-ai/eventlog'
-import type { Ports } from '@serverless-ai/kernel'
+import type { Ports, Transport } from '@serverless-ai/kernel'
 import type { Authenticate } from '@serverless-ai/rpc'
+import type { RuntimeOptions } from '@serverless-ai/runtime'
 
 /** The five services of the control plane and who they are called by name. */
 export const SERVICE_NAMES = ['mediator', 'scheduler', 'pool-manager', 'fault-tolerance'] as const
@@ -28,4 +29,8 @@ export interface PlatformOptions {
   readonly version: string
   /** Services whose name must be served by this process or answer for it to be ready. */
   readonly required: readonly string[]
+  /** Outgoing calls. Default: gRPC. */
+  readonly transport?: Transport
+  /** Settings of the partitions. Default: those of the runtime. */
+  readonly runtime?: RuntimeOptions
 }

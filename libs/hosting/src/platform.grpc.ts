@@ -54,7 +54,8 @@ export class PlatformGrpc implements OnModuleInit {
       partitions.push({
         ...status,
         epoch: BigInt(status.epoch),
-        position: BigInt(Math.max(0, status.position)),
+        // The digest belongs to a position of its own: the log goes on while it is computed.
+        position: BigInt(Math.max(0, digest?.position ?? status.position)),
         publicSeq: BigInt(status.publicSeq),
         publishedSeq: BigInt(status.publishedSeq),
         lastSnapshotPosition: BigInt(Math.max(0, status.lastSnapshotPosition)),

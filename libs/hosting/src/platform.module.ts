@@ -108,7 +108,10 @@ export class PlatformModule {
         { provide: EVENT_LOG, useFactory: (): EventLog => options.eventLog },
         { provide: HEALTH, useFactory: () => new HealthRegistry() },
         { provide: GRPC_SERVER, useFactory: () => createGrpcServer(rules) },
-        { provide: TRANSPORT, useFactory: () => createGrpcTransport({ clock }) },
+        {
+          provide: TRANSPORT,
+          useFactory: () => options.transport ?? createGrpcTransport({ clock }),
+        },
         {
           provide: PEERS,
           inject: [TRANSPORT],

@@ -40,6 +40,7 @@ export class RuntimeHost {
       definition,
       { eventLog, snapshots, feed: this.#feed, replica, address: listen, partition },
       { ...ports, logger: ports.logger.child({ service: definition.name }) },
+      this.#options.runtime,
     )
     this.#runtimes.set(definition.name, runtime)
     this.#health.set(definition.name, false)
