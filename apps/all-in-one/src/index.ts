@@ -1,4 +1,11 @@
-export { type AllInOneConfig, allInOneConfig, nodeIdsOf } from './config.ts'
+import 'reflect-metadata'
+
+export {
+  type AllInOneConfig,
+  allInOneConfig,
+  nodeIdsOf,
+  QUICKSTART_TENANTS,
+} from './config.ts'
 export { createControlPlane } from './control-plane.ts'
 export {
   openAllInOne,

@@ -1,10 +1,9 @@
-import { join } from 'node:path'
 import type { Ports, Timer } from '@serverless-ai/kernel'
 import {
-  type LocalNode,
-  type NodeConfigInput,
-  resolveWorkRoot,
+  type LocalNodeConfig,
+  localNodeStatus,
   startLocalNode,
+  stopLocalNode,
 } from '@serverless-ai/node-agent'
 import { type AllInOneConfig, nodeIdsOf, TASK_PORTS_PER_NODE } from './config.ts'
 
@@ -13,24 +12,19 @@ const WATCH_EVERY_MS = 1_000
 /** A supervisor that dies again and again is started ever more slowly, ms. */
 const RESTART_MAX_MS = 30_000
 
-/** Configurations of the local nodes. Checkpoints and uids are shared: they are one machine. */
+/** Configurations of the local nodes. */
 export function localNodeConfigs(init: {
   config: AllInOneConfig
   dataDir: string
   tokens: Readonly<Record<string, string>>
-  work: { readonly workDir: string; readonly nodeBinDir: string }
-}): readonly NodeConfigInput[] {
-  const { config, dataDir, tokens, work } = init
+}): readonly LocalNodeConfig[] {
+  const { config, dataDir, tokens } = init
   const { devicesPerNode: count, deviceModel: model, deviceMemoryMib: memoryMib } = config
   return nodeIdsOf(config).map((nodeId, index) => {
     const portFirst = config.taskPortFirst + index * TASK_PORTS_PER_NODE
     return {
       nodeId,
-      nodeDir: join(dataDir, 'nodes', nodeId),
-      workDir: join(work.workDir, nodeId),
-      checkpointDir: join(work.workDir, 'checkpoints'),
-      uidFile: join(dataDir, 'tenants-uid.json'),
-      nodeBinDir: work.nodeBinDir,
+      dataDir,
       poolAddress: `127.0.0.1:${config.port}`,
       token: tokens[nodeId] ?? '',
       emulated: count === 0 ? [] : [{ count, model, memoryMib }],
@@ -44,36 +38,29 @@ export function localNodeConfigs(init: {
 /** The local nodes of this process: started or adopted, looked after, and ended with it. */
 export class LocalNodes {
   readonly #ports: Ports
-  readonly #configs: readonly NodeConfigInput[]
-  readonly #nodes = new Map<string, LocalNode>()
+  readonly #configs: readonly LocalNodeConfig[]
   readonly #restartAtMs = new Map<string, { atMs: number; backoffMs: number }>()
   #timer: Timer | undefined
   #stopped = false
 
-  constructor(ports: Ports, configs: readonly NodeConfigInput[]) {
+  constructor(ports: Ports, configs: readonly LocalNodeConfig[]) {
     this.#ports = ports
     this.#configs = configs
   }
 
   /** Starts supervisors that do not run; takes over those that do. */
-  async start(): Promise<{ readonly started: number; readonly adopted: number }> {
-    const nodes = await Promise.all(this.#configs.map((config) => this.#startOne(config)))
+  async start(): Promise<{ readonly adopted: number; readonly notice: string }> {
+    const nodes = await Promise.all(this.#configs.map(startLocalNode))
     this.#watch()
     const adopted = nodes.filter((node) => node.adopted).length
-    return { started: nodes.length - adopted, adopted }
+    return { adopted, notice: nodes[0]?.notice ?? '' }
   }
 
   /** Ends tasks, agents and supervisors, in that order. */
   async stop(): Promise<void> {
     this.#stopped = true
     this.#timer?.cancel()
-    await Promise.all([...this.#nodes.values()].map((node) => node.stop()))
-  }
-
-  async #startOne(config: NodeConfigInput): Promise<LocalNode> {
-    const node = await startLocalNode(config)
-    this.#nodes.set(config.nodeId, node)
-    return node
+    await Promise.all(this.#configs.map(stopLocalNode))
   }
 
   #watch(): void {
@@ -86,7 +73,7 @@ export class LocalNodes {
   async #mend(): Promise<void> {
     const now = this.#ports.clock.monotonicMs()
     for (const config of this.#configs) {
-      if (this.#stopped || this.#nodes.get(config.nodeId)?.alive()) continue
+      if (this.#stopped || localNodeStatus(config).state === 'running') continue
       const last = this.#restartAtMs.get(config.nodeId)
       if (last !== undefined && now < last.atMs) continue
       const backoffMs = Math.min(RESTART_MAX_MS, (last?.backoffMs ?? WATCH_EVERY_MS) * 2)
@@ -94,12 +81,9 @@ export class LocalNodes {
       this.#ports.logger.log('warn', 'supervisor is gone, starting it anew', {
         node: config.nodeId,
       })
-      await this.#startOne(config).catch((error: unknown) => {
+      await startLocalNode(config).catch((error: unknown) => {
         this.#ports.logger.log('error', 'supervisor cannot be started', { error })
       })
     }
   }
 }
-
-/** Where tasks live: below the data directory, or elsewhere when tenants' users could not reach it. */
-export const workRootOf = resolveWorkRoot

@@ -13,7 +13,7 @@ import {
 import { writeCliContext } from './cli-context.ts'
 import { type AllInOneConfig, nodeIdsOf, QUICKSTART_TENANTS } from './config.ts'
 import { createControlPlane } from './control-plane.ts'
-import { LocalNodes, localNodeConfigs, workRootOf } from './local-nodes.ts'
+import { LocalNodes, localNodeConfigs } from './local-nodes.ts'
 import { runQuickstart } from './quickstart.ts'
 
 /** How the platform speaks to the person who started it. */
@@ -60,9 +60,8 @@ export async function startPlatform(
   const startedMs = performance.now()
   const { options, credentials } = opened ?? (await openAllInOne(config))
   const { ports, dataDir } = options
-  const work = await workRootOf(dataDir)
   const tokens = credentials.nodes
-  const nodes = new LocalNodes(ports, localNodeConfigs({ config, dataDir, tokens, work }))
+  const nodes = new LocalNodes(ports, localNodeConfigs({ config, dataDir, tokens }))
   const app = await createControlPlane(options, config)
   await app.init()
   const local = await nodes.start()
@@ -71,7 +70,7 @@ export async function startPlatform(
   readiness.add(check)
   await app.listen(config.port + 1, config.host)
   writeCliContext({ dataDir, address: options.listen, credentials })
-  greet({ config, options, output, notice: work.notice, local })
+  greet({ config, options, output, local })
   while ((await readiness.missing()).length > 0) await ports.timers.sleep(25)
   const seconds = ((performance.now() - startedMs) / 1_000).toFixed(1)
   output.say(`ready in ${seconds} s: ${config.nodes} nodes connected`)
@@ -90,10 +89,9 @@ function greet(init: {
   config: AllInOneConfig
   options: PlatformOptions
   output: PlatformOutput
-  notice: string | undefined
-  local: { started: number; adopted: number }
+  local: { readonly adopted: number; readonly notice: string }
 }): void {
-  const { config, options, output, notice, local } = init
+  const { config, options, output, local } = init
   const { say } = output
   say(`serverless-ai ${VERSION} · development mode: loopback only, static tokens, no TLS`)
   say(`  gRPC    ${options.listen} (all services, reflection)`)
@@ -106,5 +104,5 @@ function greet(init: {
     )
   }
   if (local.adopted > 0) say(`  nodes   ${local.adopted} still running from before: adopted`)
-  if (notice !== undefined) say(`  note    ${notice}`)
+  if (local.notice !== '') say(`  note    ${local.notice}`)
 }

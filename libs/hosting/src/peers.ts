@@ -75,7 +75,9 @@ export class Peers {
       if (status === HealthCheckResponse_ServingStatus.SERVING) this.#unreachable.delete(service)
       else this.#unreachable.set(service, 'NOT_SERVING')
     } catch (error) {
-      this.#unreachable.set(service, error instanceof RpcError ? error.reason : String(error))
+      const reason = error instanceof RpcError ? error.reason : String(error)
+      const mend = reason === 'NOT_FOUND' ? `; set --peers.${service} HOST:PORT` : ''
+      this.#unreachable.set(service, `${reason} at ${this.#addresses.get(service)}${mend}`)
     }
   }
 }

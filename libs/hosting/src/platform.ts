@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { type EventLog, openSnapshotDirectory, openSqliteLog } from '@serverless-ai/eventlog'
 import type { Ports } from '@serverless-ai/kernel'
 import {
@@ -31,7 +31,11 @@ export function systemPorts(service: string, level: PlatformConfig['logLevel']):
 
 function makeDataDirectory(path: string): void {
   try {
+    // Tasks of other users pass through it to their own directories; the rest is nobody else's business.
     mkdirSync(path, { recursive: true, mode: 0o711 })
+    for (const name of ['log', 'snapshots']) {
+      mkdirSync(join(path, name), { recursive: true, mode: 0o700 })
+    }
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     throw new DataDirectoryError(

@@ -39,7 +39,7 @@ export class RuntimeHost {
     const runtime = createRuntime(
       definition,
       { eventLog, snapshots, feed: this.#feed, replica, address: listen, partition },
-      { ...ports, logger: ports.logger.child({ service: definition.name }) },
+      ports,
       this.#options.runtime,
     )
     this.#runtimes.set(definition.name, runtime)

@@ -16,16 +16,19 @@ const SECRET_FIELDS = ['token', 'authorization', 'password', 'secret', '*.token'
 
 class PinoLogger implements Logger {
   readonly #pino: Pino
-  constructor(target: Pino) {
+  readonly #fields: Readonly<Record<string, unknown>>
+  constructor(target: Pino, fields: Readonly<Record<string, unknown>>) {
     this.#pino = target
+    this.#fields = fields
   }
 
   log(level: LogLevel, message: string, fields: Readonly<Record<string, unknown>> = {}): void {
-    this.#pino[level](fields, message)
+    this.#pino[level]({ ...this.#fields, ...fields }, message)
   }
 
+  // Merged here, not by pino: its children repeat a key that parent and child both have.
   child(fields: Readonly<Record<string, unknown>>): Logger {
-    return new PinoLogger(this.#pino.child(fields))
+    return new PinoLogger(this.#pino, { ...this.#fields, ...fields })
   }
 }
 
@@ -39,7 +42,7 @@ export function createLogger(options: LoggerOptions): Logger {
   const target = pino(
     {
       level: options.level,
-      base: { service: options.service },
+      base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: pino.stdSerializers.err, error: pino.stdSerializers.err },
@@ -47,5 +50,5 @@ export function createLogger(options: LoggerOptions): Logger {
     },
     destination,
   )
-  return new PinoLogger(target)
+  return new PinoLogger(target, { service: options.service })
 }

@@ -1,0 +1,124 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type DynamicModule, Module } from '@nestjs/common'
+import { AdminServiceService } from '@serverless-ai/contracts/admin/v1/admin'
+import { accept, RpcError } from '@serverless-ai/kernel'
+import { systemClock } from '@serverless-ai/kernel/system'
+import { createGrpcTransport } from '@serverless-ai/rpc'
+import type { ServiceDefinition } from '@serverless-ai/runtime'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import {
+  createPlatformApp,
+  openPlatform,
+  PlatformModule,
+  RUNTIME_HOST,
+  type RuntimeHost,
+  systemPorts,
+} from './index.ts'
+
+type State = { count: number }
+type Add = { type: 'Add' }
+type Added = { type: 'Added' }
+
+const counter: ServiceDefinition<State, Add, Added> = {
+  name: 'scheduler',
+  schemaVersion: 1,
+  decider: {
+    initial: () => ({ count: 0 }),
+    decide: () => accept([{ type: 'Added' }]),
+    evolve: (state) => {
+      state.count += 1
+      return state
+    },
+    toJson: (state) => state,
+    fromJson: (json) => json as State,
+  },
+  publish: () => [],
+  snapshotFeed: () => [],
+  inputs: [],
+}
+
+const COUNTER = Symbol('COUNTER')
+
+@Module({})
+class CounterModule {
+  static with(): DynamicModule {
+    const useFactory = (host: RuntimeHost) => host.add(counter)
+    return {
+      module: CounterModule,
+      providers: [{ provide: COUNTER, inject: [RUNTIME_HOST], useFactory }],
+      exports: [COUNTER],
+    }
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  server.close()
+  return typeof address === 'object' && address !== null ? address.port : 0
+}
+
+let data = ''
+beforeEach(() => {
+  data = mkdtempSync(join(tmpdir(), 'sai-hosting-'))
+})
+afterEach(() => rmSync(data, { recursive: true, force: true }))
+
+async function start(required: readonly string[]) {
+  const port = await freePort()
+  const config = {
+    data,
+    port,
+    host: '127.0.0.1',
+    replica: 'r1',
+    insecureDev: false,
+    logLevel: 'silent' as const,
+  }
+  const ports = systemPorts('test', config.logLevel)
+  const base = { config, ports, tenants: ['team-a'], nodes: [], peers: {}, required }
+  const { options, credentials } = await openPlatform(base)
+  const app = await createPlatformApp(PlatformModule.with(options), [CounterModule.with()])
+  await app.init()
+  return { app, options, credentials }
+}
+
+it('serves status to operators only, is ready, and opens again where it stopped', async () => {
+  const first = await start([])
+  const runtime = first.app.get(COUNTER)
+  await runtime.execute({ type: 'Add' })
+  const ready = await first.app.getHttpAdapter().getInstance().inject('/readyz')
+  expect(ready.statusCode).toBe(200)
+  const transport = createGrpcTransport({ clock: systemClock })
+  const { listen: address } = first.options
+  const admin = transport.client(AdminServiceService, { address, token: first.credentials.admin })
+  const { partitions } = await admin.getStatus({ withDigest: true })
+  expect(partitions).toMatchObject([{ service: 'scheduler', role: 'Leading', epoch: 1n }])
+  const tenant = first.credentials.tenants['team-a'] ?? ''
+  const other = transport.client(AdminServiceService, { address, token: tenant })
+  await expect(other.getStatus({ withDigest: false })).rejects.toThrow(RpcError)
+  await transport.close()
+  await first.app.close()
+
+  const second = await start([])
+  const { value } = await second.app.get(COUNTER).read((state: State) => state.count)
+  expect(value).toBe(1)
+  await second.app.close()
+})
+
+it('a peer that is not there makes it not ready and names it', async () => {
+  const { app } = await start(['scheduler', 'mediator'])
+  const ready = await app.getHttpAdapter().getInstance().inject('/readyz')
+  expect(ready.statusCode).toBe(503)
+  expect(ready.json().missing.join()).toContain('mediator')
+  await app.close()
+})
+
+it('a second process on the data directory is refused', async () => {
+  const { app } = await start([])
+  await expect(start([])).rejects.toMatchObject({ name: 'LogOpenError', code: 'IN_USE' })
+  await app.close()
+})
