@@ -1,0 +1,156 @@
+import {
+  type Assignment as AssignmentProto,
+  type DesiredVersion as DesiredVersionProto,
+  type ExecutionKey as ExecutionKeyProto,
+  type ExecutionReport as ExecutionReportProto,
+  ExecutionStatus_State,
+} from '@serverless-ai/contracts/agent/v1/agent'
+import {
+  type Inventory as InventoryProto,
+  TaskExit_Cause,
+  type TaskExit as TaskExitProto,
+} from '@serverless-ai/contracts/pool/v1/pool'
+import type { NodeDevice } from '../../core/inventory.ts'
+import { type DesiredVersion, type ExecutionKey, NO_VERSION } from '../../core/keys.ts'
+import type { Report } from '../../core/outbox.ts'
+import type { Assignment, ExitCause, ReportedState, TaskExit } from '../../core/types.ts'
+
+/** Size of a log file when the assignment names none, bytes. */
+const LOG_DEFAULT_BYTES = 64 * 1024 * 1024
+/** A smaller file would be rotated all the time, bytes. */
+const LOG_MIN_BYTES = 64 * 1024
+/** Longest time between SIGTERM and SIGKILL, ms. */
+const GRACE_MAX_MS = 3_600_000
+
+const CAUSES: Readonly<Record<ExitCause, TaskExit_Cause>> = {
+  EXITED: TaskExit_Cause.EXITED,
+  STOPPED: TaskExit_Cause.STOPPED,
+  LEASE_LAPSED: TaskExit_Cause.LEASE_LAPSED,
+  NODE_SHUTDOWN: TaskExit_Cause.NODE_SHUTDOWN,
+  SUPERVISOR_LOST: TaskExit_Cause.SUPERVISOR_LOST,
+  PORT_IN_USE: TaskExit_Cause.PORT_IN_USE,
+  START_FAILED: TaskExit_Cause.START_FAILED,
+  PREPARE_FAILED: TaskExit_Cause.PREPARE_FAILED,
+  OUT_OF_MEMORY: TaskExit_Cause.OUT_OF_MEMORY,
+}
+
+const STATES: Readonly<Record<ReportedState, ExecutionStatus_State>> = {
+  PREPARING: ExecutionStatus_State.PREPARING,
+  RUNNING: ExecutionStatus_State.RUNNING,
+  STOPPING: ExecutionStatus_State.STOPPING,
+  EXITED: ExecutionStatus_State.EXITED,
+}
+
+/** Key of an execution from the wire; undefined when it is missing. */
+export function keyFromProto(key: ExecutionKeyProto | undefined): ExecutionKey | undefined {
+  if (key === undefined) return undefined
+  return { jobId: key.jobId, gang: key.gang, generation: key.generation, rank: key.rank }
+}
+
+/** Key of an execution for the wire. */
+export function keyToProto(key: ExecutionKey): ExecutionKeyProto {
+  return { jobId: key.jobId, gang: key.gang, generation: key.generation, rank: key.rank }
+}
+
+/** Version of a desired set from the wire. */
+export function versionFromProto(version: DesiredVersionProto | undefined): DesiredVersion {
+  if (version === undefined) return NO_VERSION
+  return { epoch: version.epoch.toString(), position: version.position.toString() }
+}
+
+/** Version of a desired set for the wire. */
+export function versionToProto(version: DesiredVersion): DesiredVersionProto {
+  return { epoch: BigInt(version.epoch), position: BigInt(version.position) }
+}
+
+/**
+ * An assignment from the wire, with the node's variables; undefined when it has no key.
+ *
+ * @param nodeEnv variables that follow from the devices of the given indexes
+ */
+export function assignmentFromProto(
+  assignment: AssignmentProto,
+  nodeEnv: (deviceIndexes: readonly number[]) => Record<string, string>,
+): Assignment | undefined {
+  const key = keyFromProto(assignment.key)
+  if (key === undefined) return undefined
+  const logBytes = Number(assignment.logMaxBytes)
+  return {
+    key,
+    tenant: assignment.tenant,
+    command: assignment.command,
+    env: { ...assignment.env, ...nodeEnv(assignment.deviceIndexes) },
+    cpuMillis: Number(assignment.cpuMillis),
+    memoryMib: Number(assignment.memoryMib),
+    ports: assignment.ports,
+    workspace: assignment.workspace,
+    exclusive: assignment.exclusive,
+    stopGraceMs: Math.min(Math.max(0, Number(assignment.stopGraceMs)), GRACE_MAX_MS),
+    logMaxBytes: logBytes <= 0 ? LOG_DEFAULT_BYTES : Math.max(logBytes, LOG_MIN_BYTES),
+  }
+}
+
+function exitToProto(exit: TaskExit): TaskExitProto {
+  return {
+    cause: CAUSES[exit.cause],
+    exitCode: exit.exitCode,
+    signal: exit.signal,
+    message: exit.message,
+    atMs: BigInt(Math.trunc(exit.atMs)),
+  }
+}
+
+/** A report for the wire. */
+export function reportToProto(report: Report): ExecutionReportProto {
+  return {
+    number: BigInt(report.number),
+    applied: versionToProto(report.applied),
+    executions: report.executions.map(({ key, state, pid, startedMs, exit }) => ({
+      key: keyToProto(key),
+      state: STATES[state],
+      pid,
+      startedMs: BigInt(Math.trunc(startedMs)),
+      exit: exit === null ? undefined : exitToProto(exit),
+    })),
+    taskReports: report.taskReports.map(({ key, line, json }) => ({
+      key: keyToProto(key),
+      line: BigInt(line),
+      json,
+    })),
+  }
+}
+
+/** What a node has, as the agent knows it. */
+export interface NodeInventory {
+  readonly cpuMillis: number
+  readonly memoryMib: number
+  readonly devices: readonly NodeDevice[]
+  readonly address: string
+  readonly portFirst: number
+  readonly portLast: number
+  readonly labels: Readonly<Record<string, string>>
+  readonly agentVersion: string
+  readonly isolation: string
+}
+
+/** An inventory for the wire. */
+export function inventoryToProto(inventory: NodeInventory): InventoryProto {
+  return {
+    cpuMillis: BigInt(inventory.cpuMillis),
+    memoryMib: BigInt(inventory.memoryMib),
+    devices: inventory.devices.map((device) => ({
+      index: device.index,
+      uuid: device.uuid,
+      model: device.model,
+      memoryMib: BigInt(device.memoryMib),
+      emulated: device.emulated,
+      healthy: device.healthy,
+    })),
+    address: inventory.address,
+    portFirst: inventory.portFirst,
+    portLast: inventory.portLast,
+    labels: { ...inventory.labels },
+    agentVersion: inventory.agentVersion,
+    isolation: inventory.isolation,
+  }
+}

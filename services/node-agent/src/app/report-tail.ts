@@ -1,0 +1,85 @@
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { LINES_START, type LinesPosition, type ReportLine, takeLines } from '../core/lines.ts'
+
+/** Most of a report file that is passed on, bytes; the rest is dropped with a note. */
+const REPORT_FILE_MAX_BYTES = 16 * 1024 * 1024
+/** Read at once, bytes: above the longest line. */
+const CHUNK_BYTES = 128 * 1024
+
+/**
+ * Follows the report file of a task. The task owns the file and its folder, so nothing about it is
+ * trusted: links, pipes and files of another owner are not read.
+ */
+export class ReportTail {
+  private readonly path: string
+  private readonly uid: number | undefined
+  private position: LinesPosition = LINES_START
+  private offered: LinesPosition = LINES_START
+  /** Bytes looked at: an unfinished line there is looked at again only when it grew. */
+  private examinedBytes = 0
+  private ended = false
+
+  constructor(path: string, uid: number | undefined) {
+    this.path = path
+    this.uid = uid
+  }
+
+  /** The task has ended: nothing will be appended. */
+  end(): void {
+    this.ended = true
+  }
+
+  /** True when there is something after what was acknowledged. */
+  hasMore(): boolean {
+    if (this.position.offset >= REPORT_FILE_MAX_BYTES) return false
+    const done = this.ended ? this.position.offset : this.examinedBytes
+    return this.withFile((_fd, bytes) => bytes > done, false)
+  }
+
+  /** True when there is something after what was offered last. */
+  hasUnoffered(): boolean {
+    if (this.offered.offset >= REPORT_FILE_MAX_BYTES) return false
+    return this.withFile((_fd, bytes) => bytes > this.offered.offset, false)
+  }
+
+  /** Lines after the acknowledged ones. Call {@link accept} when they are acknowledged. */
+  offer(): readonly ReportLine[] {
+    const from = this.position
+    if (from.offset >= REPORT_FILE_MAX_BYTES) return []
+    const { lines, next } = this.withFile((fd) => {
+      const buffer = new Uint8Array(CHUNK_BYTES)
+      const length = readSync(fd, buffer, 0, CHUNK_BYTES, from.offset)
+      this.examinedBytes = from.offset + length
+      const atEnd = this.ended && length < CHUNK_BYTES
+      return takeLines(from, buffer.subarray(0, length), atEnd)
+    }, NOTHING(from))
+    this.offered = next
+    if (next.offset < REPORT_FILE_MAX_BYTES) return lines
+    const message = `reports after the first ${next.offset} bytes are dropped`
+    return [...lines, { line: next.line + 1, json: JSON.stringify({ kind: 'note', message }) }]
+  }
+
+  /** What was offered last is acknowledged. */
+  accept(): void {
+    this.position = this.offered
+  }
+
+  private withFile<T>(use: (fd: number, bytes: number) => T, missing: T): T {
+    let fd: number
+    try {
+      const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+      fd = openSync(this.path, flags)
+    } catch {
+      return missing
+    }
+    try {
+      const stats = fstatSync(fd)
+      const owned = this.uid === undefined || stats.uid === this.uid
+      return stats.isFile() && owned && stats.nlink === 1 ? use(fd, stats.size) : missing
+    } finally {
+      closeSync(fd)
+    }
+  }
+}
+
+const NOTHING = (next: LinesPosition) => ({ lines: [], next })

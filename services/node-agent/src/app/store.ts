@@ -1,0 +1,201 @@
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { isRecord, makePrivate, readJson, syncDirectory, writeJson } from '../adapters/os/files.ts'
+import {
+  compareVersions,
+  type DesiredVersion,
+  type ExecutionKey,
+  keyFromPath,
+  keyPath,
+  NO_VERSION,
+} from '../core/keys.ts'
+import { type ExecutionStatus, exitOf, type TaskExit } from '../core/types.ts'
+
+/** What is recorded of a start. */
+export interface StartRecord {
+  /** 0 until the process is there. */
+  readonly pid: number
+  readonly startTime: string
+  /** Wall clock, ms since 1970. */
+  readonly startedMs: number
+  /** Directory of the task. */
+  readonly taskDir: string
+  /** Undefined = the supervisor's own user. */
+  readonly uid?: number
+}
+
+/** An execution that an older session left. */
+export interface LeftExecution {
+  readonly key: ExecutionKey
+  readonly start: StartRecord
+  readonly status: ExecutionStatus
+}
+
+const EXECUTIONS = 'executions'
+const ENDED = 'ended'
+/** Logs and files of ended executions are removed above this, oldest first, bytes. */
+const ENDED_MAX_BYTES = 2 * 1024 ** 3
+
+function parseStart(value: unknown): StartRecord | undefined {
+  if (!isRecord(value)) return undefined
+  const { pid, startTime, startedMs, taskDir, uid } = value
+  if (typeof pid !== 'number' || typeof startTime !== 'string') return undefined
+  if (typeof startedMs !== 'number' || typeof taskDir !== 'string') return undefined
+  return { pid, startTime, startedMs, taskDir, ...(typeof uid === 'number' ? { uid } : {}) }
+}
+
+const CAUSES: readonly TaskExit['cause'][] = [
+  'EXITED',
+  'STOPPED',
+  'LEASE_LAPSED',
+  'NODE_SHUTDOWN',
+  'SUPERVISOR_LOST',
+  'PORT_IN_USE',
+  'START_FAILED',
+  'PREPARE_FAILED',
+  'OUT_OF_MEMORY',
+]
+
+function parseExit(value: unknown): TaskExit | undefined {
+  if (!isRecord(value)) return undefined
+  const { exitCode, signal, message, atMs } = value
+  const cause = CAUSES.find((known) => known === value.cause)
+  if (cause === undefined || typeof exitCode !== 'number' || typeof signal !== 'string') {
+    return undefined
+  }
+  if (typeof message !== 'string' || typeof atMs !== 'number') return undefined
+  return { cause, exitCode, signal, message, atMs }
+}
+
+/** The node's directory: journal, start and exit records, logs. */
+export class NodeStore {
+  readonly nodeDir: string
+
+  constructor(nodeDir: string) {
+    this.nodeDir = nodeDir
+    makePrivate(nodeDir)
+    for (const name of [EXECUTIONS, ENDED, 'workspaces']) makePrivate(join(nodeDir, name))
+  }
+
+  /** Folder of records and logs of an execution the node holds. */
+  directory(key: ExecutionKey): string {
+    return join(this.nodeDir, EXECUTIONS, keyPath(key))
+  }
+
+  /** The newest log file of an execution, wherever it is kept; undefined when there is none. */
+  findLog(key: ExecutionKey): string | undefined {
+    return [EXECUTIONS, ENDED]
+      .map((root) => join(this.nodeDir, root, keyPath(key), 'output.log'))
+      .find((path) => existsSync(path))
+  }
+
+  /** True when the execution has ended. */
+  hasEnded(key: ExecutionKey): boolean {
+    return [EXECUTIONS, ENDED].some((root) =>
+      existsSync(join(this.nodeDir, root, keyPath(key), 'exit.json')),
+    )
+  }
+
+  journal(): DesiredVersion {
+    const value = readJson(join(this.nodeDir, 'desired.json'))
+    if (!isRecord(value)) return NO_VERSION
+    const { epoch, position } = value
+    return typeof epoch === 'string' && typeof position === 'string'
+      ? { epoch, position }
+      : NO_VERSION
+  }
+
+  /** Durable when it returns; a lower version never replaces a higher one. */
+  writeJournal(version: DesiredVersion): void {
+    if (compareVersions(version, this.journal()) > 0) {
+      writeJson(join(this.nodeDir, 'desired.json'), version)
+    }
+  }
+
+  /** What older sessions left, with an exit for everything: nothing of it runs any more. */
+  load(wallMs: number): LeftExecution[] {
+    return this.keysBelow(EXECUTIONS).flatMap((key): LeftExecution[] => {
+      const directory = this.directory(key)
+      const start = parseStart(readJson(join(directory, 'started.json')))
+      if (start === undefined) {
+        rmSync(directory, { recursive: true, force: true })
+        return []
+      }
+      let exit = parseExit(readJson(join(directory, 'exit.json')))
+      if (exit === undefined) {
+        exit = exitOf('SUPERVISOR_LOST', 'the supervisor of the node ended', wallMs)
+        this.recordExit(key, exit)
+      }
+      const { pid, startedMs } = start
+      return [{ key, start, status: { key, state: 'EXITED', pid, startedMs, exit } }]
+    })
+  }
+
+  /** True when the execution was started at some time, by this or an older session. */
+  wasStarted(key: ExecutionKey): boolean {
+    return [EXECUTIONS, ENDED].some((root) =>
+      existsSync(join(this.nodeDir, root, keyPath(key), 'started.json')),
+    )
+  }
+
+  /** Durable before the process exists: an execution is started at most once. */
+  recordStart(key: ExecutionKey, start: StartRecord): void {
+    const directory = this.directory(key)
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    writeJson(join(directory, 'started.json'), start)
+    syncDirectory(dirname(directory))
+    syncDirectory(join(this.nodeDir, EXECUTIONS))
+  }
+
+  /** Durable before it is reported. */
+  recordExit(key: ExecutionKey, exit: TaskExit): void {
+    const directory = this.directory(key)
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    writeJson(join(directory, 'exit.json'), exit)
+  }
+
+  /** Moves an execution to the ended ones: its record is known to the pool manager. */
+  forget(key: ExecutionKey): void {
+    const from = this.directory(key)
+    if (!existsSync(from)) return
+    const to = join(this.nodeDir, ENDED, keyPath(key))
+    mkdirSync(dirname(to), { recursive: true, mode: 0o700 })
+    rmSync(to, { recursive: true, force: true })
+    renameSync(from, to)
+  }
+
+  /**
+   * Removes the oldest ended executions above `keep` or above 2 GiB of logs.
+   *
+   * @returns directories and users of the tasks they belonged to, to be removed by the caller.
+   */
+  prune(keep: number): StartRecord[] {
+    const ended = this.keysBelow(ENDED).map((key) => {
+      const directory = join(this.nodeDir, ENDED, keyPath(key))
+      const bytes = readdirSync(directory).reduce(
+        (sum, name) => sum + statSync(join(directory, name)).size,
+        0,
+      )
+      return { directory, bytes, endedMs: statSync(directory).mtimeMs }
+    })
+    ended.sort((a, b) => b.endedMs - a.endedMs)
+    let total = 0
+    return ended.flatMap(({ directory, bytes }, i) => {
+      total += bytes
+      if (i < keep && total <= ENDED_MAX_BYTES) return []
+      const start = parseStart(readJson(join(directory, 'started.json')))
+      rmSync(directory, { recursive: true, force: true })
+      return start === undefined ? [] : [start]
+    })
+  }
+
+  private keysBelow(root: string): ExecutionKey[] {
+    const top = join(this.nodeDir, root)
+    return readdirSync(top).flatMap((jobId) =>
+      readdirSync(join(top, jobId)).flatMap((folder) => {
+        const key = keyFromPath(jobId, folder)
+        return key === undefined ? [] : [key]
+      }),
+    )
+  }
+}

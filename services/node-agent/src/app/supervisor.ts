@@ -1,0 +1,315 @@
+import { join } from 'node:path'
+import type { Clock, Logger, Timer, Timers } from '@serverless-ai/kernel'
+import type { Cgroups } from '../adapters/os/cgroup.ts'
+import { messageOf } from '../adapters/os/files.ts'
+import type { Isolation } from '../adapters/os/launch.ts'
+import { isRunning, killAll, signal } from '../adapters/os/proc.ts'
+import type { NodeConfig } from '../core/config.ts'
+import { type ExecutionKey, isSafeName, keyText } from '../core/keys.ts'
+import {
+  initialNode,
+  leaseValid,
+  type NodeEffect,
+  type NodeInput,
+  type NodeState,
+  nextTickBootMs,
+  step,
+} from '../core/node.ts'
+import { type Assignment, exitOf } from '../core/types.ts'
+import type { AgentProcess } from './agent-process.ts'
+import type { PortRange, ToSupervisor } from './ipc.ts'
+import { ReportTail } from './report-tail.ts'
+import { Reporter } from './reporter.ts'
+import type { LeftExecution, NodeStore } from './store.ts'
+import { type RunningTask, startTask, type TaskEnvironment } from './task.ts'
+import {
+  makeTaskDirectories,
+  removeTaskDirectory,
+  type TaskDirectories,
+} from './task-directories.ts'
+import { tenantUid } from './tenants.ts'
+
+/** How often report files are looked at while tasks run, ms. */
+const POLL_MS = 250
+/** Grace of tasks when the node is shut down, ms. */
+export const SHUTDOWN_GRACE_MS = 3000
+
+/** What a supervisor needs. */
+export interface SupervisorOptions {
+  readonly config: () => NodeConfig
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly logger: Logger
+  readonly store: NodeStore
+  readonly isolation: Isolation
+  readonly cgroups: Cgroups | undefined
+  /** Unique on the machine and stable for the node's directory. */
+  readonly nodeMark: string
+  /** Session of this supervisor. */
+  readonly session: string
+}
+
+interface Prepared {
+  readonly assignment: Assignment
+  readonly directories: TaskDirectories
+}
+
+/**
+ * Owns the processes of a node. Everything that happens becomes an input of the rules in
+ * `core/node.ts`; what they ask for is done here.
+ */
+export class Supervisor {
+  private readonly options: SupervisorOptions
+  private readonly left: readonly LeftExecution[]
+  private readonly state: NodeState
+  private readonly reporter: Reporter
+  private readonly tasks = new Map<string, RunningTask>()
+  private readonly prepared = new Map<string, Prepared>()
+  private portRange: PortRange | null = null
+  private agent: AgentProcess | undefined
+  private tick: Timer | undefined
+  private poll: Timer | undefined
+  private changed: () => void = () => undefined
+
+  constructor(options: SupervisorOptions) {
+    this.options = options
+    this.left = options.store.load(options.clock.wallMs())
+    this.state = initialNode(options.store.journal(), this.left)
+    this.reporter = new Reporter(this.state)
+    for (const { key, start } of this.left) {
+      // Lines may not have been reported: numbers let the pool manager drop what it has.
+      const tail = new ReportTail(join(start.taskDir, 'report.jsonl'), start.uid)
+      tail.end()
+      this.reporter.follow(key, tail)
+    }
+  }
+
+  /** Kills what older sessions left running. Before anything is started or reported. */
+  async clearLeftovers(): Promise<number> {
+    const { nodeMark, cgroups, timers } = this.options
+    cgroups?.clear()
+    // A leader that is gone, or is itself: otherwise its number was given to somebody else.
+    const sessions = this.left
+      .map(({ start }) => start)
+      .filter(({ pid, startTime }) => pid > 0 && (isRunning({ pid, startTime }) || !exists(pid)))
+      .map(({ pid }) => pid)
+    return killAll(
+      timers,
+      (marker, session) => marker.startsWith(`${nodeMark}:`) || sessions.includes(session),
+    )
+  }
+
+  /** Connects the agent; from now on its messages may come. */
+  attach(agent: AgentProcess): void {
+    this.agent = agent
+  }
+
+  /** A message of the agent. */
+  onMessage(message: ToSupervisor): void {
+    switch (message.type) {
+      case 'ready':
+        this.greet()
+        return
+      case 'ports':
+        this.portRange = message.range
+        return
+      case 'desired':
+        // Durable before anything of it is done.
+        this.options.store.writeJournal(message.version)
+        this.apply({ ...message, assignments: message.assignments.filter(isUsable) })
+        return
+      case 'lease':
+        this.apply(message)
+        return
+      case 'ack':
+        this.reporter.acknowledged(message.number)
+        this.report()
+        this.changed()
+        return
+      case 'prepared':
+        this.onPrepared(message.key, message.problem)
+    }
+  }
+
+  private greet(): void {
+    const { session, isolation } = this.options
+    const { portRange } = this
+    const journal = this.state.journal
+    this.agent?.send({ type: 'session', session, journal, portRange, isolation: isolation.text })
+    const report = this.reporter.inFlight
+    if (report !== undefined) this.agent?.send({ type: 'report', report })
+    for (const held of this.state.held.values()) {
+      const prepared = this.prepared.get(keyText(held.key))
+      if (held.phase.at === 'preparing' && prepared !== undefined) this.askAgent(prepared)
+    }
+    this.report()
+  }
+
+  private apply(input: NodeInput): void {
+    const now = { bootMs: this.options.clock.bootMs(), wallMs: this.options.clock.wallMs() }
+    const effects = step(this.state, input, now)
+    if (input.type !== 'lease' && input.type !== 'tick') this.reporter.touch()
+    for (const effect of effects) this.perform(effect)
+    this.arm()
+    this.report()
+    this.changed()
+  }
+
+  private perform(effect: NodeEffect): void {
+    switch (effect.type) {
+      case 'prepare':
+        void this.prepare(effect.assignment)
+        return
+      case 'spawn':
+        void this.spawn(effect.assignment)
+        return
+      case 'stop': {
+        const { key, cause, graceMs } = effect
+        this.options.logger.log('info', 'task is stopped', { task: keyText(key), cause, graceMs })
+        this.tasks.get(keyText(key))?.stop(cause, graceMs)
+        return
+      }
+      case 'record':
+        this.prepared.delete(keyText(effect.key))
+        this.options.store.recordExit(effect.key, effect.exit)
+        return
+      case 'forget':
+        this.reporter.forget(effect.key)
+        this.options.store.forget(effect.key)
+        void this.prune()
+    }
+  }
+
+  private async prune(): Promise<void> {
+    for (const { taskDir, uid } of this.options.store.prune(this.options.config().keepEnded)) {
+      await removeTaskDirectory(taskDir, uid)
+    }
+  }
+
+  private async prepare(assignment: Assignment): Promise<void> {
+    const { key } = assignment
+    const { timers, isolation } = this.options
+    const { workDir, checkpointDir, uidFile, uidBase, uidSize } = this.options.config()
+    try {
+      const range = { base: uidBase, size: uidSize }
+      const uid = isolation.perTenantUid
+        ? await tenantUid(timers, uidFile, assignment.tenant, range)
+        : undefined
+      const directories = makeTaskDirectories({ workDir, checkpointDir, key, uid })
+      const prepared = { assignment, directories }
+      if (this.state.held.get(keyText(key))?.phase.at !== 'preparing') return
+      this.prepared.set(keyText(key), prepared)
+      if (assignment.workspace === '') this.apply({ type: 'prepared', key })
+      else this.askAgent(prepared)
+    } catch (error) {
+      this.onPrepared(key, `directories: ${messageOf(error)}`)
+    }
+  }
+
+  private askAgent({ assignment, directories }: Prepared): void {
+    const { key, workspace } = assignment
+    const uid = directories.uid ?? null
+    this.agent?.send({ type: 'prepare', key, workspace, directory: directories.cwd, uid })
+  }
+
+  private onPrepared(key: ExecutionKey, problem: string): void {
+    const exit = exitOf('PREPARE_FAILED', problem, this.options.clock.wallMs())
+    this.apply(problem === '' ? { type: 'prepared', key } : { type: 'ended', key, exit })
+  }
+
+  private async spawn(assignment: Assignment): Promise<void> {
+    const { key } = assignment
+    const prepared = this.prepared.get(keyText(key))
+    if (prepared === undefined) return
+    this.prepared.delete(keyText(key))
+    const { paths, uid } = prepared.directories
+    const started = await startTask(this.taskEnvironment(key), assignment, prepared.directories)
+    if (started.exit !== undefined) {
+      this.apply({ type: 'ended', key, exit: started.exit })
+      return
+    }
+    this.tasks.set(keyText(key), started)
+    this.reporter.follow(key, new ReportTail(paths.report, uid))
+    this.options.logger.log('info', 'task is started', { task: keyText(key), pid: started.pid })
+    this.apply({ type: 'spawned', key, pid: started.pid })
+    this.armPoll()
+    const exit = await started.ended
+    this.tasks.delete(keyText(key))
+    this.options.store.recordExit(key, exit)
+    this.reporter.ended(key)
+    this.options.logger.log('info', 'task has ended', { task: keyText(key), ...exit })
+    this.apply({ type: 'ended', key, exit })
+  }
+
+  private taskEnvironment(key: ExecutionKey): TaskEnvironment {
+    const { options } = this
+    return {
+      ...options,
+      nodeBinDir: options.config().nodeBinDir,
+      mayStart: () => {
+        if (this.state.shutdown) return 'NODE_SHUTDOWN'
+        const phase = this.state.held.get(keyText(key))?.phase
+        if (phase?.at !== 'spawning') return 'STOPPED'
+        return leaseValid(this.state, options.clock.bootMs()) ? phase.unwanted : 'LEASE_LAPSED'
+      },
+    }
+  }
+
+  private arm(): void {
+    this.tick?.cancel()
+    const at = nextTickBootMs(this.state)
+    if (at === undefined) return
+    const inMs = Math.max(0, at - this.options.clock.bootMs())
+    this.tick = this.options.timers.after(Math.ceil(inMs), () => this.apply({ type: 'tick' }))
+  }
+
+  private armPoll(): void {
+    if (this.poll !== undefined || this.tasks.size === 0) return
+    this.poll = this.options.timers.after(POLL_MS, () => {
+      this.poll = undefined
+      this.reporter.poll()
+      this.report()
+      this.armPoll()
+    })
+  }
+
+  private report(): void {
+    const report = this.reporter.next()
+    if (report !== undefined) this.agent?.send({ type: 'report', report })
+  }
+
+  /** Stops all tasks, then waits a moment until their ends were delivered. */
+  async shutdown(): Promise<void> {
+    this.apply({ type: 'shutdown', graceMs: SHUTDOWN_GRACE_MS })
+    const ended = () => [...this.state.held.values()].every(({ phase }) => phase.at === 'exited')
+    await this.until(ended, SHUTDOWN_GRACE_MS + 1000)
+    await this.until(() => this.reporter.settled, 1000)
+    this.tick?.cancel()
+    this.poll?.cancel()
+  }
+
+  /** Waits for a state; false when it did not come in time. */
+  private async until(reached: () => boolean, timeoutMs: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const done = () => {
+        timer.cancel()
+        this.changed = () => undefined
+        resolve(reached())
+      }
+      const timer = this.options.timers.after(timeoutMs, done)
+      this.changed = () => {
+        if (reached()) done()
+      }
+      this.changed()
+    })
+  }
+}
+
+function exists(pid: number): boolean {
+  return signal(pid, 0)
+}
+
+/** What cannot be a folder name is not run; the pool manager makes ids that can. */
+function isUsable({ key, command }: Assignment): boolean {
+  return isSafeName(key.jobId) && command.length > 0
+}

@@ -1,0 +1,69 @@
+import type { ExecutionKey } from './keys.ts'
+
+/** What ended an execution; the words of `serverlessai.pool.v1.TaskExit.Cause` that a node can give. */
+export type ExitCause =
+  | 'EXITED'
+  | 'STOPPED'
+  | 'LEASE_LAPSED'
+  | 'NODE_SHUTDOWN'
+  | 'SUPERVISOR_LOST'
+  | 'PORT_IN_USE'
+  | 'START_FAILED'
+  | 'PREPARE_FAILED'
+  | 'OUT_OF_MEMORY'
+
+/** Why and how an execution ended. */
+export interface TaskExit {
+  readonly cause: ExitCause
+  /** 0 to 255 when the process ended by itself; -1 otherwise. */
+  readonly exitCode: number
+  /** Signal name when a signal ended it, else empty. */
+  readonly signal: string
+  /** One line for people: what, where, how to mend. */
+  readonly message: string
+  /** Wall clock of the node, ms since 1970. */
+  readonly atMs: number
+}
+
+/** A task that shall run here, as the supervisor takes it: node variables are already in `env`. */
+export interface Assignment {
+  readonly key: ExecutionKey
+  /** Decides the uid. */
+  readonly tenant: string
+  /** Program and arguments; at least one element. */
+  readonly command: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+  /** Thousandths of a core; 0 = no limit. */
+  readonly cpuMillis: number
+  /** MiB; 0 = no limit. */
+  readonly memoryMib: number
+  /** Ports that must be free at the start. */
+  readonly ports: readonly number[]
+  /** `sha256:…` of the workspace archive, empty = none. */
+  readonly workspace: string
+  /** Killed at the lease deadline. */
+  readonly exclusive: boolean
+  /** Time between SIGTERM and SIGKILL, ms. */
+  readonly stopGraceMs: number
+  /** Size at which a log file is rotated, bytes. */
+  readonly logMaxBytes: number
+}
+
+/** State of an execution as it is reported. */
+export type ReportedState = 'PREPARING' | 'RUNNING' | 'STOPPING' | 'EXITED'
+
+/** What is reported of one execution. */
+export interface ExecutionStatus {
+  readonly key: ExecutionKey
+  readonly state: ReportedState
+  /** 0 before the start. */
+  readonly pid: number
+  /** Wall clock of the start, ms since 1970; 0 before the start. */
+  readonly startedMs: number
+  readonly exit: TaskExit | null
+}
+
+/** An exit of something that never ran, or that the platform ended. */
+export function exitOf(cause: ExitCause, message: string, atMs: number): TaskExit {
+  return { cause, exitCode: -1, signal: '', message, atMs }
+}
