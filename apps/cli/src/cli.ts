@@ -1,0 +1,87 @@
+import { ConfigError } from '@serverless-ai/config'
+import { RpcError } from '@serverless-ai/kernel'
+import { Command, CommanderError } from 'commander'
+import { addFleet } from './commands/fleet.ts'
+import { addJob } from './commands/job.ts'
+import { addRun } from './commands/run.ts'
+import type { CommandScope } from './commands/shared.ts'
+import { addStatus } from './commands/status.ts'
+import { CliError, EXIT, exitOf } from './exit.ts'
+import type { Io } from './io.ts'
+import { plain } from './output/text.ts'
+
+export const VERSION = '0.1.0'
+
+const AFTER_HELP = `
+Exit status: 0 done; 1 the job failed or was cancelled, the platform is degraded; 2 usage;
+3 refused; 4 not found; 5 nobody answers; 130 interrupted (a followed job goes on).`
+
+function programOf(scope: CommandScope): Command {
+  const { io } = scope
+  const program = new Command('sai')
+    .description('serverless-ai: run, follow and explain jobs on a shared fleet of accelerators')
+    .version(VERSION, '--version', 'print the version')
+    .enablePositionalOptions()
+    .showHelpAfterError('(see --help)')
+    .addHelpText('after', AFTER_HELP)
+    .exitOverride()
+    .configureOutput({ writeOut: io.out, writeErr: io.err })
+  addRun(program, scope)
+  addJob(program, scope)
+  addFleet(program, scope)
+  addStatus(program, scope)
+  program
+    .command('version')
+    .description('print the version')
+    .option('--json', 'machine-readable output')
+    .action(({ json }: { json?: boolean }) => {
+      io.out(json === true ? `${JSON.stringify({ version: VERSION })}\n` : `sai ${VERSION}\n`)
+    })
+  return program
+}
+
+/** What went wrong, for people: the sentence, each field, how to go on. */
+function errorText(error: unknown): string {
+  if (error instanceof CliError || error instanceof ConfigError) return `sai: ${error.message}\n`
+  if (!(error instanceof RpcError)) {
+    return `sai: a bug: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`
+  }
+  const fields = error.violations.map(({ field, description }) => `  ${field}: ${description}`)
+  const mend =
+    error.code === 'UNAVAILABLE' ? ['  is the platform running? Start it with `npm start`'] : []
+  return plain([`sai: ${error.message} [${error.reason}]`, ...fields, ...mend].join('\n')).concat(
+    '\n',
+  )
+}
+
+function errorJson(error: unknown): string {
+  const known = error instanceof RpcError ? error : undefined
+  const reason = error instanceof CliError ? error.reason : (known?.reason ?? 'INTERNAL')
+  const message = error instanceof Error ? error.message : String(error)
+  const { code, metadata, violations } = known ?? {}
+  return `${JSON.stringify({ error: { reason, message, code, metadata, violations } })}\n`
+}
+
+/**
+ * Runs one command line.
+ *
+ * @param argv arguments without the program's own name
+ * @returns the exit status
+ */
+export async function runCli(argv: readonly string[], io: Io, checkout: string): Promise<number> {
+  let status: number = EXIT.ok
+  const exit = (wanted: number) => {
+    status = wanted
+  }
+  try {
+    await programOf({ io, checkout, exit }).parseAsync([...argv], { from: 'user' })
+    return io.signal.aborted ? EXIT.interrupted : status
+  } catch (error) {
+    if (io.signal.aborted) return EXIT.interrupted
+    // Help and usage: the library has printed what there is to say.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
+    const before = argv.indexOf('--') < 0 ? argv : argv.slice(0, argv.indexOf('--'))
+    io.err(before.includes('--json') ? errorJson(error) : errorText(error))
+    return error instanceof ConfigError ? EXIT.usage : exitOf(error)
+  }
+}

@@ -1,0 +1,48 @@
+import type { Job } from '@serverless-ai/contracts/job/v1/job'
+import { progressText, shape, stateWord } from '../output/states.ts'
+import { age, duration, plain } from '../output/text.ts'
+import { factsOf, reasonText, unblockText } from '../why/reason.ts'
+
+function times(job: Job, nowMs: number): string {
+  const parts = [`submitted ${age(job.submittedMs, nowMs)} ago`]
+  if (job.startedMs !== 0n) parts.push(`started ${age(job.startedMs, nowMs)} ago`)
+  if (job.finishedMs !== 0n) {
+    const from = job.startedMs === 0n ? job.submittedMs : job.startedMs
+    parts.push(
+      `ended ${age(job.finishedMs, nowMs)} ago after ${duration(Number(job.finishedMs - from))}`,
+    )
+  }
+  return parts.join(', ')
+}
+
+/** `n1: 0 1, n2: 2 3` */
+function ranks(nodes: readonly string[]): string {
+  const byNode = Map.groupBy(nodes.keys(), (rank) => nodes[rank] ?? '')
+  return [...byNode].map(([node, of]) => `${node}: ${of.join(' ')}`).join(', ')
+}
+
+/** A job for people. */
+export function jobText(job: Job, nowMs: number): string {
+  const facts = factsOf(job.reason)
+  const { checkpoint } = job
+  const rows: [string, string][] = [
+    ['job', `${job.jobId} (${plain(job.name)})`],
+    ['state', [stateWord(job.state), plain(job.message)].filter(Boolean).join(': ')],
+    ['why', facts === undefined ? '' : `${reasonText(facts)} ${unblockText(facts)}`],
+    ['tenant', `${job.tenant}, queue ${job.queue}`],
+    ['gang', `${shape(job)}${job.generation === 0 ? '' : `, generation ${job.generation}`}`],
+    ['devices', job.emulatedDevices ? 'EMULATED: no real accelerator is behind them' : ''],
+    ['ranks', ranks(job.nodes)],
+    ['progress', plain(progressText(job))],
+    [
+      'checkpoint',
+      checkpoint === undefined
+        ? ''
+        : `step ${checkpoint.step} of generation ${checkpoint.generation}, ${plain(checkpoint.path)}`,
+    ],
+    ['result', plain(job.resultJson)],
+    ['times', times(job, nowMs)],
+  ]
+  const lines = rows.flatMap(([name, text]) => (text === '' ? [] : [`${name.padEnd(11)} ${text}`]))
+  return `${lines.join('\n')}\n\n${job.manifest}`
+}
