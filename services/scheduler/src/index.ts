@@ -1,1 +1,4 @@
-export {}
+export { schedulerDefinition } from './app/definition.ts'
+export { SchedulerHandlers, type SchedulerRuntime } from './app/handlers.ts'
+export { SchedulerModule } from './scheduler.module.ts'
+export { SCHEDULER_RUNTIME } from './tokens.ts'

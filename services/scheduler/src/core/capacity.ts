@@ -1,6 +1,10 @@
-import { ANY, type Fleet } from './fleet.ts'
-import { matchingModels, tasksOn } from './placement.ts'
+import type { Fleet } from './fleet.ts'
+import { matchingModels } from './placement.ts'
 import type { Dimension, GangSpec, Reason, Resources, Shortfall } from './types.ts'
+import { shapeKey } from './types.ts'
+
+/** Shapes whose verdict is remembered. */
+const VERDICTS_MAX = 10_000
 
 /** What the fleet could hold of a gang, now and when empty. */
 export type Capacity = {
@@ -28,163 +32,156 @@ type BestNode = { readonly nodeId: string; readonly free: Resources; readonly to
 
 /** Looks at every node: for verdicts and numbers, never on the way of a placement. */
 export function capacityFor(fleet: Fleet, gang: GangSpec): Capacity {
-  const each = gang.perTask
   const models = matchingModels(fleet, gang.deviceModels)
-  const tally = new Tally(gang)
-  for (let node = 0; node < fleet.size; node++) {
-    const facts = fleet.facts[node]!
-    let devices = 0
-    let devicesLargest = 0
-    let byDevices = 0
-    for (const model of models) {
-      const count = fleet.devicesTotal(node, model)
-      devices += count
-      devicesLargest = Math.max(devicesLargest, count)
-      byDevices += each.devices === 0 ? 0 : Math.floor(count / each.devices)
-    }
-    const total = { devices, cpuMillis: facts.cpuMillis, memoryMib: facts.memoryMib }
-    const others = tasksIn(total, { ...each, devices: 0 })
-    tally.add({
-      nodeId: facts.nodeId,
-      total,
-      devicesLargest,
-      fitsEmpty: each.devices === 0 ? others : Math.min(byDevices, others),
-      now: fleet.isReady(node) ? nowOn(fleet, node, { models, each }) : undefined,
-      portsTotal: facts.portFirst === 0 ? 0 : facts.portLast - facts.portFirst + 1,
-    })
-  }
-  return tally.result(fleet)
+  const survey = new Survey(fleet, gang)
+  for (let node = 0; node < fleet.size; node++) survey.see(node, models)
+  return survey.result()
 }
 
-/** What a ready node has left; each task takes devices of one model. */
-function nowOn(
-  fleet: Fleet,
-  node: number,
-  of: { models: readonly number[]; each: Resources },
-): Now {
-  let devices = 0
-  let devicesLargest = 0
-  let byDevices = 0
-  for (const model of of.models) {
-    const count = fleet.devicesFree(node, model)
-    devices += count
-    devicesLargest = Math.max(devicesLargest, count)
-    byDevices += of.each.devices === 0 ? 0 : Math.floor(count / of.each.devices)
-  }
-  const others = tasksOn(fleet, node, ANY, { ...of.each, devices: 0 })
-  return {
-    free: {
-      devices,
-      cpuMillis: Math.max(0, fleet.cpuFree(node)),
-      memoryMib: Math.max(0, fleet.memoryFree(node)),
-    },
-    devicesLargest,
-    fits: of.each.devices === 0 ? others : Math.min(byDevices, others),
-    ports: fleet.ports.free(node),
-  }
-}
-
-type Now = {
-  readonly free: Resources
-  /** Most free devices of one model. */
-  readonly devicesLargest: number
-  readonly fits: number
-  readonly ports: number
-}
-
-type Seen = {
-  readonly nodeId: string
-  readonly total: Resources
-  /** Most devices of one model. */
-  readonly devicesLargest: number
-  readonly fitsEmpty: number
-  /** Undefined when the node is not ready. */
-  readonly now: Now | undefined
-  readonly portsTotal: number
-}
-
-class Tally {
-  readonly #gang: GangSpec
+/** Walks over the nodes without making objects for each: a cell may have 10,000 of them. */
+class Survey {
+  readonly #fleet: Fleet
+  readonly #each: Resources
+  readonly #tasks: number
   #filtered = 0
   #tasksFree = 0
   #tasksTotal = 0
-  #free = { devices: 0, cpuMillis: 0, memoryMib: 0 }
-  #total = { devices: 0, cpuMillis: 0, memoryMib: 0 }
-  #largest = { devices: 0, cpuMillis: 0, memoryMib: 0 }
-  #best: (BestNode & { met: number }) | undefined
+  readonly #free = { devices: 0, cpuMillis: 0, memoryMib: 0 }
+  readonly #total = { devices: 0, cpuMillis: 0, memoryMib: 0 }
+  readonly #largest = { devices: 0, cpuMillis: 0, memoryMib: 0 }
+  #best = -1
+  #bestMet = -1
+  #bestDevices = -1
   #portsFree = 0
   #portsTotal = 0
+  /** Of the node in hand, summed over the models; a task takes devices of one model. */
+  #devices = 0
+  #devicesLargest = 0
+  #byDevices = 0
 
-  constructor(gang: GangSpec) {
-    this.#gang = gang
+  constructor(fleet: Fleet, gang: GangSpec) {
+    this.#fleet = fleet
+    this.#each = gang.perTask
+    this.#tasks = gang.tasks
   }
 
-  add(seen: Seen): void {
-    const { perTask: each, tasks } = this.#gang
-    raise(this.#largest, { ...seen.total, devices: seen.devicesLargest })
-    this.#tasksTotal += Math.min(seen.fitsEmpty, tasks)
-    if (seen.fitsEmpty === 0) {
+  see(node: number, models: readonly number[]): void {
+    const fleet = this.#fleet
+    const { cpuMillis, memoryMib, portFirst, portLast } = fleet.facts[node]!
+    this.#sum(node, models, false)
+    const largest = this.#largest
+    if (this.#devicesLargest > largest.devices) largest.devices = this.#devicesLargest
+    if (cpuMillis > largest.cpuMillis) largest.cpuMillis = cpuMillis
+    if (memoryMib > largest.memoryMib) largest.memoryMib = memoryMib
+    const fits = this.#fits(cpuMillis, memoryMib)
+    if (fits === 0) {
       this.#filtered++
       return
     }
-    addTo(this.#total, seen.total)
-    this.#portsTotal = Math.max(this.#portsTotal, seen.portsTotal)
-    if (seen.now === undefined) return
-    addTo(this.#free, seen.now.free)
-    this.#tasksFree += Math.min(seen.now.fits, tasks)
-    if (seen.now.fits > 0) this.#portsFree = Math.max(this.#portsFree, seen.now.ports)
-    const free = { ...seen.now.free, devices: seen.now.devicesLargest }
-    const met = dimensionsMet(free, each)
-    const best = this.#best
-    const better =
-      best === undefined || met > best.met || (met === best.met && free.devices > best.free.devices)
-    if (better) this.#best = { nodeId: seen.nodeId, free, total: seen.total, met }
+    this.#tasksTotal += Math.min(fits, this.#tasks)
+    this.#total.devices += this.#devices
+    this.#total.cpuMillis += cpuMillis
+    this.#total.memoryMib += memoryMib
+    if (portFirst > 0) this.#portsTotal = Math.max(this.#portsTotal, portLast - portFirst + 1)
+    if (fleet.isReady(node)) this.#seeFree(node, models)
   }
 
-  result(fleet: Fleet): Capacity {
+  #seeFree(node: number, models: readonly number[]): void {
+    const fleet = this.#fleet
+    const each = this.#each
+    const cpuMillis = Math.max(0, fleet.cpuFree(node))
+    const memoryMib = Math.max(0, fleet.memoryFree(node))
+    this.#sum(node, models, true)
+    this.#free.devices += this.#devices
+    this.#free.cpuMillis += cpuMillis
+    this.#free.memoryMib += memoryMib
+    const fits = this.#fits(cpuMillis, memoryMib)
+    this.#tasksFree += Math.min(fits, this.#tasks)
+    if (fits > 0) this.#portsFree = Math.max(this.#portsFree, fleet.ports.free(node))
+    let met = this.#devicesLargest >= each.devices ? 1 : 0
+    if (cpuMillis >= each.cpuMillis) met++
+    if (memoryMib >= each.memoryMib) met++
+    if (met < this.#bestMet) return
+    if (met === this.#bestMet && this.#devicesLargest <= this.#bestDevices) return
+    this.#best = node
+    this.#bestMet = met
+    this.#bestDevices = this.#devicesLargest
+  }
+
+  #sum(node: number, models: readonly number[], now: boolean): void {
+    const fleet = this.#fleet
+    this.#devices = 0
+    this.#devicesLargest = 0
+    this.#byDevices = 0
+    for (let i = 0; i < models.length; i++) {
+      const model = models[i]!
+      const count = now ? fleet.devicesFree(node, model) : fleet.devicesTotal(node, model)
+      if (count === 0) continue
+      this.#devices += count
+      if (count > this.#devicesLargest) this.#devicesLargest = count
+      if (this.#each.devices > 0) this.#byDevices += Math.floor(count / this.#each.devices)
+    }
+  }
+
+  #fits(cpuMillis: number, memoryMib: number): number {
+    const each = this.#each
+    let tasks = each.devices > 0 ? this.#byDevices : Infinity
+    if (each.cpuMillis > 0) tasks = Math.min(tasks, Math.floor(cpuMillis / each.cpuMillis))
+    if (each.memoryMib > 0) tasks = Math.min(tasks, Math.floor(memoryMib / each.memoryMib))
+    return tasks
+  }
+
+  result(): Capacity {
     return {
-      nodesTotal: fleet.size,
+      nodesTotal: this.#fleet.size,
       nodesFiltered: this.#filtered,
-      readyNodes: fleet.readyNodes,
-      tasksFree: Math.min(this.#tasksFree, this.#gang.tasks),
-      tasksTotal: Math.min(this.#tasksTotal, this.#gang.tasks),
+      readyNodes: this.#fleet.readyNodes,
+      tasksFree: Math.min(this.#tasksFree, this.#tasks),
+      tasksTotal: Math.min(this.#tasksTotal, this.#tasks),
       free: this.#free,
       total: this.#total,
-      best: this.#best,
+      best: this.#bestNode(),
       largest: this.#largest,
       portsFree: this.#portsFree,
       portsTotal: this.#portsTotal,
     }
   }
-}
 
-type Mutable = { devices: number; cpuMillis: number; memoryMib: number }
-const DIMENSIONS = ['devices', 'cpuMillis', 'memoryMib'] as const
-
-function addTo(sum: Mutable, more: Resources): void {
-  for (const dimension of DIMENSIONS) sum[dimension] += more[dimension]
-}
-function raise(top: Mutable, to: Resources): void {
-  for (const dimension of DIMENSIONS) top[dimension] = Math.max(top[dimension], to[dimension])
-}
-function dimensionsMet(free: Resources, each: Resources): number {
-  return DIMENSIONS.filter((dimension) => free[dimension] >= each[dimension]).length
-}
-
-/** Whole tasks inside an amount. */
-function tasksIn(amount: Resources, each: Resources): number {
-  let tasks = Infinity
-  for (const dimension of DIMENSIONS) {
-    if (each[dimension] > 0)
-      tasks = Math.min(tasks, Math.floor(amount[dimension] / each[dimension]))
+  #bestNode(): BestNode | undefined {
+    const node = this.#best
+    if (node < 0) return undefined
+    const { nodeId, cpuMillis, memoryMib, devices } = this.#fleet.facts[node]!
+    const fleet = this.#fleet
+    return {
+      nodeId,
+      free: {
+        devices: this.#bestDevices,
+        cpuMillis: Math.max(0, fleet.cpuFree(node)),
+        memoryMib: Math.max(0, fleet.memoryFree(node)),
+      },
+      total: { devices: devices.length, cpuMillis, memoryMib },
+    }
   }
-  return tasks
 }
+
+const DIMENSIONS = ['devices', 'cpuMillis', 'memoryMib'] as const
 
 /** Can the fleet, even empty, never hold the gang? Unknown (false) while no node is ready. */
 export function neverFits(capacity: Capacity, gang: GangSpec): boolean {
   if (capacity.readyNodes === 0) return false
   return capacity.tasksTotal < gang.tasks || capacity.portsTotal < gang.rank0Ports
+}
+
+/** {@link neverFits} for a gang, remembered per shape until a node changes. */
+export function canNeverFit(fleet: Fleet, gang: GangSpec): boolean {
+  const key = shapeKey(gang)
+  let verdict = fleet.verdicts.get(key)
+  if (verdict === undefined) {
+    verdict = neverFits(capacityFor(fleet, gang), gang)
+    if (fleet.verdicts.size >= VERDICTS_MAX) fleet.verdicts.clear()
+    fleet.verdicts.set(key, verdict)
+  }
+  return verdict
 }
 
 /** The one reason, with numbers, why a gang that could not be placed has to wait for the fleet. */

@@ -33,6 +33,8 @@ export class Fleet {
   /** Sums over all known nodes. */
   totals: Resources = { devices: 0, cpuMillis: 0, memoryMib: 0 }
   readyNodes = 0
+  /** By shape: can the gang never fit? Forgotten when a node changes; a memory, no part of the state. */
+  readonly verdicts = new Map<string, boolean>()
 
   #capacity = 64
   readonly #index = new Map<string, number>()
@@ -49,6 +51,8 @@ export class Fleet {
   #devicesUsed = 0
   /** Per node: distinct models it ever had. */
   readonly #modelsOf: number[][] = []
+  /** Per node: devices of each of those models, broken ones too. */
+  readonly #totalsOf: number[][] = []
   /** Per 32 nodes: upper bounds of free CPU and memory of a ready node; may be too high, never too low. */
   #blockCpu = new Float64Array(2)
   #blockMemory = new Float64Array(2)
@@ -86,12 +90,8 @@ export class Fleet {
 
   /** Devices of a model that the node has when empty, broken ones too. */
   devicesTotal(node: number, model: number): number {
-    const start = this.#deviceStart[node]!
-    let count = 0
-    for (let i = start; i < start + this.#deviceCount[node]!; i++) {
-      if ((this.#deviceFlags[i]! & PRESENT) !== 0 && this.#deviceModel[i] === model) count++
-    }
-    return count
+    const at = this.#modelsOf[node]!.indexOf(model)
+    return at < 0 ? 0 : this.#totalsOf[node]![at]!
   }
 
   /** True when the device is held by a task. */
@@ -112,6 +112,7 @@ export class Fleet {
     this.ports.setRange(node, facts.portFirst, facts.portLast)
     this.#setDevices(node, facts)
     this.gains++
+    this.verdicts.clear()
     this.#refresh(node)
   }
 
@@ -201,6 +202,7 @@ export class Fleet {
     this.ids.push(nodeId)
     this.#index.set(nodeId, node)
     this.#modelsOf.push([])
+    this.#totalsOf.push([])
     return node
   }
 
@@ -246,6 +248,10 @@ export class Fleet {
         held | (known === undefined ? 0 : PRESENT) | (known?.healthy ? HEALTHY : 0)
       if (known !== undefined) this.#deviceModel[start + device] = this.#model(known.model, node)
     }
+    this.#totalsOf[node] = this.#modelsOf[node]!.map((model) => {
+      const name = this.models[model]
+      return facts.devices.filter((device) => device.model === name).length
+    })
   }
 
   #makeRoom(node: number, count: number): void {

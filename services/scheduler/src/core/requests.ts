@@ -1,5 +1,5 @@
 import { accept, type Decision, type Refused, refuse } from '@serverless-ai/kernel'
-import { capacityFor, fleetReason, neverFits } from './capacity.ts'
+import { canNeverFit, capacityFor, fleetReason } from './capacity.ts'
 import type { GiveUpJob, RecoverGang } from './commands.ts'
 import type { GangReleased, SchedulerEvent } from './events.ts'
 import type { Job, SchedulerState } from './state.ts'
@@ -51,8 +51,8 @@ export function checkJob(state: SchedulerState, job: JobSpec): Refused | undefin
   if (job.waitForCapacity) return undefined
   const above = aboveMaximum(queue.spec, job.gang)
   if (above !== undefined) return refuse('EXCEEDS_QUEUE_MAX', { queue: job.queue, reason: above })
+  if (!canNeverFit(state.fleet, job.gang)) return undefined
   const capacity = capacityFor(state.fleet, job.gang)
-  if (!neverFits(capacity, job.gang)) return undefined
   const models = job.gang.deviceModels
   return refuse('NO_MATCHING_NODE', { reason: fleetReason(capacity, job.gang), models })
 }

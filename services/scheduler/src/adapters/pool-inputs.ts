@@ -1,0 +1,94 @@
+import {
+  DevicesFreed,
+  NodeChanged,
+  NodeLost,
+  TaskExited,
+  TaskReported,
+  TaskStarted,
+} from '@serverless-ai/contracts/events/v1/pool_manager'
+import { type Node, Node_State, TaskExit_Cause } from '@serverless-ai/contracts/pool/v1/pool'
+import type { InputSource, PublicEvent } from '@serverless-ai/runtime'
+import type { ObserveFreed, ObserveTasks, SchedulerCommand } from '../core/commands.ts'
+import type { NodeFacts, NodeState } from '../core/types.ts'
+
+const EVENTS = 'serverlessai.events.v1.'
+
+/** Public events of the pool manager as commands. Throws for what cannot be decoded: the runtime parks it. */
+export const poolManagerInputs: InputSource<SchedulerCommand> = {
+  service: 'pool-manager',
+  toCommand: commandFromEvent,
+  replaced: (events) => {
+    const nodes = new Map<string, NodeFacts>()
+    const lost = new Set<string>()
+    const tasks: ObserveTasks[] = []
+    const freed: ObserveFreed[] = []
+    for (const event of events) {
+      const command = commandFromEvent(event)
+      if (command?.type === 'ObserveNode') nodes.set(command.node.nodeId, command.node)
+      else if (command?.type === 'ObserveNodeLost') lost.add(command.nodeId)
+      else if (command?.type === 'ObserveTasks') tasks.push(command)
+      else if (command?.type === 'ObserveFreed') freed.push(command)
+    }
+    return { type: 'ReplacePool', nodes: [...nodes.values()], lost: [...lost], tasks, freed }
+  },
+}
+
+function commandFromEvent(event: PublicEvent): SchedulerCommand | undefined {
+  switch (event.type) {
+    case `${EVENTS}NodeChanged`:
+      return { type: 'ObserveNode', node: nodeFromProto(NodeChanged.decode(event.payload).node) }
+    case `${EVENTS}NodeLost`:
+      return { type: 'ObserveNodeLost', nodeId: NodeLost.decode(event.payload).nodeId }
+    case `${EVENTS}TaskStarted`: {
+      const { jobId, gang, generation, rank } = TaskStarted.decode(event.payload)
+      return { type: 'ObserveTasks', jobId, gang, generation, started: [rank], ended: [] }
+    }
+    case `${EVENTS}TaskExited`: {
+      const { jobId, gang, generation, rank, exit } = TaskExited.decode(event.payload)
+      // Only good ends concern the scheduler: what to do about others is decided by fault tolerance.
+      const well =
+        exit?.cause === TaskExit_Cause.EXITED && exit.exitCode === 0 && exit.signal === ''
+      if (!well) return undefined
+      return { type: 'ObserveTasks', jobId, gang, generation, started: [], ended: [rank] }
+    }
+    case `${EVENTS}TaskReported`: {
+      const { jobId, generation, rank, kind, json } = TaskReported.decode(event.payload)
+      if (kind !== 'result') return undefined
+      return { type: 'ObserveResult', jobId, generation, rank, json }
+    }
+    case `${EVENTS}DevicesFreed`: {
+      const { jobId, gang, generation, ranks } = DevicesFreed.decode(event.payload)
+      return { type: 'ObserveFreed', jobId, gang, generation, ranks: [...ranks] }
+    }
+    default:
+      return undefined
+  }
+}
+
+function stateFromProto(state: Node['state']): NodeState {
+  if (state === Node_State.READY) return 'Ready'
+  return state === Node_State.LOST ? 'Lost' : 'Disconnected'
+}
+
+function nodeFromProto(node: Node | undefined): NodeFacts {
+  const inventory = node?.inventory
+  if (node === undefined || node.nodeId === '') throw new Error('NodeChanged without a node')
+  const devices: NodeFacts['devices'][number][] = []
+  for (const { index, model, emulated, healthy } of inventory?.devices ?? []) {
+    devices[index] = { model, emulated, healthy }
+  }
+  return {
+    nodeId: node.nodeId,
+    state: stateFromProto(node.state),
+    cpuMillis: Number(inventory?.cpuMillis ?? 0n),
+    memoryMib: Number(inventory?.memoryMib ?? 0n),
+    // An index that the node left out is a device that nobody may use.
+    devices: Array.from(
+      devices,
+      (device) => device ?? { model: '', emulated: false, healthy: false },
+    ),
+    address: inventory?.address ?? '',
+    portFirst: inventory?.portFirst ?? 0,
+    portLast: inventory?.portLast ?? 0,
+  }
+}

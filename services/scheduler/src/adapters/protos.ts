@@ -1,0 +1,164 @@
+import {
+  Reason_Code,
+  type Reason as ReasonProto,
+  Resources as ResourcesMessage,
+} from '@serverless-ai/contracts/common/v1/common'
+import {
+  type GangRequest,
+  type GiveUpRequest,
+  type JobRequest,
+  Queue as QueueMessage,
+  type QueueStatus,
+  type RecoverRequest,
+} from '@serverless-ai/contracts/schedule/v1/schedule'
+import { RpcError } from '@serverless-ai/kernel'
+import type { GiveUpJob, RecoverGang } from '../core/commands.ts'
+import type { QueueState } from '../core/state.ts'
+import type { GangSpec, JobSpec, QueueSpec, Reason, ReasonCode, Resources } from '../core/types.ts'
+
+/** Contracts ↔ core. 64-bit numbers of the contracts are whole numbers here; all ranges are checked by the core. */
+
+const CODES: Readonly<Record<ReasonCode, ReasonProto['code']>> = {
+  NOT_YET_EVALUATED: Reason_Code.NOT_YET_EVALUATED,
+  EXCEEDS_QUEUE_MAX: Reason_Code.EXCEEDS_QUEUE_MAX,
+  NO_MATCHING_NODE: Reason_Code.NO_MATCHING_NODE,
+  QUOTA_WAIT: Reason_Code.QUOTA_WAIT,
+  CAPACITY_WAIT: Reason_Code.CAPACITY_WAIT,
+  GANG_INCOMPLETE: Reason_Code.GANG_INCOMPLETE,
+  DEPENDENCY_WAIT: Reason_Code.DEPENDENCY_WAIT,
+  BACKOFF: Reason_Code.BACKOFF,
+}
+
+type ResourcesProto = ReturnType<typeof ResourcesMessage.create>
+
+export function resourcesFromProto(proto: ResourcesProto | undefined): Resources {
+  return {
+    devices: proto?.devices ?? 0,
+    cpuMillis: Number(proto?.cpuMillis ?? 0n),
+    memoryMib: Number(proto?.memoryMib ?? 0n),
+  }
+}
+
+export function resourcesToProto(resources: Resources): ResourcesProto {
+  return ResourcesMessage.create({
+    devices: resources.devices,
+    cpuMillis: BigInt(resources.cpuMillis),
+    memoryMib: BigInt(resources.memoryMib),
+  })
+}
+
+/** @param jobsAhead jobs that stand before this one, where that is known */
+export function reasonToProto(reason: Reason, jobsAhead = 0): ReasonProto {
+  return {
+    code: CODES[reason.code],
+    shortfalls: reason.shortfalls.map((shortfall) => ({
+      dimension: shortfall.dimension,
+      want: BigInt(shortfall.want),
+      free: BigInt(Math.max(0, shortfall.free)),
+      total: BigInt(shortfall.total),
+      nodeId: shortfall.nodeId,
+      perTask: shortfall.perTask,
+    })),
+    nodesTotal: reason.nodesTotal,
+    nodesFiltered: reason.nodesFiltered,
+    jobsAhead,
+    untilMs: BigInt(Math.ceil(reason.untilMs)),
+  }
+}
+
+function gangFromProto(proto: GangRequest): GangSpec {
+  return {
+    tasks: proto.tasks,
+    perTask: resourcesFromProto(proto.perTask),
+    deviceModels: [...proto.deviceModels],
+    rank0Ports: proto.rank0Ports,
+    exclusive: proto.exclusive,
+  }
+}
+
+/** Throws INVALID_ARGUMENT when there is no job, or not exactly one gang. */
+export function jobFromProto(proto: JobRequest | undefined): JobSpec {
+  if (proto === undefined) throw missing('job')
+  const gang = proto.gangs[0]
+  if (gang === undefined || proto.gangs.length > 1) {
+    throw new RpcError({
+      code: 'INVALID_ARGUMENT',
+      reason: 'INVALID_SPEC',
+      message: `a job has exactly one gang, not ${proto.gangs.length}`,
+      metadata: { field: 'gangs', want: '1', have: String(proto.gangs.length) },
+    })
+  }
+  return {
+    jobId: proto.jobId,
+    tenant: proto.tenant,
+    queue: proto.queue,
+    name: proto.name,
+    gang: gangFromProto(gang),
+    waitForCapacity: proto.waitForCapacity,
+    priority: proto.priority,
+    submittedMs: Number(proto.submittedMs),
+  }
+}
+
+/** Defaults: weight 1, priority 0, no maximum. Throws INVALID_ARGUMENT when there is no queue. */
+export function queueFromProto(proto: QueueMessage | undefined): QueueSpec {
+  if (proto === undefined) throw missing('queue')
+  return {
+    name: proto.name,
+    tenant: proto.tenant,
+    weight: proto.weight === 0 ? 1 : proto.weight,
+    priority: proto.priority,
+    maximum: resourcesFromProto(proto.maximum),
+  }
+}
+
+export function queueToProto(queue: QueueSpec): QueueMessage {
+  const { name, tenant, weight, priority } = queue
+  const maximum = resourcesToProto(queue.maximum)
+  return QueueMessage.create({ name, tenant, weight, priority, maximum })
+}
+
+export function queueStatusToProto(queue: QueueState): QueueStatus {
+  return {
+    queue: queueToProto(queue.spec),
+    queuedJobs: queue.queued + queue.recovering.length,
+    runningJobs: queue.placed,
+    used: resourcesToProto(queue.used),
+  }
+}
+
+/** Throws INVALID_ARGUMENT when there is no plan. */
+export function recoverFromProto(proto: RecoverRequest): RecoverGang {
+  const { plan } = proto
+  if (plan === undefined) throw missing('plan')
+  return {
+    type: 'RecoverGang',
+    jobId: proto.jobId,
+    gang: proto.gang,
+    expectedGeneration: proto.expectedGeneration,
+    plan: {
+      incidentId: plan.incidentId,
+      checkpointPath: plan.checkpointPath,
+      checkpointStep: Number(plan.checkpointStep),
+      notBeforeMs: Number(plan.notBeforeMs),
+      avoidNodes: [...plan.avoidNodes],
+      cause: plan.cause,
+      restartsCharged: plan.restartsCharged,
+    },
+  }
+}
+
+export function giveUpFromProto(proto: GiveUpRequest): GiveUpJob {
+  const { jobId, gang, expectedGeneration, cause, code, incidentId } = proto
+  return { type: 'GiveUpJob', jobId, gang, expectedGeneration, cause, code, incidentId }
+}
+
+function missing(field: string): RpcError {
+  return new RpcError({
+    code: 'INVALID_ARGUMENT',
+    reason: 'INVALID_SPEC',
+    message: `${field} is missing`,
+    metadata: { field },
+    violations: [{ field, description: 'is required' }],
+  })
+}

@@ -1,0 +1,59 @@
+import type { Job } from '../core/state.ts'
+import type { Dimension, Reason, Shortfall } from '../core/types.ts'
+
+const UNITS: Readonly<Record<Dimension, string>> = {
+  devices: 'devices',
+  cpuMillis: 'thousandths of a core',
+  memoryMib: 'MiB of memory',
+  tasks: 'tasks',
+  ports: 'ports',
+}
+
+/** One line for people: what falls short. */
+function shortfall(short: Shortfall): string {
+  const unit = UNITS[short.dimension]
+  const where = short.nodeId === '' ? '' : ` on ${short.nodeId}`
+  const each = short.perTask ? ' per task' : ''
+  return `${short.want} ${unit}${each} wanted, ${short.free} of ${short.total} free${where}`
+}
+
+/** One line for people: why a job waits. */
+export function reasonSentence(reason: Reason): string {
+  const numbers = reason.shortfalls.map(shortfall).join('; ')
+  switch (reason.code) {
+    case 'NOT_YET_EVALUATED':
+      return 'waits to be looked at'
+    case 'EXCEEDS_QUEUE_MAX':
+      return `the gang alone is above the maximum of its queue: ${numbers}`
+    case 'NO_MATCHING_NODE':
+      return `no node of the fleet can ever hold it: ${numbers}`
+    case 'QUOTA_WAIT':
+      return `the maximum of the queue is used up: ${numbers}`
+    case 'CAPACITY_WAIT':
+      if (reason.nodesTotal === 0) return 'waits for nodes: none has registered yet'
+      return `waits for capacity: ${numbers}`
+    case 'GANG_INCOMPLETE':
+      return `only a part of the gang would fit: ${numbers}`
+    case 'DEPENDENCY_WAIT':
+      return `waits until its previous generation is certainly gone: ${numbers}`
+    case 'BACKOFF':
+      return 'waits for the end of its back-off after a failure'
+  }
+}
+
+/** One line for people about the state of a job; empty = nothing to say. */
+export function jobSentence(job: Job, reason: Reason | undefined): string {
+  const { phase } = job
+  switch (phase.at) {
+    case 'Queued':
+      return reason === undefined ? '' : reasonSentence(reason)
+    case 'Recovering':
+      return `${phase.cause}; ${reasonSentence(phase.reason)}`
+    case 'Failed':
+      return phase.cause
+    case 'Cancelled':
+      return phase.by === '' ? '' : `cancelled by ${phase.by}`
+    default:
+      return ''
+  }
+}

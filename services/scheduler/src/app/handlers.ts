@@ -1,0 +1,177 @@
+import { createHash } from 'node:crypto'
+import {
+  CreateQueueRequest,
+  type CreateQueueResponse,
+  type ExplainRequest,
+  type ExplainResponse,
+  type ListQueuesRequest,
+  type ListQueuesResponse,
+  type QueueServiceService,
+  type SchedulerServiceService,
+  type ValidateRequest,
+  type ValidateResponse,
+} from '@serverless-ai/contracts/schedule/v1/schedule'
+import { type CallContext, type HandlersOf, RpcError } from '@serverless-ai/kernel'
+import { parsePosition, type ServiceRuntime } from '@serverless-ai/runtime'
+import { errorOf } from '../adapters/errors.ts'
+import {
+  giveUpFromProto,
+  jobFromProto,
+  queueFromProto,
+  queueStatusToProto,
+  queueToProto,
+  reasonToProto,
+  recoverFromProto,
+} from '../adapters/protos.ts'
+import type { SchedulerCommand } from '../core/commands.ts'
+import type { SchedulerEvent } from '../core/events.ts'
+import { assessJob, type Explanation, explainJob } from '../core/explain.ts'
+import { checkJob } from '../core/requests.ts'
+import type { SchedulerState } from '../core/state.ts'
+import { CommitPositions } from './commit-positions.ts'
+
+/** The running partition of the scheduler. */
+export type SchedulerRuntime = ServiceRuntime<SchedulerState, SchedulerCommand, SchedulerEvent>
+
+const PAGE_DEFAULT = 100
+const PAGE_MAX = 1_000
+
+/** Admins and services see everything, a tenant its own. */
+function sees(context: CallContext, tenant: string): boolean {
+  const { roles, tenant: own } = context.principal
+  return roles.includes('admin') || roles.includes('service') || (own !== '' && own === tenant)
+}
+
+/** What a call passes on to the runtime. */
+function limits(context: CallContext): { signal: AbortSignal; timeoutMs?: number } {
+  const { signal, timeoutMs } = context
+  return timeoutMs === undefined ? { signal } : { signal, timeoutMs }
+}
+
+/** Handlers of the RPCs over a running partition. */
+export class SchedulerHandlers {
+  readonly #runtime: SchedulerRuntime
+  readonly #positions = new CommitPositions()
+
+  constructor(runtime: SchedulerRuntime) {
+    this.#runtime = runtime
+    runtime.onEffective(({ atMs, token }) => this.#positions.note(atMs, token))
+  }
+
+  scheduler(): HandlersOf<typeof SchedulerServiceService> {
+    return {
+      validate: (request, context) => this.#validate(request, context),
+      enqueue: ({ job }, context) =>
+        this.#execute({ type: 'EnqueueJob', job: jobFromProto(job) }, context),
+      cancel: ({ jobId, requestedBy }, context) =>
+        this.#execute({ type: 'CancelJob', jobId, by: requestedBy }, context),
+      recover: (request, context) => this.#execute(recoverFromProto(request), context),
+      giveUp: (request, context) => this.#execute(giveUpFromProto(request), context),
+      explain: (request, context) => this.#explain(request, context),
+    }
+  }
+
+  queues(): HandlersOf<typeof QueueServiceService> {
+    return {
+      createQueue: (request, context) => this.#createQueue(request, context),
+      listQueues: (request, context) => this.#listQueues(request, context),
+    }
+  }
+
+  /** Idempotent by domain key: without a request id. */
+  async #execute(command: SchedulerCommand, context: CallContext): Promise<{ position: string }> {
+    const answer = await this.#runtime.execute(command, limits(context))
+    if (!answer.ok) throw errorOf(answer.refusal)
+    return { position: answer.position }
+  }
+
+  async #validate(request: ValidateRequest, context: CallContext): Promise<ValidateResponse> {
+    const asked = jobFromProto(request.job)
+    const job = asked.jobId === '' ? { ...asked, jobId: 'unnamed' } : asked
+    const { value } = await this.#runtime.read((state) => {
+      const refused = checkJob(state, job)
+      return refused ?? { accepted: true as const, waiting: assessJob(state, job) }
+    }, limits(context))
+    if (!value.accepted) throw errorOf(value.refusal)
+    return { waiting: value.waiting === undefined ? undefined : reasonToProto(value.waiting) }
+  }
+
+  async #createQueue(
+    request: CreateQueueRequest,
+    context: CallContext,
+  ): Promise<CreateQueueResponse> {
+    const queue = queueFromProto(request.queue)
+    const body = CreateQueueRequest.encode({ ...request, requestId: '' }).finish()
+    const bodyHash = new Uint8Array(createHash('sha256').update(body).digest())
+    const { requestId } = request
+    const answer = await this.#runtime.execute(
+      { type: 'CreateQueue', queue },
+      { ...limits(context), requestId, bodyHash },
+    )
+    if (!answer.ok) throw errorOf(answer.refusal)
+    return { queue: queueToProto(queue), position: answer.position }
+  }
+
+  async #listQueues(request: ListQueuesRequest, context: CallContext): Promise<ListQueuesResponse> {
+    const size = Math.min(request.pageSize === 0 ? PAGE_DEFAULT : request.pageSize, PAGE_MAX)
+    const { value, token } = await this.#runtime.read(
+      (state) => {
+        const mine = [...state.queues.values()]
+          .filter(({ spec }) => spec.name > request.pageToken && sees(context, spec.tenant))
+          .sort((a, b) => (a.spec.name < b.spec.name ? -1 : 1))
+        return { page: mine.slice(0, size).map(queueStatusToProto), more: mine.length > size }
+      },
+      withMinimum(context, request.minPosition),
+    )
+    const last = value.page.at(-1)?.queue?.name ?? ''
+    return { queues: value.page, nextPageToken: value.more ? last : '', position: token }
+  }
+
+  async #explain(request: ExplainRequest, context: CallContext): Promise<ExplainResponse> {
+    const { jobId, atPosition, minPosition } = request
+    const query = (state: SchedulerState) => explainJob(state, jobId)
+    if (atPosition === '') {
+      const now = await this.#runtime.read(query, withMinimum(context, minPosition))
+      return this.#answer(jobId, now.value, { context, position: now.token })
+    }
+    const at = parsePosition(atPosition)
+    if (at.service !== this.#runtime.service || at.partition !== this.#runtime.partition) {
+      throw new RpcError({
+        code: 'INVALID_ARGUMENT',
+        reason: 'POSITION_INVALID',
+        message: `${atPosition} is no position of the scheduler of cell ${this.#runtime.partition}`,
+      })
+    }
+    const then = await this.#runtime.readAt(at.position, query)
+    return this.#answer(jobId, then, { context, position: atPosition })
+  }
+
+  #answer(
+    jobId: string,
+    explanation: Explanation | undefined,
+    about: { context: CallContext; position: string },
+  ): ExplainResponse {
+    if (explanation === undefined || !sees(about.context, explanation.tenant)) {
+      throw errorOf({ reason: 'JOB_NOT_FOUND', details: { jobId } })
+    }
+    const { state, reason, generation, queuePosition } = explanation
+    return {
+      state,
+      reason: reason === undefined ? undefined : reasonToProto(reason, queuePosition - 1),
+      generation,
+      story: explanation.story.map(({ atMs, code, details }) => ({
+        atMs: BigInt(Math.floor(atMs)),
+        position: this.#positions.at(atMs),
+        service: 'scheduler',
+        code,
+        details: { ...details },
+      })),
+      position: about.position,
+      queuePosition,
+    }
+  }
+}
+
+function withMinimum(context: CallContext, minPosition: string) {
+  return minPosition === '' ? limits(context) : { ...limits(context), minPosition }
+}

@@ -1,0 +1,2 @@
+/** {@link SchedulerRuntime}: the scheduler's partition. */
+export const SCHEDULER_RUNTIME = Symbol('SCHEDULER_RUNTIME')
