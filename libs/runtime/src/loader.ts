@@ -118,6 +118,10 @@ export async function foldUpTo<S, C extends Message, E extends Message>(
       if (record.position > position) return state
       const applied = state.apply(record)
       if (applied.kind === 'damaged') throw new HistoryLostError(applied.reason)
+      if (applied.kind === 'voided' && applied.isNew && applied.position < record.position) {
+        // What was folded already is void: again, with the void known from the start.
+        return foldUpTo(context, address, { ...options, voids: state.voids.toJson() })
+      }
     }
     if (records.length === 0) throw new LogOutOfRangeError({ from: position, ...range })
     await context.ports.timers.yieldTurn()

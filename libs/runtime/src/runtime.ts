@@ -40,6 +40,9 @@ import type {
 /** A leader whose partition another replica wants too shows itself after so long a silence, ms. */
 const TICK_AFTER_MS = 1000
 
+/** Facts after which less of the log may be needed. */
+const MAY_TRIM: ReadonlySet<string> = new Set(['SnapshotVerified', 'PublishedThrough'])
+
 type Commit<E> = Extract<Applied<E>, { kind: 'commit' }>
 
 /** See {@link ServiceRuntime}. */
@@ -343,7 +346,7 @@ class PartitionRuntime<S, C extends Message, E extends Message> implements Servi
     const seen = position <= this.#seenThrough
     this.#seenThrough = Math.max(this.#seenThrough, position)
     if (applied.kind === 'commit') this.context.logClock.observe(applied.facts.atMs)
-    if (applied.kind === 'voided') return applied.isNew && applied.position <= position
+    if (applied.kind === 'voided') return applied.isNew && applied.position < position
     if (seen || applied.kind === 'damaged') return false
     this.#lastRecordMs = this.context.ports.clock.monotonicMs()
     if (applied.kind === 'skipped') {
@@ -385,7 +388,7 @@ class PartitionRuntime<S, C extends Message, E extends Message> implements Servi
       session.leader.readBack(position, state.framework.publicSeq)
       session.onCommit(applied.facts)
       if (this.snapshots.due) void this.#snapshotNow(state)
-      if (applied.facts.runtime.some(({ type }) => type === 'SnapshotVerified')) {
+      if (applied.facts.runtime.some(({ type }) => MAY_TRIM.has(type))) {
         void this.snapshots.tidy(state.framework)
       }
       if (applied.facts.kind === 'yield') this.#endSession(stopping(this.service))

@@ -1,0 +1,118 @@
+import { encodeVoid, logTopic, sha256 } from '@serverless-ai/eventlog'
+import { describe, expect, it } from 'vitest'
+import { Framework } from './framework.ts'
+import { trimBelow } from './snapshots.ts'
+import { type BankCommand, bank } from './testing/bank.ts'
+import { type Bank, World } from './testing/world.ts'
+
+const add = (key: string, n = 1): BankCommand => ({ type: 'Add', key, n })
+const address = { topic: logTopic('bank'), partition: 0 }
+
+async function addAll(world: World, runtime: Bank, count: number): Promise<void> {
+  for (let i = 0; i < count; i += 1) {
+    await world.run(runtime.execute(add(`k${i % 7}`, i), world.request()))
+  }
+}
+
+describe('snapshots', () => {
+  it('and the tail after them are the full fold', async () => {
+    const world = new World()
+    const definition = bank({ perform: () => new Promise(() => {}) })
+    const { runtime } = await world.started(definition)
+    await addAll(world, runtime, 10)
+    await world.run(runtime.execute({ type: 'Call', key: 'x' }))
+    await world.run(runtime.execute({ type: 'Remind', key: 'r', dueMs: 2_000_000_000_000 }))
+    await world.run(runtime.execute({ type: 'Boom' }))
+    await world.run(runtime.snapshot())
+    await addAll(world, runtime, 10)
+    const served = await world.run(runtime.digest())
+    const full = await world.fold(definition)
+    const tail = await world.fold(definition, { snapshots: true })
+    expect([full.digest, tail.digest]).toEqual([served.digest, served.digest])
+    expect(full.unsettled).toBe(1)
+  })
+
+  it('are written every so many commits, read back, and only the two newest are kept', async () => {
+    const world = new World()
+    const { runtime, log } = await world.started(bank(), { options: { snapshotEveryCommits: 5 } })
+    await addAll(world, runtime, 40)
+    await world.time.advance(1000)
+    const { snapshots } = world.environment(log, 'r1')
+    const kept = await snapshots.list(address)
+    expect(kept.length).toBeGreaterThanOrEqual(2)
+    expect(kept.length).toBeLessThanOrEqual(3)
+    expect(runtime.status().lastSnapshotPosition).toBeGreaterThan(30)
+    expect((await world.fold(bank(), { snapshots: true })).digest).toBe(
+      (await world.run(runtime.digest())).digest,
+    )
+  })
+
+  it('that are damaged or of another version are not used', async () => {
+    const world = new World()
+    const first = await world.started(bank())
+    await addAll(world, first.runtime, 5)
+    await world.run(first.runtime.snapshot())
+    first.log.kill()
+    const second = await world.started({ ...bank(), schemaVersion: 2 })
+    expect(second.runtime.status().lastSnapshot).toBe('')
+    const { value } = await world.run(second.runtime.read((state) => state.events))
+    expect(value).toBe(5)
+  })
+
+  it('keep the log for the publisher and the second newest', () => {
+    const framework = new Framework()
+    expect(trimBelow(framework)).toBeUndefined()
+    framework.verified = [{ name: 'b', position: 90, digest: '' }]
+    expect(trimBelow(framework)).toBeUndefined()
+    framework.verified = [...framework.verified, { name: 'a', position: 40, digest: '' }]
+    expect(trimBelow(framework)).toBe(40)
+    const event = { seq: 1, type: 't', key: 'k', tenant: '', payload: new Uint8Array(0), atMs: 0 }
+    framework.unpublished = [{ ...event, position: 7 }]
+    expect(trimBelow(framework)).toBe(7)
+  })
+
+  it('allow the log to be trimmed where the options say so, and a restart needs no more', async () => {
+    const world = new World()
+    const options = { snapshotEveryCommits: 5, trim: 'snapshots' } as const
+    const { runtime, log } = await world.started(bank(), { options })
+    await addAll(world, runtime, 60)
+    await world.time.advance(30_000)
+    const { start } = world.store.partition(address)
+    expect(start).toBeGreaterThan(10)
+    const before = await world.run(runtime.digest())
+    log.kill()
+    const next = await world.started(bank(), { options })
+    const { value } = await world.run(next.runtime.read((state) => state.events))
+    expect(value).toBe(60)
+    const gone = world.run(next.runtime.readAt(3, () => 1))
+    await expect(gone).rejects.toThrow(/no usable snapshot/)
+    expect(before.position).toBeGreaterThan(start)
+  })
+})
+
+describe('a void of the administrator', () => {
+  it('takes the events of its record out of the state of all, and nothing else', async () => {
+    const world = new World()
+    const { runtime, log } = await world.started(bank())
+    await world.run(runtime.execute(add('a', 1)))
+    const request = world.request()
+    const wrong = await world.run(runtime.execute(add('a', 100), request))
+    await world.run(runtime.snapshot())
+    await world.run(runtime.execute(add('a', 2)))
+    const record = world.store.partition(address).records[2]!
+    const recordHash = Buffer.from(sha256(record.value))
+    const value = encodeVoid({ position: 2n, recordHash })
+    await world.run(log.append(address, [{ key: '', headers: {}, value }]))
+    await world.until(() => runtime.status().epoch === 2, 'leads again')
+    const read = await world.run(runtime.read((state) => state.accounts.get('a')))
+    expect(read.value).toBe(3)
+    expect(await world.run(runtime.execute(add('a', 100), request))).toEqual(wrong)
+    const full = await world.fold(bank())
+    expect(full.state.accounts.get('a')).toBe(3)
+    expect(full.digest).toBe((await world.run(runtime.digest())).digest)
+    log.kill()
+    const next = await world.started(bank())
+    const again = await world.run(next.runtime.read((state) => state.accounts.get('a')))
+    expect(again.value).toBe(3)
+  })
+})
