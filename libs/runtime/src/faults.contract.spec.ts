@@ -1,0 +1,42 @@
+import { describe, expect, it } from 'vitest'
+import { CALM, runCampaign, STORMY } from './testing/campaign.ts'
+
+const freshSeed = Number(BigInt(Math.floor(performance.timeOrigin * 1000)) % 2147483647n)
+
+async function repeated(
+  name: string,
+  options: Omit<Parameters<typeof runCampaign>[0], 'seed'>,
+): Promise<number> {
+  let leaders = 0
+  for (let i = 0; i < 12; i += 1) {
+    const seed = (freshSeed + i * 7919) % 2147483647
+    try {
+      leaders += (await runCampaign({ ...options, seed })).leaders
+    } catch (error) {
+      throw new Error(`${name} with seed ${seed}: ${error}`, { cause: error })
+    }
+  }
+  return leaders
+}
+
+describe('the promises hold', () => {
+  it('for one process on a log that loses, delays and repeats', async () => {
+    const options = { requests: 40, processes: 1, chaos: 0, faults: STORMY }
+    expect(await repeated('storm', options)).toBeGreaterThanOrEqual(12)
+  })
+
+  it('for one process that is killed and paused again and again', async () => {
+    const options = { requests: 40, processes: 1, chaos: 0.1, faults: STORMY }
+    expect(await repeated('kills', options)).toBeGreaterThan(24)
+  })
+
+  it('for three processes that all want to lead', async () => {
+    const options = { requests: 40, processes: 3, chaos: 0.05, faults: STORMY }
+    expect(await repeated('duels', options)).toBeGreaterThan(36)
+  })
+
+  it('for two processes on a perfect log', async () => {
+    const options = { requests: 40, processes: 2, chaos: 0.05, faults: CALM }
+    expect(await repeated('calm', options)).toBeGreaterThan(12)
+  })
+})
