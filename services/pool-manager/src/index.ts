@@ -1,1 +1,6 @@
-export {}
+export { POOL_ERRORS, type PoolReason } from './adapters/errors.ts'
+export { type PoolRuntime, poolDefinition } from './app/definition.ts'
+export { createPoolApp, type PoolApp, type PoolAppOptions } from './app/pool-app.ts'
+export { type PoolManagerConfig, poolManagerConfig } from './config.ts'
+export { lostAfterMs } from './core/lease.ts'
+export { PoolManagerModule } from './pool-manager.module.ts'

@@ -1,0 +1,10 @@
+import { runService, serviceConfig } from '@serverless-ai/hosting'
+import { poolManagerConfig } from './config.ts'
+import { PoolManagerModule } from './pool-manager.module.ts'
+
+await runService({
+  name: 'pool-manager',
+  schema: serviceConfig.extend(poolManagerConfig.shape),
+  module: (config) => PoolManagerModule.with(config),
+  peers: ['scheduler', 'mediator'],
+})

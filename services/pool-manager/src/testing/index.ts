@@ -1,0 +1,1 @@
+export { runPoolWalk, type WalkResult } from './pool-walk.ts'
