@@ -37,7 +37,7 @@ const LINE_RULES: readonly LineRule[] = [
   },
   {
     applies: (path) => CORE.test(path) && !SPEC.test(path),
-    pattern: /\bMath\.(exp|log|log2|log10|pow|sin|cos|tan|sqrt|cbrt|hypot)\b|\*\*/,
+    pattern: /\bMath\.(exp|log|log2|log10|pow|sin|cos|tan|sqrt|cbrt|hypot)\b|[\w)\]]\s*\*\*/,
     message:
       'floating-point functions differ between machines; use the portable maths of the kernel',
   },
