@@ -15,11 +15,17 @@ import {
   RecoveryServiceService,
 } from '@serverless-ai/contracts/recovery/v1/recovery'
 import { QueueServiceService } from '@serverless-ai/contracts/schedule/v1/schedule'
-import type { ClientOf, Clock, Randomness, Timers, Transport } from '@serverless-ai/kernel'
+import {
+  type ClientOf,
+  type Clock,
+  type Randomness,
+  type Timers,
+  type Transport,
+  uuidV7,
+} from '@serverless-ai/kernel'
 import { systemClock, systemRandomness, systemTimers } from '@serverless-ai/kernel/system'
 import { createGrpcTransport } from '@serverless-ai/rpc'
 import { DEFAULT_RETRY, type RetryPolicy, withRetry } from './retry.ts'
-import { uuidV7 } from './uuid.ts'
 import { watchJob } from './watch.ts'
 
 /** Where to connect, and what the client stands on (the defaults are right outside of tests). */
@@ -46,6 +52,9 @@ interface Ports {
   readonly randomness: Randomness
   readonly policy: RetryPolicy
 }
+
+const newRequestId = ({ clock, randomness }: Ports): string =>
+  uuidV7(clock.wallMs(), randomness.bytes(10))
 
 /** Jobs, with request ids, retries and resumed watches. Failures are `RpcError`. */
 export class JobsClient {
@@ -79,7 +88,7 @@ export class JobsClient {
     readonly timeoutMs?: number
   }): Promise<{ job: Job; position: string }> {
     const request = {
-      requestId: init.requestId ?? uuidV7(this.#ports.clock, this.#ports.randomness),
+      requestId: init.requestId ?? newRequestId(this.#ports),
       manifest: init.manifest,
       fileName: init.fileName ?? '',
       tenant: init.tenant ?? '',
@@ -128,7 +137,7 @@ export class JobsClient {
 
   /** Ends a job. Idempotent. */
   async cancel(jobId: string): Promise<Job> {
-    const requestId = uuidV7(this.#ports.clock, this.#ports.randomness)
+    const requestId = newRequestId(this.#ports)
     const { job } = await this.#retry(() => this.#calls.cancelJob({ requestId, jobId }))
     return present(job)
   }

@@ -1,4 +1,3 @@
 export { type ConnectOptions, connect, type JobsClient, type PlatformClient } from './client.ts'
 export { DEFAULT_RETRY, isAway, type RetryPolicy, withRetry } from './retry.ts'
-export { uuidV7 } from './uuid.ts'
 export { isFinished } from './watch.ts'

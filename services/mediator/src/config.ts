@@ -3,15 +3,9 @@ import { z } from 'zod'
 
 /** Keys of the mediator itself; every one has a default. */
 export const workspacesConfig = z.object({
-  maxTotalMib: z
-    .number()
-    .int()
-    .min(128)
-    .max(1_000_000_000)
-    .default(10_240)
-    .meta({
-      description: 'Most that uploaded workspaces may take, MiB; the oldest unused go first',
-    }),
+  maxTotalMib: z.number().int().min(128).max(1_000_000_000).default(10_240).meta({
+    description: 'Most that uploaded workspaces may take, MiB; the oldest unused go first',
+  }),
 })
 
 /** Keys of a mediator that is started alone. */

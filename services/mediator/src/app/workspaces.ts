@@ -39,11 +39,11 @@ export interface BlobStore {
 
 /** Takes and hands out the directories that jobs run in. */
 export class WorkspaceHandlers {
-  readonly #runtime: MediatorRuntime
+  readonly #runtime: Pick<MediatorRuntime, 'read'>
   readonly #store: BlobStore
   #uploads = 0
 
-  constructor(init: { runtime: MediatorRuntime; store: BlobStore }) {
+  constructor(init: { runtime: Pick<MediatorRuntime, 'read'>; store: BlobStore }) {
     this.#runtime = init.runtime
     this.#store = init.store
   }
