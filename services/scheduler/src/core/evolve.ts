@@ -10,15 +10,15 @@ import type {
   TasksObserved,
 } from './events.ts'
 import { free, hold } from './holdings.ts'
+import { addWaiting, stopWaiting } from './queueing.ts'
 import type { Holding, Job, Phase, QueueState, RankTally, SchedulerState } from './state.ts'
 import { emptyQueue, holdingKey, isFinished, isPlaced } from './state.ts'
 import { reasonDetails } from './story.ts'
-import type { JobSpec, Reason } from './types.ts'
-import { FINISHED_KEPT, NOT_YET, plus, STORY_MAX, shapeKey, times } from './types.ts'
-import { JobClass } from './waiting.ts'
+import type { JobSpec } from './types.ts'
+import { FINISHED_KEPT, NOT_YET, plus, STORY_MAX, times } from './types.ts'
 
-/** Events after which a placement round may find something to do. */
-export function concernsRound(event: SchedulerEvent): boolean {
+/** Is this an event after which a placement round may find something to do? */
+function concernsRound(event: SchedulerEvent): boolean {
   return !(
     event.type === 'ClassReasonChanged' ||
     event.type === 'JobReasonChanged' ||
@@ -29,36 +29,46 @@ export function concernsRound(event: SchedulerEvent): boolean {
 
 /** Folds one event into the state, in place. */
 export function evolve(state: SchedulerState, event: SchedulerEvent, atMs: number): SchedulerState {
-  if (concernsRound(event)) state.memo.changes++
+  const { memo } = state
+  if (concernsRound(event)) memo.changes++
+  apply(state, event, atMs)
+  if (memo.pending?.last === event) {
+    memo.pending.learn()
+    memo.pending = undefined
+  }
+  return state
+}
+
+function apply(state: SchedulerState, event: SchedulerEvent, atMs: number): void {
   switch (event.type) {
     case 'QueueCreated':
       invariant(!state.queues.has(event.queue.name), `queue ${event.queue.name} made twice`)
       state.queues.set(event.queue.name, emptyQueue(event.queue))
-      return state
+      break
     case 'NodeObserved':
       state.fleet.setNode(event.node)
-      return state
+      break
     case 'NodeLost': {
       const node = state.fleet.indexOf(event.nodeId)
       invariant(node !== undefined, `unknown node ${event.nodeId} lost`)
       state.fleet.setState(node, 'Lost')
-      return state
+      break
     }
     case 'RanksFreed':
       free(state, event)
-      return state
+      break
     case 'ClassReasonChanged': {
       const waiting = queueOf(state, event.queue).classes.get(event.shape)
       invariant(waiting !== undefined, `no jobs of shape ${event.shape} wait`)
       waiting.setReason(event.reason, atMs)
-      return state
+      break
     }
     case 'JobQueued':
       enqueue(state, event.job, atMs)
-      return state
+      break
     default:
       evolveJob(state, jobOf(state, event.jobId), event, atMs)
-      return state
+      break
   }
 }
 
@@ -146,48 +156,6 @@ function enqueue(state: SchedulerState, spec: JobSpec, atMs: number): void {
   state.jobs.set(spec.jobId, job)
   state.live++
   addWaiting(queueOf(state, spec.queue), job)
-}
-
-/** Files a never placed job under its shape. */
-export function addWaiting(queue: QueueState, job: Job): void {
-  const key = shapeKey(job.spec.gang)
-  let waiting = queue.classes.get(key)
-  if (waiting === undefined) {
-    waiting = new JobClass<Job>(key, job.spec.gang, NOT_YET)
-    queue.classes.set(key, waiting)
-  }
-  waiting.add(job)
-  queue.queued++
-}
-
-/** Takes a job from where it waits; what its class waited for goes into its own story. */
-function stopWaiting(queue: QueueState, job: Job): void {
-  if (job.phase.at === 'Queued') {
-    const key = shapeKey(job.spec.gang)
-    const waiting = queue.classes.get(key)
-    invariant(waiting !== undefined, `${job.spec.jobId} does not wait`)
-    job.story.push(...waitingStory(job, waiting))
-    waiting.remove(job)
-    if (waiting.size === 0) queue.classes.delete(key)
-    queue.queued--
-  } else if (job.phase.at === 'Recovering') {
-    const at = queue.recovering.indexOf(job)
-    invariant(at >= 0, `${job.spec.jobId} is not recovering`)
-    queue.recovering.splice(at, 1)
-  }
-}
-
-/** What a never placed job has waited for, as far as its class remembers. */
-export function waitingStory(job: Job, waiting: JobClass<Job>): Job['story'] {
-  const queued = { queue: job.spec.queue, priority: String(job.spec.priority) }
-  const story: Job['story'] = []
-  let first: Reason = NOT_YET
-  for (const { atMs, reason } of waiting.history) {
-    if (atMs <= job.queuedAtMs) first = reason
-    else story.push({ atMs, code: 'QUEUED', details: { ...queued, ...reasonDetails(reason) } })
-  }
-  const details = { ...queued, ...(first === NOT_YET ? {} : reasonDetails(first)) }
-  return [{ atMs: job.queuedAtMs, code: 'QUEUED', details }, ...story]
 }
 
 function place(state: SchedulerState, job: Job, event: GangPlaced, atMs: number): void {

@@ -1,6 +1,6 @@
 import { capacityFor, fleetReason } from './capacity.ts'
-import { waitingStory } from './evolve.ts'
 import { giveBack, placeGang } from './placement.ts'
+import { waitingStory } from './queueing.ts'
 import { explainWait } from './reason.ts'
 import type { Job, PhaseName, QueueState, SchedulerState, StoryItem } from './state.ts'
 import type { JobSpec, Reason } from './types.ts'

@@ -1,6 +1,6 @@
 import { invariant, type Json } from '@serverless-ai/kernel'
-import { addWaiting } from './evolve.ts'
 import { hold } from './holdings.ts'
+import { addWaiting } from './queueing.ts'
 import type { Holding, Job, Phase, QueueState, SchedulerState, StoryItem } from './state.ts'
 import { emptyQueue, initialState, isFinished, isPlaced } from './state.ts'
 import type { JobSpec, NodeFacts, QueueSpec, Reason, Resources } from './types.ts'

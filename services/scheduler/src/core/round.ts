@@ -1,7 +1,7 @@
 import { type Accepted, accept, type DecideContext } from '@serverless-ai/kernel'
 import { type Capacity, capacityFor, fleetReason } from './capacity.ts'
-import type { GangPlaced, SchedulerEvent } from './events.ts'
-import { concernsRound } from './evolve.ts'
+import type { SchedulerEvent } from './events.ts'
+import { placedEvent } from './placed-event.ts'
 import { giveBack, type Plan, placeGang } from './placement.ts'
 import { dependencyReason, explainWait, sameReason, waitsForOlder } from './reason.ts'
 import { quotaReason } from './requests.ts'
@@ -54,8 +54,17 @@ export function placementRound(
     state.fleet.version = version
   }
   const { events, cut } = round
-  if (!cut) state.memo.settledAt = state.memo.changes + events.filter(concernsRound).length
-  if (events.length === 0) return undefined
+  const { memo } = state
+  const learn = () => {
+    round.learn()
+    if (!cut) memo.settledAt = memo.changes
+  }
+  const last = events.at(-1)
+  if (last === undefined) {
+    learn()
+    return undefined
+  }
+  memo.pending = { last, learn }
   return accept(events, cut ? { timers: [{ key: ROUND_TIMER, dueMs: context.atMs }] } : {})
 }
 
@@ -69,7 +78,9 @@ class Round {
   readonly #version: number
   readonly #entries: Entry[]
   readonly #plans: { readonly gang: GangSpec; readonly plan: Plan }[] = []
+  readonly #placed = new Set<Job>()
   readonly #failed = new Set<string>()
+  readonly #learned: (() => void)[] = []
   readonly #capacities = new Map<string, Capacity>()
   #ranks = 0
   #numbers = 0
@@ -106,6 +117,11 @@ class Round {
         if (blocked && placed < waiting.size) this.#explainClass(entry, waiting)
       }
     }
+  }
+
+  /** Remembers what is true once the round's events are folded. */
+  learn(): void {
+    for (const one of this.#learned) one()
   }
 
   undo(): void {
@@ -178,15 +194,19 @@ class Round {
     if (plan === undefined) {
       if (slot === undefined) return
       slot.blocked = true
-      slot.waiting.tried = { fleet: this.#gains, queue: entry.queue.gains }
+      const tried = { fleet: this.#gains, queue: entry.queue.gains }
+      this.#learned.push(() => {
+        slot.waiting.tried = tried
+      })
       return
     }
     if (slot !== undefined) slot.placed++
+    this.#placed.add(job)
     this.#plans.push({ gang, plan })
     this.#ranks += gang.tasks
     entry.used = plus(entry.used, times(gang.perTask, gang.tasks))
     entry.share = this.#share(entry)
-    this.events.push(placed(this.#state, job, plan))
+    this.events.push(placedEvent(this.#state, job, plan))
   }
 
   #plan(entry: Entry, job: Job): Plan | undefined {
@@ -214,31 +234,32 @@ class Round {
     if (known && this.#plans.length === 0) return
     const reason = this.#reason(entry, waiting.gang)
     const codeChanged = reason.code !== waiting.reason.code
-    if (!this.#isNews(waiting.reason, reason)) return
-    waiting.explained = now
+    const news = this.#news(waiting.reason, reason)
+    // The versions of a round that places something are gone after it: the next one looks again.
+    if (this.#plans.length === 0 && news !== 'later') {
+      this.#learned.push(() => {
+        waiting.explained = now
+      })
+    }
+    if (news !== 'now') return
     const event = { shape: waiting.key, queue: entry.queue.spec.name, reason, codeChanged }
     this.events.push({ type: 'ClassReasonChanged', ...event })
   }
 
   #explainJob(entry: Entry, job: Job): void {
     if (job.phase.at !== 'Recovering' || job.phase.notBeforeMs > this.#atMs) return
-    if (job.phase.notBeforeMs > 0 || this.#wasPlaced(job)) return
+    if (job.phase.notBeforeMs > 0 || this.#placed.has(job)) return
     if (entry.recovering.includes(job)) return
     const reason = dependencyReason(this.#state, job) ?? this.#reason(entry, job.spec.gang)
-    if (!this.#isNews(job.phase.reason, reason)) return
+    if (this.#news(job.phase.reason, reason) !== 'now') return
     this.events.push({ type: 'JobReasonChanged', jobId: job.spec.jobId, reason })
   }
 
-  #wasPlaced(job: Job): boolean {
-    const { jobId } = job.spec
-    return this.events.some((event) => event.type === 'GangPlaced' && event.jobId === jobId)
-  }
-
-  #isNews(before: Reason, after: Reason): boolean {
-    if (before.code !== after.code) return true
-    if (sameReason(before, after)) return false
+  #news(before: Reason, after: Reason): 'none' | 'now' | 'later' {
+    if (before.code !== after.code) return 'now'
+    if (sameReason(before, after)) return 'none'
     this.#numbers++
-    return this.#numbers <= NUMBERS_MAX
+    return this.#numbers <= NUMBERS_MAX ? 'now' : 'later'
   }
 
   #reason(entry: Entry, gang: GangSpec): Reason {
@@ -258,31 +279,4 @@ function goesFirst(a: Entry, b: Entry): boolean {
   if (priority !== b.queue.spec.priority) return priority > b.queue.spec.priority
   if (a.share !== b.share) return a.share < b.share
   return goesBefore(a.candidate!.job, b.candidate!.job)
-}
-
-function placed(state: SchedulerState, job: Job, plan: Plan): GangPlaced {
-  const { fleet } = state
-  const { devices } = job.spec.gang.perTask
-  let from = 0
-  const nodeEmulated = plan.nodes.map((node, i) => {
-    const until = from + plan.tasksOnNode[i]! * devices
-    const used = plan.deviceIndexes.slice(from, until)
-    from = until
-    return used.some((device) => fleet.facts[node]!.devices[device]!.emulated)
-  })
-  return {
-    type: 'GangPlaced',
-    jobId: job.spec.jobId,
-    gang: 0,
-    generation: job.generation + 1,
-    nodes: plan.nodes.map((node) => fleet.ids[node]!),
-    tasksOnNode: plan.tasksOnNode,
-    nodeEmulated,
-    deviceIndexes: plan.deviceIndexes,
-    rank0Ports: plan.ports,
-    masterAddress: fleet.facts[plan.nodes[0]!]!.address,
-    checkpointPath: job.checkpointPath,
-    checkpointStep: job.checkpointStep,
-    restartsCharged: job.restartsCharged,
-  }
 }

@@ -118,6 +118,11 @@ export type RoundMemo = {
   changes: number
   /** Value of `changes` for which nothing is left to do; −1 = never ran. */
   settledAt: number
+  /**
+   * What the last round learned, true only once its events are folded: a round may be dropped and asked for again. `last` is its last
+   * event, the very object.
+   */
+  pending: { readonly last: object; readonly learn: () => void } | undefined
 }
 
 /** A new state. */
@@ -130,7 +135,7 @@ export function initialState(): SchedulerState {
     holdings: new Map(),
     nextOrder: 1,
     live: 0,
-    memo: { changes: 0, settledAt: -1 },
+    memo: { changes: 0, settledAt: -1, pending: undefined },
   }
 }
 

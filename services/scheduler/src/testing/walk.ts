@@ -74,6 +74,11 @@ class Walk {
     this.#atMs += this.#dice.below(500)
     const context: DecideContext = { atMs: this.#atMs, nonce: '0'.repeat(32) }
     for (let i = 0; i <= this.#dice.below(3); i++) this.#command(this.#choose(), context)
+    if (this.#dice.chance(5)) {
+      // A round may be dropped: it is asked for again beside the next commands.
+      decider.afterBatch?.(this.#state, context)
+      this.#command(this.#choose(), context)
+    }
     for (let rounds = 0; ; rounds++) {
       check(rounds < 10, 'rounds do not end')
       const round = decider.afterBatch?.(this.#state, context)
