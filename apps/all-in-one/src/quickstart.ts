@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { connect, type PlatformClient, uuidV7 } from '@serverless-ai/client'
+import { connect, type PlatformClient } from '@serverless-ai/client'
 import { type Job, Job_State } from '@serverless-ai/contracts/job/v1/job'
 import type { Credentials, PlatformOptions } from '@serverless-ai/hosting'
-import { type Ports, RpcError } from '@serverless-ai/kernel'
+import { type Ports, RpcError, uuidV7 } from '@serverless-ai/kernel'
 import { create } from 'tar'
 import { stringify } from 'yaml'
 import { type AllInOneConfig, QUICKSTART_TENANTS } from './config.ts'
@@ -30,7 +30,7 @@ async function makeQueues(admin: PlatformClient, { clock, randomness }: Ports): 
   for (const [index, tenant] of QUICKSTART_TENANTS.entries()) {
     const weight = QUICKSTART_TENANTS.length - index
     const queue = { name: tenant, tenant, weight, priority: 0, maximum: undefined }
-    await admin.queues.createQueue({ requestId: uuidV7(clock, randomness), queue })
+    await admin.queues.createQueue({ requestId: uuidV7(clock.wallMs(), randomness.bytes(10)), queue })
   }
   return true
 }
