@@ -1,1 +1,1 @@
-export {}
+export { DeciderSpec, Outcome, spec } from './decider-spec.ts'
