@@ -122,6 +122,9 @@ test('a new stream of the same supervisor takes over at once', async () => {
   await rig.ports.time.advance(1_000)
   const { value } = await rig.run(rig.runtime.read((state) => at(state, 'n1')))
   expect(value).toBe('Ready')
+  await rig.place('j-0-1', 1, ['n1'])
+  await rig.prepare('j-0-1', 1, 1)
+  await rig.run(second.desired(1))
 })
 
 test('the token of another node, another protocol and a missing role are refused', async () => {
@@ -202,6 +205,19 @@ test('heartbeats keep a node for as long as they come', async () => {
   }
   const { value } = await rig.run(rig.runtime.read((state) => at(state, 'n1')))
   expect(value).toBe('Ready')
+})
+
+test('a leader whose commits do not come back renews no lease', async () => {
+  const rig = await started({ leaseMs: 2_000 })
+  const agent = rig.connect('n1', 's1')
+  await rig.run(agent.desired(0))
+  rig.log.pause()
+  agent.heartbeat(1)
+  agent.report(1, [])
+  await rig.ports.time.advance(1_500)
+  expect([agent.waiting('heartbeatAck'), agent.waiting('reportAck')]).toEqual([0, 0])
+  rig.log.resume()
+  expect(await rig.run(agent.next('heartbeatAck'))).toMatchObject({ number: 1n })
 })
 
 test('an outage of the control plane makes no lost node by itself', async () => {

@@ -9,8 +9,8 @@ import type { Outbox } from './outbox.ts'
 export const LOG_WINDOW_CHUNKS = 32
 /** Credit is given back in steps of this many pieces. */
 const CREDIT_STEP = 8
-/** Logs read from one node at a time. */
-const STREAMS_MAX = 256
+/** Logs read from one node at a time; its agent serves no more either. */
+const STREAMS_MAX = 64
 
 /** What to read. */
 export interface LogQuery {

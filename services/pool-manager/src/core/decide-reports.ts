@@ -79,7 +79,10 @@ function staleSession(node: PoolNode): Decision<PoolEvent> {
   return refuse('STALE_SESSION', { nodeId: node.nodeId, session: node.supervisorSession })
 }
 
-/** All processes of an older session are gone: how they ended is what the new session found out. */
+/**
+ * All processes of an older session are gone: how they ended is what the new session found out. While
+ * it still lists one without its end (its report lines come first) the end is waited for.
+ */
 function olderSession(
   execution: Execution,
   report: ReportedExecution | undefined,
@@ -87,6 +90,7 @@ function olderSession(
   node: PoolNode,
   atMs: number,
 ): void {
+  if (report !== undefined && report.state !== 'EXITED') return
   if (!hasEnded(execution)) {
     const message = `the supervisor of node ${node.nodeId} ended, and the task with it`
     const exit = report?.exit ?? platformExit('SUPERVISOR_LOST', message, atMs)

@@ -59,7 +59,7 @@ test('with a smaller margin, or without a kill budget, two would run at once', (
   expect(lostAtMs(short, noBudget(short.leaseMs))).toBeLessThan(goneByMs(short))
 })
 
-test('silence counts from the last sign of life or the leader’s own claim, whichever is later', () => {
+test('silence counts from the last sign of life or from the claim, whichever is later', () => {
   const leaseMs = 15_000
   const lost = lostAfterMs(leaseMs)
   const at = (nowMs: number, lastSignMs: number | undefined, leadingSinceMs: number) =>

@@ -204,6 +204,27 @@ test('a report of an older supervisor is refused', () => {
   expect(() => pool.does(ended('n1', 1))).toThrow('STALE_SESSION')
 })
 
+test('an end that an older session left is waited for while the new one still lists the task', () => {
+  const pool = new Pool()
+  pool.register('n1')
+  pool.does(contract(1, 1))
+  pool.does(grant(1, ['n1']))
+  pool.register('n1', 's2')
+  const report = (number: number, state: 'STOPPING' | 'EXITED'): PoolCommand => {
+    const shutdown: TaskExit = { ...exit, cause: 'NODE_SHUTDOWN', exitCode: -1 }
+    const told = state === 'EXITED' ? shutdown : null
+    const executions = [{ key: key(0), state, startedMs: AT_MS, exit: told }]
+    const from = { nodeId: 'n1', supervisorSession: 's2', appliedRevision: 0, lines: [] }
+    return { type: 'ReportExecutions', number, executions, ...from }
+  }
+  expect(pool.does(report(1, 'STOPPING'))).toEqual(['ReportTaken'])
+  pool.does(report(2, 'EXITED'))
+  expect(findExecution(pool.state, key(0))?.phase).toMatchObject({
+    at: 'Freed',
+    exit: { cause: 'NODE_SHUTDOWN' },
+  })
+})
+
 test('a contract that does not fit its gang is refused', () => {
   const pool = new Pool()
   pool.does(grant(1, ['n1', 'n2']))
@@ -223,7 +244,7 @@ test('after a gap a gang the scheduler no longer knows is over', () => {
   expect(pool.desired('n1')).toEqual([])
 })
 
-test('finished gangs are forgotten when there are too many of their executions, oldest first', () => {
+test('finished gangs are forgotten, oldest first, when there are too many executions', () => {
   const pool = new Pool()
   pool.register('n1')
   let number = 0

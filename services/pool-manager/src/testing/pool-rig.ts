@@ -34,7 +34,8 @@ export class PoolRig {
   readonly leaseMs: number
   runtime: PoolRuntime
   app: PoolApp
-  readonly #log: ReturnType<typeof openMemoryLog>
+  /** Can be paused, as a log that hangs. */
+  readonly log: ReturnType<typeof openMemoryLog>
   readonly #network: MemoryNetwork
   readonly #emitters = new Map<string, ServiceRuntime<Emission[], Emit, Emitted>>()
   #server: TransportServer
@@ -42,7 +43,7 @@ export class PoolRig {
   constructor(init: { seed?: number; leaseMs?: number } = {}) {
     this.leaseMs = init.leaseMs ?? 15_000
     this.ports = testPorts({ seed: init.seed ?? 7 })
-    this.#log = openMemoryLog({ ports: this.ports })
+    this.log = openMemoryLog({ ports: this.ports })
     this.#network = memoryNetwork({ timers: this.ports.timers })
     for (const name of ['scheduler', 'mediator']) {
       const definition = emitterDefinition(name)
@@ -72,7 +73,7 @@ export class PoolRig {
       return emitter.feedSnapshot({ types: [], ...request })
     }
     return {
-      eventLog: this.#log,
+      eventLog: this.log,
       snapshots: openSnapshotDirectory({ directory: '/snapshots', ports }),
       feed,
       replica: 'r1',

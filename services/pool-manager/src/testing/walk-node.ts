@@ -163,11 +163,17 @@ export class WalkNode {
       session: this.session,
       number: this.#number,
       appliedRevision: this.#applied,
-      executions: [...this.#processes.values()].map(({ key, state, startedMs, exit }) => {
-        return { key, state, startedMs, exit }
-      }),
+      executions: [...this.#processes.values()].map((process) => this.#status(process)),
       lines,
     })
+  }
+
+  /** An end is told a report later when there are lines to be told before. */
+  #status({ key, state, startedMs, exit }: Process): ReportedExecution {
+    const hidden = state === 'EXITED' && this.#random.chance(0.1)
+    return hidden
+      ? { key, state: 'STOPPING', startedMs, exit: null }
+      : { key, state, startedMs, exit }
   }
 
   /** Ended executions of the report that the pool has recorded: it would ask to forget them. */
