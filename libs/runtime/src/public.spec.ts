@@ -69,6 +69,33 @@ describe('public events', () => {
     expect(world.publishedSeqs()).toEqual(Array.from({ length: 701 }, (_, i) => i + 1))
   })
 
+  it('that are recorded as published are not published again, the others are', async () => {
+    const world = new World()
+    let silent = false
+    const first = await world.started(bank(), {
+      wrap: (environment) => ({
+        ...environment,
+        eventLog: new Proxy(environment.eventLog, {
+          get: (log, name) => {
+            if (name !== 'append')
+              return Reflect.get(log, name).bind?.(log) ?? Reflect.get(log, name)
+            return (...args: Parameters<typeof log.append>) =>
+              args[0].topic === topic.topic && silent ? new Promise(() => {}) : log.append(...args)
+          },
+        }),
+      }),
+    })
+    await world.run(first.runtime.execute({ type: 'AddMany', key: 'a', count: 5 }))
+    await world.time.advance(11_000)
+    silent = true
+    await world.run(first.runtime.execute({ type: 'AddMany', key: 'a', count: 3 }))
+    await world.time.advance(1000)
+    first.log.kill()
+    const second = await world.started(bank())
+    await world.until(() => second.runtime.status().publishedSeq === 8, 'published')
+    expect(world.publishedSeqs()).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
+  })
+
   it('wait in snapshots too until they are out', async () => {
     const world = new World()
     let silent = true
