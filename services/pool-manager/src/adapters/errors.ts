@@ -20,8 +20,6 @@ export const POOL_ERRORS = {
   NODE_AWAY: ['UNAVAILABLE', 'no node that holds these logs can be reached now'],
   JOB_NOT_FOUND: ['NOT_FOUND', 'no such job, or it never ran'],
   INVALID_PAGE: ['INVALID_ARGUMENT', 'page_size must be 1 to 1,000 and the token one of this list'],
-  INVALID_GRANT: ['INTERNAL', 'the scheduler placed a gang that cannot be launched'],
-  INVALID_CONTRACT: ['INTERNAL', 'the mediator prepared a launch that does not fit its gang'],
   NOT_LEADING: ['UNAVAILABLE', 'this replica does not lead the cell; connect again'],
   LOG_STREAMS_MAX: ['RESOURCE_EXHAUSTED', 'too many logs are read from this node; try again'],
 } as const satisfies Record<string, readonly [RpcCode, string]>

@@ -39,7 +39,7 @@ function collect(session: AgentSession): bigint[] {
   return numbers
 }
 
-test('no lease is renewed before a commit that began after the heartbeat was read back', async () => {
+test('no lease is renewed before a later commit was read back', async () => {
   const { heartbeats, confirmations } = held()
   const one = new AgentSession(hello('n1'))
   const two = new AgentSession(hello('n2'))

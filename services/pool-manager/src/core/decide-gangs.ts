@@ -1,4 +1,4 @@
-import { accept, type DecideContext, type Decision, refuse } from '@serverless-ai/kernel'
+import { accept, type DecideContext, type Decision, invariant } from '@serverless-ai/kernel'
 import { freedEvents, platformExit } from './decide-nodes.ts'
 import type { PoolEvent, ReplaceContracts, ReplaceSchedule } from './messages.ts'
 import {
@@ -37,11 +37,11 @@ export function takeGrant(
   context: DecideContext,
 ): Decision<PoolEvent> {
   const flaw = flawOf(grant)
-  if (flaw !== '') return refuse('INVALID_GRANT', { gang: gangKey(grant), flaw })
   const waiting = findGang(state, grant)?.waiting.get(grant.generation)
-  if (waiting !== undefined && waiting.rankEnv.length !== grant.nodeOfRank.length) {
-    return refuse('INVALID_GRANT', { gang: gangKey(grant), flaw: 'ranks differ from contract' })
-  }
+  const fits = waiting === undefined || waiting.rankEnv.length === grant.nodeOfRank.length
+  // Broken promises of other services park the input: thrown, not refused.
+  invariant(flaw === '', `grant of ${gangKey(grant)} cannot be used: ${flaw}`)
+  invariant(fits, `grant of ${gangKey(grant)} has other ranks than its contract`)
   return accept(grantEvents(grant, viewOf(state, grant), state, context))
 }
 
@@ -108,7 +108,7 @@ export function takeContract(
   context: DecideContext,
 ): Decision<PoolEvent> {
   const flaw = contractFlaw(contract, state)
-  if (flaw !== '') return refuse('INVALID_CONTRACT', { gang: gangKey(contract), flaw })
+  invariant(flaw === '', `contract of ${gangKey(contract)} cannot be used: ${flaw}`)
   return accept(contractEvents(contract, state, context))
 }
 

@@ -80,8 +80,8 @@ function staleSession(node: PoolNode): Decision<PoolEvent> {
 }
 
 /**
- * All processes of an older session are gone: how they ended is what the new session found out. While
- * it still lists one without its end (its report lines come first) the end is waited for.
+ * All processes of an older session are gone: how they ended is what the new session found out.
+ * While it still lists one without its end (its report lines come first) the end is waited for.
  */
 function olderSession(
   execution: Execution,

@@ -204,7 +204,7 @@ test('a report of an older supervisor is refused', () => {
   expect(() => pool.does(ended('n1', 1))).toThrow('STALE_SESSION')
 })
 
-test('an end that an older session left is waited for while the new one still lists the task', () => {
+test('an end that an older session left is waited for while it is not told yet', () => {
   const pool = new Pool()
   pool.register('n1')
   pool.does(contract(1, 1))
@@ -225,13 +225,13 @@ test('an end that an older session left is waited for while the new one still li
   })
 })
 
-test('a contract that does not fit its gang is refused', () => {
+test('a contract that does not fit its gang breaks a promise', () => {
   const pool = new Pool()
   pool.does(grant(1, ['n1', 'n2']))
-  expect(() => pool.does(contract(1, 3))).toThrow('INVALID_CONTRACT')
+  expect(() => pool.does(contract(1, 3))).toThrow('contract of j/0 cannot be used')
   const other = new Pool()
   other.does(contract(1, 3))
-  expect(() => other.does(grant(1, ['n1', 'n2']))).toThrow('INVALID_GRANT')
+  expect(() => other.does(grant(1, ['n1', 'n2']))).toThrow('other ranks than its contract')
 })
 
 test('after a gap a gang the scheduler no longer knows is over', () => {
