@@ -209,7 +209,7 @@ export class Supervisor {
   private askAgent({ assignment, directories }: Prepared): void {
     const { key, workspace } = assignment
     const uid = directories.uid ?? null
-    this.agent?.send({ type: 'prepare', key, workspace, directory: directories.cwd, uid })
+    this.agent?.send({ type: 'prepare', key, workspace, directory: directories.paths.cwd, uid })
   }
 
   private onPrepared(key: ExecutionKey, problem: string): void {

@@ -8,8 +8,6 @@ import { type ExecutionKey, keyPath } from '../core/keys.ts'
 /** Directories of one execution and the user they belong to. */
 export interface TaskDirectories {
   readonly paths: TaskPaths
-  /** Working directory: the workspace is unpacked here. */
-  readonly cwd: string
   /** Undefined = the supervisor's own user. */
   readonly uid: number | undefined
 }
@@ -50,10 +48,10 @@ export function makeTaskDirectories(options: {
     checkpointDir,
     report: join(taskDir, 'report.jsonl'),
     tmp: join(taskDir, 'tmp'),
+    cwd: join(taskDir, 'work'),
   }
-  const cwd = join(taskDir, 'work')
-  for (const path of [taskDir, paths.tmp, cwd, checkpointDir]) makeOwned(path, uid)
-  return { paths, cwd, uid }
+  for (const path of [taskDir, paths.tmp, paths.cwd, checkpointDir]) makeOwned(path, uid)
+  return { paths, uid }
 }
 
 /**

@@ -98,7 +98,7 @@ export async function startTask(
   const marker = markerOf(env.nodeMark, env.session, key)
   const { nodeBinDir } = env
   const variables = taskEnvironment({ nodeBinDir, paths, env: assignment.env, marker })
-  const checked = await refusal(env, assignment, directories.cwd, uid, variables.PATH ?? '')
+  const checked = await refusal(env, assignment, directories.paths.cwd, uid, variables.PATH ?? '')
   if (!('program' in checked)) return checked
   const startedMs = env.clock.wallMs()
   const owner = uid === undefined ? {} : { uid }
@@ -115,7 +115,7 @@ export async function startTask(
     const child = launch(env.isolation, {
       program: checked.program,
       args: assignment.command.slice(1),
-      cwd: directories.cwd,
+      cwd: directories.paths.cwd,
       env: variables,
       uid,
       beforeRun: cgroup === undefined ? undefined : (pid) => void cgroup?.add(pid),

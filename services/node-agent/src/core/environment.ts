@@ -16,6 +16,8 @@ export interface TaskPaths {
   readonly report: string
   /** For temporary files. */
   readonly tmp: string
+  /** Working directory: the workspace is unpacked here. */
+  readonly cwd: string
 }
 
 /** What PATH ends with; the platform's own environment does not leak into tasks. */
@@ -67,6 +69,7 @@ export function taskEnvironment(input: {
     // Output must not sit in a buffer of the interpreter when somebody follows the log.
     PYTHONUNBUFFERED: '1',
     ...input.env,
+    PWD: paths.cwd,
     SAI_TASK_DIR: paths.taskDir,
     SAI_CHECKPOINT_DIR: paths.checkpointDir,
     SAI_REPORT: paths.report,

@@ -36,15 +36,22 @@ export class ScriptedPool {
   readonly workspaces = new Map<string, Buffer>()
   address = ''
   private readonly streams = new Set<AsyncChannel<ConnectResponse>>()
-  private readonly server: TransportServer
+  private server: TransportServer
   private readonly waiting = new Set<() => void>()
   private assignments: readonly Assignment[] = []
   private forgotten: readonly ExecutionKey[] = []
   private position = 1n
   private lastLog = 0n
 
+  /** Heartbeats that came in. */
+  heartbeats = 0
+
   constructor() {
-    this.server = createGrpcServer({
+    this.server = this.createServer()
+  }
+
+  private createServer(): TransportServer {
+    const server = createGrpcServer({
       clock: systemClock,
       timers: systemTimers,
       logger: SILENT,
@@ -52,18 +59,25 @@ export class ScriptedPool {
         { token: NODE_TOKEN, principal: { subject: 'node:n1', tenant: '', roles: ['agent'] } },
       ]),
     })
-    this.server.add(AgentServiceService, {
+    server.add(AgentServiceService, {
       connect: (requests) => this.connect(requests),
     })
-    this.server.add(WorkspaceServiceService, {
+    server.add(WorkspaceServiceService, {
       uploadWorkspace: () => Promise.reject(new Error('no uploads here')),
       downloadWorkspace: (request) => this.download(request.workspace),
     })
+    return server
   }
 
   async listen(address = '127.0.0.1:0'): Promise<string> {
     this.address = await this.server.listen(address)
     return this.address
+  }
+
+  /** Comes back at the same address after {@link close}. */
+  async listenAgain(address: string): Promise<void> {
+    this.server = this.createServer()
+    await this.listen(address)
   }
 
   async close(): Promise<void> {
@@ -110,6 +124,7 @@ export class ScriptedPool {
         answer(this.desired())
         return
       case 'heartbeat': {
+        this.heartbeats += 1
         const { number, sentBootMs } = message.value
         const leaseMs = BigInt(this.leaseMs)
         if (this.answers) answer({ $case: 'heartbeatAck', value: { number, sentBootMs, leaseMs } })
