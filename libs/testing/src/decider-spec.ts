@@ -2,8 +2,9 @@ import { deepStrictEqual, fail, partialDeepStrictEqual, strictEqual } from 'node
 import type { Accepted, Decider, Decision, Message, Refusal } from '@serverless-ai/kernel'
 
 /**
- * Sentences about a core: `spec(lease).given(held('n1')).when(renew('n2')).thenRefused('NOT_OWNER')`. Each `when` is one batch: the commands
- * one after another, then the core's own round, all at one time.
+ * Sentences about a core:
+ * `spec(lease).given(held('n1')).when(renew('n2')).thenRefused('NOT_OWNER')`. Each `when` is one
+ * batch: the commands one after another, then the core's own round, all at one time.
  */
 export function spec<S, C extends Message, E extends Message>(
   decider: Decider<S, C, E>,

@@ -1,4 +1,7 @@
 import { serviceConfig } from '@serverless-ai/hosting'
 
-/** Keys of the scheduler: those every service has. Queues and their limits are data, not configuration. */
+/**
+ * Keys of the scheduler: those every service has. Queues and their limits are data, not
+ * configuration.
+ */
 export const schedulerConfig = serviceConfig

@@ -13,7 +13,10 @@ import type { NodeFacts, NodeState } from '../core/types.ts'
 
 const EVENTS = 'serverlessai.events.v1.'
 
-/** Public events of the pool manager as commands. Throws for what cannot be decoded: the runtime parks it. */
+/**
+ * Public events of the pool manager as commands. Throws for what cannot be decoded: the runtime
+ * parks it.
+ */
 export const poolManagerInputs: InputSource<SchedulerCommand> = {
   service: 'pool-manager',
   toCommand: commandFromEvent,
@@ -45,7 +48,8 @@ function commandFromEvent(event: PublicEvent): SchedulerCommand | undefined {
     }
     case `${EVENTS}TaskExited`: {
       const { jobId, gang, generation, rank, exit } = TaskExited.decode(event.payload)
-      // Only good ends concern the scheduler: what to do about others is decided by fault tolerance.
+      // Only good ends concern the scheduler: what to do about others is decided by fault
+      // tolerance.
       const well =
         exit?.cause === TaskExit_Cause.EXITED && exit.exitCode === 0 && exit.signal === ''
       if (!well) return undefined

@@ -16,7 +16,10 @@ import type { GiveUpJob, RecoverGang } from '../core/commands.ts'
 import type { QueueState } from '../core/state.ts'
 import type { GangSpec, JobSpec, QueueSpec, Reason, ReasonCode, Resources } from '../core/types.ts'
 
-/** Contracts ↔ core. 64-bit numbers of the contracts are whole numbers here; all ranges are checked by the core. */
+/**
+ * Contracts ↔ core. 64-bit numbers of the contracts are whole numbers here; all ranges are checked
+ * by the core.
+ */
 
 const CODES: Readonly<Record<ReasonCode, ReasonProto['code']>> = {
   NOT_YET_EVALUATED: Reason_Code.NOT_YET_EVALUATED,

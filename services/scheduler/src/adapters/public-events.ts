@@ -14,7 +14,10 @@ import { queueToProto, reasonToProto, resourcesToProto } from './protos.ts'
 import { jobSentence } from './sentence.ts'
 
 const EVENTS = 'serverlessai.events.v1.'
-/** Jobs of a class that are told of a new code, and of new numbers under the same code. Explain tells all of them. */
+/**
+ * Jobs of a class that are told of a new code, and of new numbers under the same code. Explain
+ * tells all of them.
+ */
 const TOLD_CODE_MAX = 1_000
 const TOLD_NUMBERS_MAX = 20
 

@@ -3,7 +3,10 @@ import type { PositionToken } from '@serverless-ai/runtime'
 /** Commits that are remembered; older ones have no position in stories. */
 const COMMITS_MAX = 50_000
 
-/** Log time → position, for stories: what a reader gives back as `at_position`. Kept in memory, as far as this replica has read. */
+/**
+ * Log time → position, for stories: what a reader gives back as `at_position`. Kept in memory, as
+ * far as this replica has read.
+ */
 export class CommitPositions {
   #times: number[] = []
   #tokens: PositionToken[] = []

@@ -36,7 +36,10 @@ export type GiveUpJob = {
   readonly incidentId: string
 }
 
-/** Ranks started, or ended by themselves with code 0 (other ends are the business of fault tolerance). */
+/**
+ * Ranks started, or ended by themselves with code 0 (other ends are the business of fault
+ * tolerance).
+ */
 export type ObserveTasks = {
   readonly type: 'ObserveTasks'
   readonly jobId: string
@@ -64,7 +67,10 @@ export type ObserveFreed = {
   readonly ranks: readonly number[]
 }
 
-/** All that the pool manager knows, after a gap: nodes that are absent are gone, the rest is caught up with. */
+/**
+ * All that the pool manager knows, after a gap: nodes that are absent are gone, the rest is caught
+ * up with.
+ */
 export type ReplacePool = {
   readonly type: 'ReplacePool'
   readonly nodes: readonly NodeFacts[]

@@ -43,7 +43,10 @@ export type JobReasonChanged = {
   readonly reason: Reason
 }
 
-/** A gang's generation got its allocation. Columns: entry i of the node columns is one node, ranks follow one after another. */
+/**
+ * A gang's generation got its allocation. Columns: entry i of the node columns is one node, ranks
+ * follow one after another.
+ */
 export type GangPlaced = {
   readonly type: 'GangPlaced'
   readonly jobId: string
@@ -83,7 +86,9 @@ export type ResultReported = {
   readonly json: string
 }
 
-/** All generations of a gang up to this one are over. What they hold stays held until it is freed. */
+/**
+ * All generations of a gang up to this one are over. What they hold stays held until it is freed.
+ */
 export type GangReleased = {
   readonly type: 'GangReleased'
   readonly jobId: string

@@ -216,7 +216,10 @@ function observe(job: Job, event: TasksObserved, atMs: number): void {
   enter(job, { at: event.phase, tally }, { atMs, code: event.phase.toUpperCase(), details })
 }
 
-/** After a release the job is between generations until an event says more; a finished one keeps its end. */
+/**
+ * After a release the job is between generations until an event says more; a finished one keeps its
+ * end.
+ */
 function release(state: SchedulerState, job: Job, event: GangReleased, atMs: number): void {
   job.releasedThrough = event.throughGeneration
   // A holding stays known until it is both freed and released.

@@ -72,7 +72,10 @@ function aheadOf(queue: QueueState, job: Job): string[] {
   return [...names, ...first.map((one) => one.spec.jobId)].slice(0, AHEAD_NAMED_MAX)
 }
 
-/** What would make a (valid) job wait if it came now; undefined = a place is free. Others in the queue are not looked at. */
+/**
+ * What would make a (valid) job wait if it came now; undefined = a place is free. Others in the
+ * queue are not looked at.
+ */
 export function assessJob(state: SchedulerState, job: JobSpec): Reason | undefined {
   const { fleet } = state
   const queue = state.queues.get(job.queue)!

@@ -10,12 +10,15 @@ const HELD = 4
 const STATES: readonly NodeState[] = ['Ready', 'Disconnected', 'Lost']
 const READY = 0
 
-/** Index into {@link Fleet.pools} that stands for "no device needed": every ready node, by free devices of any model. */
+/**
+ * Index into {@link Fleet.pools} that stands for "no device needed": every ready node, by free
+ * devices of any model.
+ */
 export const ANY = -1
 
 /**
- * Nodes × devices in typed arrays with what is held on them. A node keeps its index for life. Costs follow the change: taking or giving
- * devices touches one node and a few bits.
+ * Nodes × devices in typed arrays with what is held on them. A node keeps its index for life. Costs
+ * follow the change: taking or giving devices touches one node and a few bits.
  */
 export class Fleet {
   readonly ids: string[] = []
@@ -33,7 +36,10 @@ export class Fleet {
   /** Sums over all known nodes. */
   totals: Resources = { devices: 0, cpuMillis: 0, memoryMib: 0 }
   readyNodes = 0
-  /** By shape: can the gang never fit? Forgotten when a node changes; a memory, no part of the state. */
+  /**
+   * By shape: can the gang never fit? Forgotten when a node changes; a memory, no part of the
+   * state.
+   */
   readonly verdicts = new Map<string, boolean>()
 
   #capacity = 64
@@ -53,7 +59,10 @@ export class Fleet {
   readonly #modelsOf: number[][] = []
   /** Per node: devices of each of those models, broken ones too. */
   readonly #totalsOf: number[][] = []
-  /** Per 32 nodes: upper bounds of free CPU and memory of a ready node; may be too high, never too low. */
+  /**
+   * Per 32 nodes: upper bounds of free CPU and memory of a ready node; may be too high, never too
+   * low.
+   */
   #blockCpu = new Float64Array(2)
   #blockMemory = new Float64Array(2)
 

@@ -1,6 +1,7 @@
 /**
- * Nodes by number of free devices: one bit set per count. Finding the fullest node that still fits is a walk over the counts from the wanted
- * one upward, and a change costs two bits. All orders are by node index, so equal histories give equal answers.
+ * Nodes by number of free devices: one bit set per count. Finding the fullest node that still fits
+ * is a walk over the counts from the wanted one upward, and a change costs two bits. All orders are
+ * by node index, so equal histories give equal answers.
  */
 export class FreeIndex {
   /** Per count: bit set over node indexes, 32 nodes per word. */

@@ -6,7 +6,9 @@ import { emptyQueue, initialState, isFinished, isPlaced } from './state.ts'
 import type { JobSpec, NodeFacts, QueueSpec, Reason, Resources } from './types.ts'
 import { plus, times } from './types.ts'
 
-/** The state as JSON. Everything that is derived (indexes, sums, memories of rounds) is left out. */
+/**
+ * The state as JSON. Everything that is derived (indexes, sums, memories of rounds) is left out.
+ */
 type StateJson = {
   readonly nodes: readonly { readonly facts: NodeFacts; readonly nextPort: number }[]
   readonly queues: readonly QueueJson[]

@@ -52,7 +52,10 @@ export function observeTasks(state: SchedulerState, seen: ObserveTasks): Decided
   return accept(events)
 }
 
-/** The last result line of rank 0 counts, of the current generation, also when it comes after the end. */
+/**
+ * The last result line of rank 0 counts, of the current generation, also when it comes after the
+ * end.
+ */
 export function observeResult(state: SchedulerState, seen: ObserveResult): Decided {
   const job = state.jobs.get(seen.jobId)
   if (job === undefined || seen.rank !== 0 || seen.generation !== job.generation) return accept([])
@@ -73,8 +76,9 @@ export function observeFreed(state: SchedulerState, seen: ObserveFreed): Decided
 }
 
 /**
- * The pool manager's whole state: nodes that it does not know are gone, everything else is as if it had just been observed. Each part
- * concerns other things than the parts before it, so their decisions can be taken against the same state.
+ * The pool manager's whole state: nodes that it does not know are gone, everything else is as if it
+ * had just been observed. Each part concerns other things than the parts before it, so their
+ * decisions can be taken against the same state.
  */
 export function replacePool(state: SchedulerState, seen: ReplacePool): Decided {
   const events: SchedulerEvent[] = []

@@ -1,7 +1,10 @@
 import { ANY, type Fleet } from './fleet.ts'
 import type { GangSpec, Resources } from './types.ts'
 
-/** Where a gang goes. Ranks on one node are neighbours: node 0 has ranks 0 to `tasksOnNode[0]` − 1, and so on. */
+/**
+ * Where a gang goes. Ranks on one node are neighbours: node 0 has ranks 0 to `tasksOnNode[0]` − 1,
+ * and so on.
+ */
 export type Plan = {
   /** Node indexes. */
   readonly nodes: readonly number[]
@@ -49,9 +52,10 @@ export function tasksOn(fleet: Fleet, node: number, model: number, each: Resourc
 }
 
 /**
- * Places a gang all or nothing: on as few nodes as possible, on the fullest that fit, with devices of one model where that is possible
- * (else any of those allowed), away from `avoid` where that is possible. On success the plan is taken in `fleet`; give it back with
- * {@link giveBack}. Exact: undefined means that no placement exists.
+ * Places a gang all or nothing: on as few nodes as possible, on the fullest that fit, with devices
+ * of one model where that is possible (else any of those allowed), away from `avoid` where that is
+ * possible. On success the plan is taken in `fleet`; give it back with {@link giveBack}. Exact:
+ * undefined means that no placement exists.
  */
 export function placeGang(
   fleet: Fleet,

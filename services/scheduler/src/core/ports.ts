@@ -1,6 +1,6 @@
 /**
- * Ports of the nodes. The next port rotates through the range, so that a port which turned out to be in use by somebody else is not
- * given again at once.
+ * Ports of the nodes. The next port rotates through the range, so that a port which turned out to
+ * be in use by somebody else is not given again at once.
  */
 export class Ports {
   readonly #first: number[] = []

@@ -6,8 +6,9 @@ import type { GangSpec, QueueSpec, Reason, Resources } from './types.ts'
 import { NOT_YET, plus } from './types.ts'
 
 /**
- * Why a gang waits that could not be placed, first match of the closed list: above the queue's maximum, no node can ever hold it, the
- * maximum is used up, else the fleet's own reason (undefined here).
+ * Why a gang waits that could not be placed, first match of the closed list: above the queue's
+ * maximum, no node can ever hold it, the maximum is used up, else the fleet's own reason (undefined
+ * here).
  */
 export function explainWait(
   queue: QueueSpec,
@@ -23,7 +24,10 @@ export function explainWait(
   return quota === undefined ? undefined : { ...quota, nodesTotal, nodesFiltered }
 }
 
-/** An exclusive gang goes on only when each rank of its older generations is freed or its node is lost. */
+/**
+ * An exclusive gang goes on only when each rank of its older generations is freed or its node is
+ * lost.
+ */
 export function waitsForOlder(state: SchedulerState, job: Job): boolean {
   return job.spec.gang.exclusive && olderRanks(state, job).still > 0
 }

@@ -40,7 +40,10 @@ export function enqueueJob(state: SchedulerState, job: JobSpec): Decided {
   return accept([{ type: 'JobQueued', job }])
 }
 
-/** Everything that is refused at once instead of waiting; undefined = nothing. Also the advisory check. */
+/**
+ * Everything that is refused at once instead of waiting; undefined = nothing. Also the advisory
+ * check.
+ */
 export function checkJob(state: SchedulerState, job: JobSpec): Refused | undefined {
   const invalid = invalidField(job)
   if (invalid !== undefined) return refuse('INVALID_SPEC', invalid)
@@ -118,8 +121,9 @@ export function cancelJob(state: SchedulerState, jobId: string, by: string): Dec
 }
 
 /**
- * Releases the failed generation and lets the next one wait. The caller names the generation it means; a call that was carried out already
- * is accepted again, another one about an older generation is refused.
+ * Releases the failed generation and lets the next one wait. The caller names the generation it
+ * means; a call that was carried out already is accepted again, another one about an older
+ * generation is refused.
  */
 export function recoverGang(state: SchedulerState, command: RecoverGang, atMs: number): Decided {
   const { jobId, gang, expectedGeneration: generation, plan } = command

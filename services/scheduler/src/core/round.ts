@@ -13,7 +13,10 @@ import { goesBefore, type JobClass } from './waiting.ts'
 /** Gangs and ranks placed by one round, so that a commit stays small; the rest follows at once. */
 const ROUND_GANGS_MAX = 1_000
 const ROUND_RANKS_MAX = 16_384
-/** Waits whose numbers alone are brought up to date in one round; changes of a code are never left out. */
+/**
+ * Waits whose numbers alone are brought up to date in one round; changes of a code are never left
+ * out.
+ */
 const NUMBERS_MAX = 64
 /** Key of the timer that continues a round that was cut short. */
 export const ROUND_TIMER = 'round'
@@ -34,9 +37,10 @@ type Candidate = {
 }
 
 /**
- * Places what can be placed and says why the rest waits. Queues by priority, then by least weighted share; inside a queue recovering gangs
- * first, then priority, then order of submission. A job that does not fit is skipped, not waited for. The fleet is used as a
- * scratch pad and is afterwards exactly what it was: the events of the round are what changes it.
+ * Places what can be placed and says why the rest waits. Queues by priority, then by least weighted
+ * share; inside a queue recovering gangs first, then priority, then order of submission. A job that
+ * does not fit is skipped, not waited for. The fleet is used as a scratch pad and is afterwards
+ * exactly what it was: the events of the round are what changes it.
  */
 export function placementRound(
   state: SchedulerState,

@@ -9,7 +9,9 @@ export type Phase =
   | { readonly at: 'Queued' }
   /** Holds an allocation; `tally` counts what its ranks did. */
   | { readonly at: 'Admitted' | 'Starting' | 'Running'; readonly tally: RankTally }
-  /** Its last generation is released, the next one waits for `notBeforeMs` (0 = over) and a place. */
+  /**
+   * Its last generation is released, the next one waits for `notBeforeMs` (0 = over) and a place.
+   */
   | {
       readonly at: 'Recovering'
       readonly notBeforeMs: number
@@ -106,8 +108,8 @@ export type SchedulerState = {
   /** Unfinished jobs. */
   live: number
   /**
-   * Memory of the last placement round, so that a round with nothing new costs nothing. No part of the state: without it the next round
-   * only finds again that there is nothing to do.
+   * Memory of the last placement round, so that a round with nothing new costs nothing. No part of
+   * the state: without it the next round only finds again that there is nothing to do.
    */
   readonly memo: RoundMemo
 }
@@ -119,8 +121,8 @@ export type RoundMemo = {
   /** Value of `changes` for which nothing is left to do; −1 = never ran. */
   settledAt: number
   /**
-   * What the last round learned, true only once its events are folded: a round may be dropped and asked for again. `last` is its last
-   * event, the very object.
+   * What the last round learned, true only once its events are folded: a round may be dropped and
+   * asked for again. `last` is its last event, the very object.
    */
   pending: { readonly last: object; readonly learn: () => void } | undefined
 }

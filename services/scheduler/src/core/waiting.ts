@@ -8,8 +8,8 @@ export type WaitingJob = { readonly order: number; readonly spec: { readonly pri
 const HISTORY_MAX = 20
 
 /**
- * Jobs of one queue with one shape. If the first of them does not fit, none does: a round looks at classes, never at the jobs behind the
- * first, and the reason is one for all.
+ * Jobs of one queue with one shape. If the first of them does not fit, none does: a round looks at
+ * classes, never at the jobs behind the first, and the reason is one for all.
  */
 export class JobClass<J extends WaitingJob> {
   readonly key: string

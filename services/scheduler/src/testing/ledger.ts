@@ -19,8 +19,8 @@ export type Grant = {
 }
 
 /**
- * Independent bookkeeping of the scheduler's events, written without a line of its core: what must be true of them is asked here. Throws
- * an Error that says what is wrong.
+ * Independent bookkeeping of the scheduler's events, written without a line of its core: what must
+ * be true of them is asked here. Throws an Error that says what is wrong.
  */
 export class Ledger {
   readonly nodes = new Map<string, NodeFacts>()

@@ -29,7 +29,9 @@ type Said = { readonly type: 'Said'; readonly event: string; readonly payload: r
 type Say = { readonly type: 'Say'; readonly event: string; readonly payload: readonly number[] }
 type Relay = ServiceRuntime<Said[], Say, Said>
 
-/** In the place of the pool manager: publishes what it is told to, and remembers it for bootstraps. */
+/**
+ * In the place of the pool manager: publishes what it is told to, and remembers it for bootstraps.
+ */
 const relay: Decider<Said[], Say, Said> = {
   initial: () => [],
   decide: ({ event, payload }) => accept([{ type: 'Said', event, payload }]),
@@ -52,7 +54,10 @@ const poolManager: ServiceDefinition<Said[], Say, Said> = {
   inputs: [],
 }
 
-/** The scheduler on a real runtime over a memory log in virtual time, with a stand-in for the pool manager beside it. */
+/**
+ * The scheduler on a real runtime over a memory log in virtual time, with a stand-in for the pool
+ * manager beside it.
+ */
 export class Stage {
   readonly ports = testPorts({ seed: 1 })
   readonly store = createMemoryLogStore()

@@ -28,9 +28,10 @@ export type WalkResult = {
 const COMPARE_EVERY = 100
 
 /**
- * Walks at random through the scheduler's core beside an independent ledger: no over-commit, no partial gang, quota held, one reason for
- * each waiting job and none for one that could start, exclusive work never twice, ports unique per node, state = fold of the events,
- * JSON round trip, `decide` and rounds leave the state alone. Throws with seed and step.
+ * Walks at random through the scheduler's core beside an independent ledger: no over-commit, no
+ * partial gang, quota held, one reason for each waiting job and none for one that could start,
+ * exclusive work never twice, ports unique per node, state = fold of the events, JSON round trip,
+ * `decide` and rounds leave the state alone. Throws with seed and step.
  */
 export function runSchedulerWalk(options: WalkOptions): WalkResult {
   const walk = new Walk(options.seed)
