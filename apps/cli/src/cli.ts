@@ -6,6 +6,7 @@ import { addJob } from './commands/job.ts'
 import { addRun } from './commands/run.ts'
 import type { CommandScope } from './commands/shared.ts'
 import { addStatus } from './commands/status.ts'
+import { addWorkspace } from './commands/workspace.ts'
 import { CliError, EXIT, exitOf } from './exit.ts'
 import type { Io } from './io.ts'
 import { plain } from './output/text.ts'
@@ -30,6 +31,7 @@ function programOf(scope: CommandScope): Command {
   addJob(program, scope)
   addFleet(program, scope)
   addStatus(program, scope)
+  addWorkspace(program, scope)
   program
     .command('version')
     .description('print the version')
@@ -46,12 +48,16 @@ function errorText(error: unknown): string {
   if (!(error instanceof RpcError)) {
     return `sai: a bug: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`
   }
-  const fields = error.violations.map(({ field, description }) => `  ${field}: ${description}`)
+  const { message, reason, violations, metadata } = error
   const mend =
     error.code === 'UNAVAILABLE' ? ['  is the platform running? Start it with `npm start`'] : []
-  return plain([`sai: ${error.message} [${error.reason}]`, ...fields, ...mend].join('\n')).concat(
-    '\n',
-  )
+  // The message of a description names its first problem only: here they are all listed.
+  const told =
+    reason === 'INVALID_SPEC' && violations.length > 0
+      ? `${metadata.file ?? 'the description'} cannot be used`
+      : message.replace(`${reason}: `, '')
+  const fields = violations.map(({ field, description }) => `  ${field}: ${description}`)
+  return plain([`sai: ${told} [${reason}]`, ...fields, ...mend].join('\n')).concat('\n')
 }
 
 function errorJson(error: unknown): string {

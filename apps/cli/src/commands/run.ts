@@ -3,11 +3,9 @@ import type { Command } from 'commander'
 import { stringify } from 'yaml'
 import { type Globals, resolveConnection, withPlatform } from '../context.ts'
 import { CliError, EXIT } from '../exit.ts'
-import type { Io } from '../io.ts'
-import { bytes, count } from '../output/text.ts'
-import { packDirectory } from '../workspace/archive.ts'
 import { endText, exitOfJob, followJob } from './follow.ts'
 import { answer, type CommandScope, jobJson, wholeNumber, withGlobals } from './shared.ts'
+import { uploadDirectory } from './workspace.ts'
 
 interface RunOptions extends Globals {
   readonly workers: number
@@ -93,20 +91,12 @@ export function manifestOf(init: {
   })
 }
 
-async function upload(platform: PlatformClient, io: Io): Promise<string> {
-  const archive = await packDirectory(io.cwd)
-  for (const note of archive.notes) io.err(`note: ${note}\n`)
-  const what = `${count(archive.files, 'file')}, ${bytes(archive.totalBytes)}`
-  io.err(`── copying ${io.cwd} (${what})\n`)
-  return platform.uploadWorkspace(archive.data)
-}
-
 async function run(command: readonly string[], options: RunOptions, scope: CommandScope) {
   const { io, checkout, exit } = scope
   const connection = resolveConnection({ globals: options, io, checkout })
   await withPlatform(io, connection, async (platform) => {
     const queue = await queueOf(platform, options.queue)
-    const workspace = await upload(platform, io)
+    const workspace = await uploadDirectory({ platform, io, directory: io.cwd })
     const manifest = manifestOf({ options, command, queue, workspace })
     const { job } = await platform.jobs.submit({ manifest, fileName: 'sai run' })
     const { jobId } = job

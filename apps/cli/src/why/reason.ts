@@ -68,12 +68,13 @@ function amount(short: Short, value: bigint): string {
 
 /** `needs 4 devices, 2 of 6 free` */
 function shortText(short: Short): string {
-  const { want, free, total, nodeId, perTask } = short
+  const { dimension, want, free, total, nodeId, perTask } = short
+  if (dimension === 'tasks') return `room for ${free} of ${want} tasks`
+  const of = (value: bigint) => (isCounted(short) ? `${value}` : amount(short, value))
   const needs = `${perTask ? 'one task needs' : 'needs'} ${amount(short, want)}`
-  if (nodeId !== '' && perTask)
-    return `${needs}, the best node ${nodeId} has ${amount(short, total)}`
-  const left = isCounted(short) ? `${free}` : amount(short, free)
-  return `${needs}, ${left} of ${isCounted(short) ? total : amount(short, total)} free`
+  if (nodeId === '') return `${needs}, ${of(free)} of ${of(total)} free`
+  const best = total < want ? `has ${of(total)}` : `has ${of(free)} of ${of(total)} free`
+  return `${needs}, the best node ${nodeId} ${best}`
 }
 
 function numbers({ shortfalls }: ReasonFacts): string {

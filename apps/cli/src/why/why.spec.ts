@@ -52,7 +52,7 @@ describe('reasons', () => {
       nodesFiltered: '3',
     })
     expect(facts && reasonText(facts)).toBe(
-      'NO_MATCHING_NODE: no node, even empty, can hold it: one task needs 3 devices, the best node n1 has 2 devices (3 nodes looked at, 3 of them can never hold a task of it)',
+      'NO_MATCHING_NODE: no node, even empty, can hold it: one task needs 3 devices, the best node n1 has 2 (3 nodes looked at, 3 of them can never hold a task of it)',
     )
   })
 })

@@ -38,8 +38,12 @@ function isCancel(payload: unknown): payload is { jobId: string; requestedBy: st
   return typeof payload === 'object' && payload !== null && 'requestedBy' in payload
 }
 
+/** A full cell is a refusal; any other exhausted resource is a matter of moments. */
+const isFull = ({ reason }: RpcError): boolean => reason === 'TOO_MANY_JOBS'
+
 function rejectionOf(error: unknown): Rejection {
-  if (!(error instanceof RpcError) || !FINAL_CODES.has(error.code)) throw error
+  const final = error instanceof RpcError && (FINAL_CODES.has(error.code) || isFull(error))
+  if (!final) throw error
   const { code, reason, message, metadata } = error
   return { code, reason, message, metadata }
 }

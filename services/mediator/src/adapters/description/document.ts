@@ -6,6 +6,7 @@ import {
   isPair,
   isScalar,
   isSeq,
+  Lexer,
   LineCounter,
   parseAllDocuments,
 } from 'yaml'
@@ -142,6 +143,26 @@ class Reader {
   }
 }
 
+/** More than a text with all allowed values needs, spaces and line ends counted. */
+const TOKENS_MAX = 200_000
+
+/**
+ * Looks through the tokens before the text is parsed: what is far too much is refused within
+ * milliseconds, while parsing it would keep the process busy for seconds.
+ */
+function tooMuchToParse(text: string): string | undefined {
+  let tokens = 0
+  let depth = 0
+  for (const token of new Lexer().lex(text)) {
+    tokens += 1
+    if (token === '[' || token === '{') depth += 1
+    else if (token === ']' || token === '}') depth -= 1
+    if (depth > 2 * DEPTH_MAX) return `is nested deeper than ${DEPTH_MAX} levels`
+    if (tokens > TOKENS_MAX) return `has more than ${VALUES_MAX} values`
+  }
+  return undefined
+}
+
 const whole = (message: string): Problem => ({ field: '', line: 1, column: 1, message })
 
 function syntaxProblems(document: Document, lines: LineCounter): Problem[] {
@@ -157,6 +178,8 @@ function syntaxProblems(document: Document, lines: LineCounter): Problem[] {
  * @returns the value with positions, or what is wrong with the text.
  */
 export function readDocument(text: string): Located | { readonly problems: readonly Problem[] } {
+  const tooMuch = tooMuchToParse(text)
+  if (tooMuch !== undefined) return { problems: [whole(tooMuch)] }
   const lines = new LineCounter()
   try {
     // `uniqueKeys` compares each key with each other one: the reader looks them up instead.
