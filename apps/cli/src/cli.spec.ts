@@ -1,0 +1,381 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { connect } from '@serverless-ai/client'
+import { AdminServiceService, PartitionStatus } from '@serverless-ai/contracts/admin/v1/admin'
+import {
+  ExplainJobResponse,
+  Job,
+  Job_State,
+  JobServiceService,
+  WorkspaceServiceService,
+} from '@serverless-ai/contracts/job/v1/job'
+import { Node, Node_State, PoolServiceService } from '@serverless-ai/contracts/pool/v1/pool'
+import { QueueServiceService, QueueStatus } from '@serverless-ai/contracts/schedule/v1/schedule'
+import { type Logger, RpcError } from '@serverless-ai/kernel'
+import { systemClock, systemTimers } from '@serverless-ai/kernel/system'
+import { memoryNetwork } from '@serverless-ai/rpc'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
+import { runCli } from './cli.ts'
+import { stateWord } from './output/states.ts'
+
+const quiet: Logger = { log: () => undefined, child: () => quiet }
+const refused = (
+  code: RpcError['code'],
+  reason: string,
+  more: Pick<Partial<RpcError>, 'metadata' | 'violations'> = {},
+) => new RpcError({ code, reason, message: `${reason}: told by the platform`, ...more })
+
+const job = (init: { [field: string]: unknown }): Job =>
+  Job.fromJSON({ jobId: 'j-0-0123456789ab', name: 'train', queue: 'q', tasks: 2, ...init })
+
+/** A platform that answers what a test says, and a CLI in front of it. */
+class Bench {
+  jobs: Job[] = []
+  /** What a watch tells, in order. */
+  changes: Job[] = []
+  queues = ['q']
+  submitError: RpcError | undefined
+  manifests: string[] = []
+  partitions: PartitionStatus[] = []
+  logs: { rank: number; text: string; firstFailing?: boolean }[] = []
+  away = false
+  watching: (() => void) | undefined
+  out = ''
+  err = ''
+  stdin = ''
+  readonly interrupt = new AbortController()
+  readonly #network = memoryNetwork({ timers: systemTimers })
+  #address = ''
+  directory = ''
+
+  async open(): Promise<void> {
+    this.directory = await mkdtemp(join(tmpdir(), 'sai-cli-'))
+    const server = this.#network.server({
+      clock: systemClock,
+      timers: systemTimers,
+      logger: quiet,
+      authenticate: (token) => ({
+        subject: token,
+        tenant: token === 'admin' ? '' : token,
+        roles: [token === 'admin' ? 'admin' : 'tenant'],
+      }),
+    })
+    this.#addJobs(server)
+    this.#addOthers(server)
+    this.#address = await server.listen('127.0.0.1:0')
+  }
+
+  #addJobs(server: ReturnType<ReturnType<typeof memoryNetwork>['server']>): void {
+    const bench = this
+    const find = (jobId: string) => {
+      const found = bench.jobs.find((known) => known.jobId === jobId)
+      if (found === undefined) throw refused('NOT_FOUND', 'JOB_NOT_FOUND')
+      return { job: found, position: 'mediator:0:1:1' }
+    }
+    server.add(JobServiceService, {
+      async submitJob({ manifest }) {
+        bench.manifests.push(manifest)
+        if (bench.submitError !== undefined) throw bench.submitError
+        return { job: job({ state: 'STATE_QUEUED' }), position: 'mediator:0:1:1' }
+      },
+      getJob: async ({ jobId }) => find(jobId),
+      listJobs: async () => ({ jobs: bench.jobs, nextPageToken: '', position: '' }),
+      async *watchJob(_, { signal }) {
+        for (const change of bench.changes) yield { job: change, position: 'p' }
+        bench.watching?.()
+        await new Promise((_resolve, reject) => {
+          signal.addEventListener('abort', () => reject(signal.reason))
+        })
+      },
+      cancelJob: async ({ jobId }) => find(jobId),
+      explainJob: async ({ atPosition }) =>
+        ExplainJobResponse.fromJSON({ name: 'train', state: 'Queued', position: atPosition }),
+    })
+    server.add(WorkspaceServiceService, {
+      async uploadWorkspace(requests) {
+        let workspace = ''
+        for await (const { digest } of requests) workspace ||= digest
+        return { workspace, bytes: 1n }
+      },
+      downloadWorkspace: () => {
+        throw refused('UNIMPLEMENTED', 'UNIMPLEMENTED')
+      },
+    })
+  }
+
+  #addOthers(server: ReturnType<ReturnType<typeof memoryNetwork>['server']>): void {
+    const bench = this
+    const more = { nextPageToken: '', position: '' }
+    server.add(QueueServiceService, {
+      createQueue: () => Promise.reject(refused('UNIMPLEMENTED', 'UNIMPLEMENTED')),
+      listQueues: async () => ({
+        queues: bench.queues.map((name) => QueueStatus.fromJSON({ queue: { name, tenant: 'a' } })),
+        ...more,
+      }),
+    })
+    server.add(PoolServiceService, {
+      listNodes: async () => {
+        if (bench.away) throw refused('UNAVAILABLE', 'NOT_LEADING')
+        const device = { model: 'emulated/A100', emulated: true, healthy: true }
+        const inventory = { cpuMillis: 2000, memoryMib: 2048, devices: [device, device] }
+        const node = { nodeId: 'n1', inventory, devicesUsed: 1 }
+        return { nodes: [{ ...Node.fromJSON(node), state: Node_State.READY }], ...more }
+      },
+      listExecutions: () => Promise.reject(refused('NOT_FOUND', 'JOB_NOT_FOUND')),
+      async *readLogs() {
+        for (const { rank, text, firstFailing = false } of bench.logs) {
+          const data = Buffer.from(text)
+          yield { generation: 1, rank, nodeId: 'n1', data, firstFailing, note: '' }
+        }
+      },
+    })
+    server.add(AdminServiceService, {
+      getStatus: async () => ({
+        partitions: bench.partitions,
+        version: '0.1.0',
+        dataDir: '/data',
+        durability: 'durable',
+        nowMs: 1n,
+      }),
+    })
+  }
+
+  async sai(...argv: string[]): Promise<number> {
+    this.out = ''
+    this.err = ''
+    return runCli(
+      argv,
+      {
+        out: (text) => {
+          this.out += text
+        },
+        err: (text) => {
+          this.err += text
+        },
+        readStdin: async () => this.stdin,
+        env: {},
+        cwd: this.directory,
+        clock: systemClock,
+        timers: systemTimers,
+        signal: this.interrupt.signal,
+        connect: (options) =>
+          connect({
+            ...options,
+            transport: this.#network.transport(),
+            retry: { attempts: 2, firstMs: 1 },
+          }),
+      },
+      this.directory,
+    )
+  }
+
+  async writeContexts(): Promise<void> {
+    const contexts = ['a', 'admin'].map((name) => ({ name, tenant: name, token: name }))
+    const text = JSON.stringify({ address: this.#address, contexts, current: 'a' })
+    await writeFile(join(this.directory, 'cli.json'), text)
+  }
+}
+
+let bench: Bench
+beforeEach(async () => {
+  bench = new Bench()
+  await bench.open()
+  await bench.writeContexts()
+})
+afterEach(() => rm(bench.directory, { recursive: true, force: true }))
+
+const here = () => ['--data', bench.directory]
+
+describe('sai run', () => {
+  test('copies the directory, submits, shows what happens, ends as the job did', async () => {
+    await writeFile(join(bench.directory, 'train.py'), 'print(1)')
+    bench.logs = [
+      { rank: 1, text: 'hel' },
+      { rank: 0, text: 'one\n' },
+      { rank: 1, text: 'lo\nbye' },
+    ]
+    bench.changes = [
+      job({ state: 'STATE_QUEUED', reason: { code: 'CODE_QUOTA_WAIT' } }),
+      job({ state: 'STATE_ADMITTED', generation: 1, nodes: ['n1', 'n2'], emulatedDevices: true }),
+      job({ state: 'STATE_RUNNING', generation: 1 }),
+      job({ state: 'STATE_SUCCEEDED', generation: 1, resultJson: '{"accuracy":1}' }),
+    ]
+    const status = await bench.sai(
+      'run',
+      ...here(),
+      '--workers',
+      '2',
+      '--env',
+      'LR=0.1',
+      '--',
+      'python3',
+      'train.py',
+      '--json',
+    )
+    expect(status).toBe(0)
+    expect(bench.out).toBe('[0] one\n[1] hello\n[1] bye\n')
+    expect(bench.err).toContain('── queued; QUOTA_WAIT: its queue has used up its maximum')
+    expect(bench.err).toContain('── generation 1: 2 tasks on n1, n2, emulated devices')
+    expect(bench.err).toContain('result {"accuracy":1}')
+    expect(parse(bench.manifests[0] ?? '')).toMatchObject({
+      metadata: { name: 'train' },
+      spec: {
+        queue: 'q',
+        tasks: 2,
+        resources: { devices: 1 },
+        command: ['python3', 'train.py', '--json'],
+        env: { LR: '0.1' },
+        workspace: expect.stringMatching(/^sha256:/),
+      },
+    })
+  })
+
+  test('a failed job is exit status 1, with the first failing rank', async () => {
+    bench.logs = [{ rank: 1, text: 'boom\n', firstFailing: true }]
+    bench.changes = [
+      job({ state: 'STATE_RUNNING', generation: 1 }),
+      job({ state: 'STATE_FAILED', generation: 1, message: 'exit code 7' }),
+    ]
+    expect(await bench.sai('run', ...here(), '--', './x')).toBe(1)
+    expect(bench.err).toContain('rank 1 failed first')
+    expect(bench.err).toContain('exit code 7')
+  })
+
+  test('with several queues one must be named', async () => {
+    bench.queues = ['q', 'r']
+    expect(await bench.sai('run', ...here(), '--', 'x')).toBe(2)
+    expect(bench.err).toContain('--queue, one of: q, r')
+    expect(await bench.sai('run', ...here(), '--queue', 'r', '--detach', '--', 'x')).toBe(0)
+    expect(bench.out).toBe('j-0-0123456789ab\n')
+  })
+
+  test('Ctrl-C leaves the job running and says so', async () => {
+    bench.changes = [job({ state: 'STATE_QUEUED' })]
+    bench.watching = () => bench.interrupt.abort()
+    expect(await bench.sai('run', ...here(), '--', 'x')).toBe(130)
+    expect(bench.err).toContain('sai job cancel j-0-0123456789ab')
+  })
+
+  test.each([
+    [['--workers', '0'], '--workers must be a whole number from 1 to 16384, not "0"'],
+    [['--env', 'X'], '--env takes NAME=VALUE'],
+    [['--frob'], "unknown option '--frob'"],
+  ])('usage: %j', async (options, message) => {
+    expect(await bench.sai('run', ...here(), ...options, '--', 'x')).toBe(2)
+    expect(bench.err).toContain(message)
+  })
+})
+
+describe('finding a job', () => {
+  beforeEach(() => {
+    bench.jobs = [
+      job({ jobId: 'j-0-bbbb00000000', name: 'train', state: 'STATE_RUNNING' }),
+      job({ jobId: 'j-0-aaaa00000000', name: 'train', state: 'STATE_FAILED' }),
+      job({ jobId: 'j-0-abcd00000000', name: 'other', state: 'STATE_QUEUED' }),
+    ]
+  })
+
+  test.each([
+    ['j-0-aaaa00000000', 'j-0-aaaa00000000'],
+    ['train', 'j-0-bbbb00000000'],
+    ['j-0-b', 'j-0-bbbb00000000'],
+    ['abc', 'j-0-abcd00000000'],
+  ])('%s is %s', async (typed, jobId) => {
+    expect(await bench.sai('job', 'get', typed, '--json', ...here())).toBe(0)
+    expect(JSON.parse(bench.out)).toMatchObject({ jobId })
+  })
+
+  test('an ambiguous beginning is a usage error, an unknown one is not found', async () => {
+    expect(await bench.sai('job', 'get', 'a', ...here())).toBe(2)
+    expect(bench.err).toContain('2 jobs: j-0-aaaa00000000, j-0-abcd00000000')
+    expect(await bench.sai('job', 'get', 'zzz', ...here())).toBe(4)
+    expect(await bench.sai('job', 'cancel', 'j-0-ffffffffffff', ...here())).toBe(4)
+  })
+})
+
+describe('errors', () => {
+  test('a bad description lists every place', async () => {
+    const violations = [
+      { field: 'spec.taks (line 3, column 1)', description: 'is not a known field' },
+      { field: 'spec.queue (line 2, column 1)', description: 'is missing' },
+    ]
+    const metadata = { file: 'standard input' }
+    bench.submitError = refused('INVALID_ARGUMENT', 'INVALID_SPEC', { violations, metadata })
+    expect(await bench.sai('job', 'submit', '-', ...here())).toBe(3)
+    expect(bench.err).toBe(
+      'sai: standard input cannot be used [INVALID_SPEC]\n' +
+        '  spec.taks (line 3, column 1): is not a known field\n' +
+        '  spec.queue (line 2, column 1): is missing\n',
+    )
+    expect(await bench.sai('job', 'submit', '-', '--json', ...here())).toBe(3)
+    expect(JSON.parse(bench.err)).toMatchObject({ error: { reason: 'INVALID_SPEC', violations } })
+  })
+
+  test('nobody answers', async () => {
+    bench.away = true
+    expect(await bench.sai('node', 'list', ...here())).toBe(5)
+    expect(bench.err).toContain('npm start')
+  })
+
+  test('nothing was ever started here', async () => {
+    const empty = join(bench.directory, 'empty')
+    expect(await bench.sai('job', 'list', '--data', empty)).toBe(5)
+    expect(bench.err).toContain('no platform is known here: start one with `npm start`')
+  })
+
+  test('an unknown context names the known ones; an unknown command is usage', async () => {
+    expect(await bench.sai('job', 'list', '--as', 'x', ...here())).toBe(2)
+    expect(bench.err).toContain('known: a, admin')
+    expect(await bench.sai('frobnicate')).toBe(2)
+    expect(await bench.sai('--help')).toBe(0)
+  })
+})
+
+test('node list labels emulated devices', async () => {
+  expect(await bench.sai('node', 'list', ...here())).toBe(0)
+  expect(bench.out).toContain('1/2 used: 2 emulated/A100 (EMULATED)')
+})
+
+test('job list filters by state and is empty in words', async () => {
+  expect(await bench.sai('job', 'list', '--state', 'running', ...here())).toBe(0)
+  expect(bench.out).toBe('no jobs\n')
+  expect(await bench.sai('job', 'list', '--state', 'pending', ...here())).toBe(2)
+  expect(bench.err).toContain('Queued')
+})
+
+test('job why passes the position on', async () => {
+  bench.jobs = [job({ state: 'STATE_QUEUED' })]
+  expect(await bench.sai('job', 'why', 'train', '--at', 'scheduler:0:7:3', ...here())).toBe(0)
+  expect(bench.out).toContain('train (j-0-0123456789ab) is Queued')
+  expect(bench.out).toContain('as of scheduler:0:7:3')
+})
+
+describe('sai status', () => {
+  const healthy = { service: 'scheduler', role: 'Leading', leader: 'r1' }
+  test.each([
+    ['healthy', {}, 0, 'healthy'],
+    ['alarm', { alarm: 'damaged' }, 1, 'scheduler: alarm: damaged'],
+    ['parked', { parkedInputs: 2 }, 1, '2 inputs could not be used and are parked'],
+    ['effect', { oldestEffectAgeMs: 60_000 }, 1, 'waits for its answer since 1 min'],
+    ['peer', { unreachablePeers: ['mediator: UNAVAILABLE'] }, 1, 'cannot reach mediator'],
+    ['leader', { leader: '' }, 1, 'has no leader'],
+  ])('%s', async (_, more, exit, text) => {
+    bench.partitions = [PartitionStatus.fromJSON({ ...healthy, ...more })]
+    expect(await bench.sai('status', ...here())).toBe(exit)
+    expect(bench.out).toContain(text)
+    await bench.sai('status', '--json', ...here())
+    expect(JSON.parse(bench.out)).toMatchObject({ healthy: exit === 0 })
+  })
+})
+
+test('version', async () => {
+  expect(await bench.sai('version', '--json')).toBe(0)
+  expect(JSON.parse(bench.out)).toEqual({ version: '0.1.0' })
+})
+
+test.each(Object.entries(Job_State))('the state %s has a word', (name, state) => {
+  const word = name.charAt(0) + name.slice(1).toLowerCase()
+  expect(stateWord(state)).toBe(word)
+})
