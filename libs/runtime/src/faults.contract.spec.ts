@@ -6,37 +6,41 @@ const freshSeed = Number(BigInt(Math.floor(performance.timeOrigin * 1000)) % 214
 async function repeated(
   name: string,
   options: Omit<Parameters<typeof runCampaign>[0], 'seed'>,
-): Promise<number> {
+): Promise<{ leaders: number; reloads: number }> {
   let leaders = 0
+  let reloads = 0
   for (let i = 0; i < 12; i += 1) {
     const seed = (freshSeed + i * 7919) % 2147483647
     try {
-      leaders += (await runCampaign({ ...options, seed })).leaders
+      const outcome = await runCampaign({ ...options, seed })
+      leaders += outcome.leaders
+      reloads += outcome.reloads
     } catch (error) {
       throw new Error(`${name} with seed ${seed}: ${error}`, { cause: error })
     }
   }
-  return leaders
+  return { leaders, reloads }
 }
 
 describe('the promises hold', () => {
   it('for one process on a log that loses, delays and repeats', async () => {
     const options = { requests: 40, processes: 1, chaos: 0, faults: STORMY }
-    expect(await repeated('storm', options)).toBeGreaterThanOrEqual(12)
+    // One claim each, and no reader ever loads again: lost, late and repeated records are nothing to worry about.
+    expect(await repeated('storm', options)).toEqual({ leaders: 12, reloads: 0 })
   })
 
   it('for one process that is killed and paused again and again', async () => {
     const options = { requests: 40, processes: 1, chaos: 0.1, faults: STORMY }
-    expect(await repeated('kills', options)).toBeGreaterThan(24)
+    expect((await repeated('kills', options)).leaders).toBeGreaterThan(24)
   })
 
   it('for three processes that all want to lead', async () => {
     const options = { requests: 40, processes: 3, chaos: 0.05, faults: STORMY }
-    expect(await repeated('duels', options)).toBeGreaterThan(36)
+    expect((await repeated('duels', options)).leaders).toBeGreaterThan(36)
   })
 
   it('for two processes on a perfect log', async () => {
     const options = { requests: 40, processes: 2, chaos: 0.05, faults: CALM }
-    expect(await repeated('calm', options)).toBeGreaterThan(12)
+    expect((await repeated('calm', options)).leaders).toBeGreaterThan(12)
   })
 })

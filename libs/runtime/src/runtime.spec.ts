@@ -1,6 +1,7 @@
 import { AppendRefusedError, logTopic } from '@serverless-ai/eventlog'
 import { describe, expect, it } from 'vitest'
 import { type BankCommand, bank } from './testing/bank.ts'
+import { storyOf } from './testing/history.ts'
 import { World } from './testing/world.ts'
 import type { Answer } from './types.ts'
 
@@ -397,6 +398,7 @@ describe('a graceful stop', () => {
     await world.run(runtime.stop())
     expect(await late).toMatchObject({ ok: true })
     expect(runtime.status().role).toBe('Stopped')
+    expect(storyOf(world, bank()).state.arbitration).toMatchObject({ epoch: 1, open: false })
     expect(await failure(runtime.execute(add('a', 1)))).toBe('STOPPING')
     const startMs = world.time.nowMs
     const next = await world.started(bank())

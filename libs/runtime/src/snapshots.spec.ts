@@ -1,8 +1,9 @@
 import { encodeVoid, logTopic, sha256 } from '@serverless-ai/eventlog'
 import { describe, expect, it } from 'vitest'
+import { DIGEST_EVERY_COMMITS } from './composer.ts'
 import { Framework } from './framework.ts'
 import { trimBelow } from './snapshots.ts'
-import { type BankCommand, bank } from './testing/bank.ts'
+import { type BankCommand, bank, bankDecider } from './testing/bank.ts'
 import { type Bank, World } from './testing/world.ts'
 
 const add = (key: string, n = 1): BankCommand => ({ type: 'Add', key, n })
@@ -87,6 +88,26 @@ describe('snapshots', () => {
     const gone = world.run(next.runtime.readAt(3, () => 1))
     await expect(gone).rejects.toThrow(/no usable snapshot/)
     expect(before.position).toBeGreaterThan(start)
+  })
+})
+
+describe('digests in the log', () => {
+  it('tell a replica that folds something else', async () => {
+    const world = new World()
+    const { runtime, log } = await world.started(bank())
+    for (let i = 0; i < DIGEST_EVERY_COMMITS; i += 1) await world.run(runtime.confirm())
+    await addAll(world, runtime, 2)
+    expect(runtime.status().alarm).toBe('')
+    log.kill()
+    const faithful = await world.started(bank())
+    expect(faithful.runtime.status().alarm).toBe('')
+    await addAll(world, faithful.runtime, 1)
+    faithful.log.kill()
+    const { initial } = bankDecider
+    const drifting = { ...bankDecider, initial: () => ({ ...initial(), paid: 1 }) }
+    const next = await world.started(bank({ decider: drifting }))
+    expect(next.runtime.status()).toMatchObject({ role: 'Leading' })
+    expect(next.runtime.status().alarm).toMatch(/digest at position/)
   })
 })
 

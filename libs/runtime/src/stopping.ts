@@ -30,7 +30,12 @@ export async function stopGracefully<S, C extends Message, E extends Message>(
     await drained(how, abort.signal)
     await published(session, abort.signal)
     session.publisher.record()
-    await withSignal(how.snapshot(), abort.signal)
+    try {
+      await withSignal(how.snapshot(), abort.signal)
+    } catch (error) {
+      // The log holds everything: the next start folds more of it.
+      logger.log('warn', 'stopped without a snapshot', { error: errorText(error) })
+    }
     await drained(how, abort.signal)
     session.signal.removeEventListener('abort', lost)
     await withSignal(yielded(session), abort.signal)

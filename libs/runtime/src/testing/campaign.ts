@@ -19,6 +19,14 @@ export interface CampaignOptions {
   readonly change?: (definition: BankDefinition) => BankDefinition
 }
 
+/** Numbers of a history that held. */
+export interface Outcome {
+  /** Effective claims. */
+  readonly leaders: number
+  /** How often a process dropped its state and folded again. */
+  readonly reloads: number
+}
+
 export const CALM: MemoryLogFaults = {}
 export const STORMY: MemoryLogFaults = {
   sendDelayMs: [0, 20],
@@ -151,7 +159,7 @@ class Campaign {
     while (slots.length < this.options.processes) this.boot()
   }
 
-  async run(): Promise<{ leaders: number; performed: number }> {
+  async run(): Promise<Outcome> {
     const { options, world } = this
     while (this.slots.length < options.processes) this.boot()
     let failure: unknown
@@ -190,7 +198,7 @@ class Campaign {
     return this.check()
   }
 
-  async check(): Promise<{ leaders: number; performed: number }> {
+  async check(): Promise<Outcome> {
     const { world, options } = this
     const definition = this.definition(() => undefined)
     const story = checkHistory(world, definition, this)
@@ -212,13 +220,13 @@ class Campaign {
       }
     }
     invariant(consume(world, definition.name).length === story.publics.length, 'P5: some are lost')
-    return { leaders: story.leaders.length, performed: this.performed.size }
+    const { lines } = world.ports.logger
+    const reloads = lines.filter(({ message }) => message === 'the state is folded again').length
+    return { leaders: story.leaders.length, reloads }
   }
 }
 
 /** Makes and checks one random history; throws with the promise that is broken. */
-export function runCampaign(
-  options: CampaignOptions,
-): Promise<{ leaders: number; performed: number }> {
+export function runCampaign(options: CampaignOptions): Promise<Outcome> {
   return new Campaign(options).run()
 }
