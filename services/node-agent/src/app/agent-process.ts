@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
 import type { Clock, Logger, Timer, Timers } from '@serverless-ai/kernel'
-import { type Isolation, launch } from '../adapters/os/launch.ts'
+import { type Isolation, launch, SMALL_NODE_FLAGS } from '../adapters/os/launch.ts'
 import { EXECUTION_VARIABLE, signal } from '../adapters/os/proc.ts'
 import { AGENT_RESTART, delayMs, HEALTHY_MS } from '../core/backoff.ts'
 import { isToSupervisor, type ToAgent, type ToSupervisor } from './ipc.ts'
@@ -43,8 +43,7 @@ export class AgentProcess {
     this.startedMs = options.clock.monotonicMs()
     const child = launch(options.isolation, {
       program: process.execPath,
-      // A young generation of 1 MiB keeps an idle agent small.
-      args: ['--max-semi-space-size=1', ...options.command],
+      args: [...SMALL_NODE_FLAGS, ...options.command],
       cwd: options.nodeDir,
       env: { PATH: '/usr/local/bin:/usr/bin:/bin', [EXECUTION_VARIABLE]: options.marker },
       uid: undefined,

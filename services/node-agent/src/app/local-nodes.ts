@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import type { Timers } from '@serverless-ai/kernel'
 import { systemTimers } from '@serverless-ai/kernel/system'
 import { makePrivate, readText, writeAtomic } from '../adapters/os/files.ts'
+import { SMALL_NODE_FLAGS } from '../adapters/os/launch.ts'
 import { isLocked } from '../adapters/os/lock.ts'
 import { isRunning, signal } from '../adapters/os/proc.ts'
 import { type NodeConfigInput, parseNodeConfig } from '../core/config.ts'
@@ -121,11 +122,12 @@ export async function startLocalNode(options: LocalNodeConfig): Promise<LocalNod
     return { nodeId, nodeDir, pid: there.pid, adopted: true, notice }
   }
   const logFd = openLog(nodeDir)
-  const child = spawn(
-    process.execPath,
-    ['--max-semi-space-size=1', supervisorMain(), '--config', file],
-    { cwd: nodeDir, detached: true, env: BASE_ENV, stdio: ['ignore', logFd, logFd] },
-  )
+  const child = spawn(process.execPath, [...SMALL_NODE_FLAGS, supervisorMain(), '--config', file], {
+    cwd: nodeDir,
+    detached: true,
+    env: BASE_ENV,
+    stdio: ['ignore', logFd, logFd],
+  })
   child.unref()
   let ended = false
   child.once('error', () => {

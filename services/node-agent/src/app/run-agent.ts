@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import type { Logger } from '@serverless-ai/kernel'
 import { systemClock, systemRandomness, systemTimers } from '@serverless-ai/kernel/system'
-import { createGrpcTransport } from '@serverless-ai/rpc'
+import { createGrpcTransport } from '@serverless-ai/rpc/client'
 import type { NodeInventory } from '../adapters/grpc/mapping.ts'
 import { createJsonLogger } from '../adapters/os/json-logger.ts'
 import { machineCpuMillis, machineMemoryMib, nvidiaDevices } from '../adapters/os/machine.ts'

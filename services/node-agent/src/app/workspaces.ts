@@ -3,10 +3,7 @@ import { createHash, type Hash } from 'node:crypto'
 import { readdirSync, statSync, utimesSync } from 'node:fs'
 import { type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import {
-  type DownloadWorkspaceResponse,
-  WorkspaceServiceService,
-} from '@serverless-ai/contracts/job/v1/job'
+import type { DownloadWorkspaceResponse } from '@serverless-ai/contracts/job/v1/job'
 import { type Clock, RpcError, type Transport } from '@serverless-ai/kernel'
 import { messageOf } from '../adapters/os/files.ts'
 
@@ -74,6 +71,8 @@ export class Workspaces {
       // Not there yet.
     }
     const { transport, address, token } = this.options
+    // Loaded when the first workspace comes: an idle agent is small.
+    const { WorkspaceServiceService } = await import('@serverless-ai/contracts/job/v1/job')
     const client = transport.client(WorkspaceServiceService, { address, token })
     const call = client.downloadWorkspace({ workspace }, { timeoutMs: TIMEOUT_MS })
     const temporary = `${path}.${process.pid}.tmp`
