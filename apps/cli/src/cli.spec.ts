@@ -40,6 +40,8 @@ class Bench {
   manifests: string[] = []
   partitions: PartitionStatus[] = []
   logs: { rank: number; text: string; firstFailing?: boolean }[] = []
+  /** Reads of logs that find none, at first. */
+  logsLater = 0
   away = false
   watching: (() => void) | undefined
   out = ''
@@ -125,6 +127,8 @@ class Bench {
       },
       listExecutions: () => Promise.reject(refused('NOT_FOUND', 'JOB_NOT_FOUND')),
       async *readLogs() {
+        bench.logsLater -= 1
+        if (bench.logsLater >= 0) throw refused('NOT_FOUND', 'JOB_NOT_FOUND')
         for (const { rank, text, firstFailing = false } of bench.logs) {
           const data = Buffer.from(text)
           yield { generation: 1, rank, nodeId: 'n1', data, firstFailing, note: '' }
@@ -331,6 +335,15 @@ describe('errors', () => {
     expect(await bench.sai('frobnicate')).toBe(2)
     expect(await bench.sai('--help')).toBe(0)
   })
+})
+
+test('job logs --follow waits until there is something', async () => {
+  bench.jobs = [job({ state: 'STATE_QUEUED' })]
+  bench.changes = [job({ state: 'STATE_QUEUED' }), job({ state: 'STATE_RUNNING', generation: 1 })]
+  bench.logsLater = 2
+  bench.logs = [{ rank: 0, text: 'hello\n' }]
+  expect(await bench.sai('job', 'logs', 'train', '--follow', ...here())).toBe(0)
+  expect(bench.out).toBe('[0] hello\n')
 })
 
 test('node list labels emulated devices', async () => {

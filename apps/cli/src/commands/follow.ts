@@ -1,14 +1,13 @@
 import { isFinished, type PlatformClient } from '@serverless-ai/client'
 import { type Job, Job_State } from '@serverless-ai/contracts/job/v1/job'
-import { RpcError } from '@serverless-ai/kernel'
 import { EXIT } from '../exit.ts'
 import type { Io } from '../io.ts'
 import { progressText } from '../output/states.ts'
 import { count, duration, plain } from '../output/text.ts'
 import { factsOf, reasonText } from '../why/reason.ts'
+import { followLogs } from './follow-logs.ts'
 import { LogPrinter } from './log-printer.ts'
 
-const AGAIN_MS = 300
 /** Time for the last lines to arrive after the end of the job. */
 const LOG_END_MS = 5_000
 
@@ -49,64 +48,19 @@ export function changeText(job: Job): string {
 export const exitOfJob = (job: Job): number =>
   job.state === Job_State.SUCCEEDED ? EXIT.ok : EXIT.jobFailed
 
-const hasLogs = (job: Job): boolean =>
+/** True when its tasks may have written something. */
+export const hasLogs = (job: Job): boolean =>
   job.generation > 0 && job.state !== Job_State.ADMITTED && job.state !== Job_State.QUEUED
 
-const isLater = (error: unknown): boolean =>
-  error instanceof RpcError && (error.code === 'NOT_FOUND' || error.code === 'UNAVAILABLE')
-
-/** Reads the logs while the job runs; starts over where the platform has none yet. */
-async function followLogs(init: {
-  platform: PlatformClient
-  io: Io
-  printer: LogPrinter
-  job: Job
-  signal: AbortSignal
-  ended: () => boolean
-}): Promise<void> {
-  const { platform, io, printer, job, signal, ended } = init
-  let lost = false
-  for (;;) {
-    try {
-      // After a lost connection only the end is read again: lines may repeat, none is missing.
-      const tailLines = lost ? 20 : 0
-      const chunks = platform.jobs.logs({ jobId: job.jobId, follow: true, tailLines, signal })
-      for await (const chunk of chunks) {
-        lost = true
-        printer.print(chunk)
-      }
-      return
-    } catch (error) {
-      if (signal.aborted || !isLater(error) || (ended() && lost)) return
-      if (ended()) return readWhatIsThere(init)
-      if (lost) io.err('── the log was interrupted; the last lines come again\n')
-      await io.timers.sleep(AGAIN_MS, signal).catch(() => undefined)
-      if (signal.aborted) return
-    }
-  }
-}
-
-async function readWhatIsThere(init: {
-  platform: PlatformClient
-  printer: LogPrinter
-  job: Job
-  signal: AbortSignal
-}): Promise<void> {
-  try {
-    const { jobId } = init.job
-    for await (const chunk of init.platform.jobs.logs({ jobId, signal: init.signal })) {
-      init.printer.print(chunk)
-    }
-  } catch (error) {
-    if (!isLater(error) && !init.signal.aborted) throw error
-  }
-}
-
-/** Follows a job to its end: changes to standard error, logs of all ranks to standard output. */
+/**
+ * Follows a job to its end: changes to standard error, logs of all ranks to standard output (with
+ * `json` to standard error too, so that the answer stands alone).
+ */
 export async function followJob(init: {
   platform: PlatformClient
   io: Io
   jobId: string
+  json?: boolean
 }): Promise<Job> {
   const { platform, io, jobId } = init
   const logs = new AbortController()
@@ -122,11 +76,18 @@ export async function followJob(init: {
       if (text !== '' && text !== told) io.err(`── ${text}\n`)
       told = text === '' ? told : text
       if (reading === undefined && hasLogs(job)) {
-        const printer = new LogPrinter(io, { prefix: job.tasks > 1 })
-        const ended = () => last !== undefined && isFinished(last)
-        reading = followLogs({ platform, io, printer, job, signal: logs.signal, ended }).finally(
-          () => printer.end(),
-        )
+        const { err } = io
+        const printer = new LogPrinter(init.json === true ? { out: err, err } : io, {
+          prefix: job.tasks > 1,
+        })
+        reading = followLogs({
+          platform,
+          io,
+          request: { jobId },
+          print: (chunk) => printer.print(chunk),
+          signal: logs.signal,
+          ended: () => last !== undefined && isFinished(last),
+        }).finally(() => printer.end())
       }
     }
     const timer = io.timers.after(LOG_END_MS, leave)

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
-import type { PlatformClient } from '@serverless-ai/client'
+import { isFinished, type PlatformClient } from '@serverless-ai/client'
 import { ExplainJobResponse, type Job, Job_State } from '@serverless-ai/contracts/job/v1/job'
+import type { ReadLogsResponse } from '@serverless-ai/contracts/pool/v1/pool'
 import type { Command } from 'commander'
 import { type Globals, resolveConnection, withPlatform } from '../context.ts'
 import { CliError } from '../exit.ts'
@@ -8,7 +9,8 @@ import { progressText, shape, stateWord } from '../output/states.ts'
 import { age, plain, table } from '../output/text.ts'
 import { factsOf } from '../why/reason.ts'
 import { storyText } from '../why/story.ts'
-import { changeText, endText, exitOfJob, followJob } from './follow.ts'
+import { changeText, endText, exitOfJob, followJob, hasLogs } from './follow.ts'
+import { followLogs } from './follow-logs.ts'
 import { jobText } from './job-text.ts'
 import { LogPrinter } from './log-printer.ts'
 import {
@@ -53,7 +55,12 @@ async function submit(file: string, options: SubmitOptions, scope: CommandScope)
     const text = () => (options.dryRun === true ? job.manifest : `${job.jobId}\n`)
     answer(io, options, { json: jobJson(job), text })
     if (options.follow !== true || options.dryRun === true) return
-    const last = await followJob({ platform, io, jobId: job.jobId })
+    const last = await followJob({
+      platform,
+      io,
+      jobId: job.jobId,
+      json: options.json === true,
+    })
     if (options.json !== true) io.err(endText(last))
     exit(exitOfJob(last))
   })
@@ -124,18 +131,27 @@ async function logs(
   platform: PlatformClient,
   options: LogOptions,
   init: { jobId: string; scope: CommandScope },
-) {
+): Promise<void> {
   const { jobId, scope } = init
   const { io } = scope
-  const { rank, generation, tail, follow = false, json } = options
-  const { tasks } = await platform.jobs.get(jobId)
-  const printer = new LogPrinter(io, { prefix: tasks > 1 && rank === undefined })
-  const request = { jobId, generation, tailLines: tail, follow, signal: io.signal }
-  for await (const chunk of platform.jobs.logs(
-    rank === undefined ? request : { ...request, rank },
-  )) {
+  const { rank, generation, tail: tailLines, follow = false, json } = options
+  let job = await platform.jobs.get(jobId)
+  const printer = new LogPrinter(io, { prefix: job.tasks > 1 && rank === undefined })
+  const print = (chunk: ReadLogsResponse) => {
     if (json !== true) printer.print(chunk)
     else io.out(`${JSON.stringify({ ...chunk, data: chunk.data.toString('utf8') })}\n`)
+  }
+  const request = { jobId, generation, tailLines, ...(rank === undefined ? {} : { rank }) }
+  const { signal } = io
+  if (!follow) {
+    for await (const chunk of platform.jobs.logs({ ...request, signal })) print(chunk)
+  } else {
+    for await (const now of platform.jobs.watch(jobId, { signal })) {
+      job = now
+      if (hasLogs(job)) break
+    }
+    const ended = () => isFinished(job)
+    if (hasLogs(job)) await followLogs({ platform, io, request, print, signal, ended })
   }
   printer.end()
 }

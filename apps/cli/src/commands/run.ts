@@ -110,7 +110,7 @@ async function run(command: readonly string[], options: RunOptions, scope: Comma
         `\njob ${jobId} goes on; \`sai job logs --follow ${jobId}\` or \`sai job cancel ${jobId}\`\n`,
       )
     })
-    const last = await followJob({ platform, io, jobId })
+    const last = await followJob({ platform, io, jobId, json: options.json === true })
     if (options.json === true) io.out(`${JSON.stringify(jobJson(last))}\n`)
     else io.err(endText(last))
     exit(exitOfJob(last))
