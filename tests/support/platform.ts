@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { AdminServiceService } from '@serverless-ai/contracts/admin/v1/admin'
@@ -45,7 +45,8 @@ export class Platform {
   readonly dataDir: string
   readonly port: number
   readonly #init: PlatformInit
-  readonly #taskPortFirst: number
+  /** First port for tasks: 100 for each node. */
+  readonly taskPortFirst: number
   readonly #transport: Transport = createGrpcTransport({ clock: systemClock })
   #child: ChildProcess | undefined
   output = ''
@@ -53,8 +54,10 @@ export class Platform {
   private constructor(init: PlatformInit, port: number, taskPortFirst: number) {
     this.#init = init
     this.port = port
-    this.#taskPortFirst = taskPortFirst
+    this.taskPortFirst = taskPortFirst
     this.dataDir = init.dataDir ?? mkdtempSync(join(tmpdir(), 'sai-e2e-'))
+    // Tasks run as other users: they must get through to their own directories.
+    chmodSync(this.dataDir, 0o711)
   }
 
   static async start(init: PlatformInit = {}): Promise<Platform> {
@@ -73,7 +76,7 @@ export class Platform {
       ...['--data', this.dataDir, '--port', String(this.port)],
       ...['--lease-ms', String(leaseMs), '--nodes', String(nodes)],
       ...['--devices-per-node', String(devicesPerNode)],
-      ...['--task-port-first', String(this.#taskPortFirst)],
+      ...['--task-port-first', String(this.taskPortFirst)],
       ...(quickstart ? [] : ['--no-quickstart']),
       ...(this.#init.args ?? []),
     ]

@@ -1,0 +1,95 @@
+import { Job_State } from '@serverless-ai/contracts/job/v1/job'
+import { Incident_Blame } from '@serverless-ai/contracts/recovery/v1/recovery'
+import { afterEach, expect, it } from 'vitest'
+import { stringify } from 'yaml'
+import { resultOf, submit, untilJob } from '../support/digits.ts'
+import { type Clients, Platform } from '../support/platform.ts'
+import { until } from '../support/until.ts'
+import { prepareQueue } from './node-faults.ts'
+
+const open: Platform[] = []
+afterEach(async () => {
+  for (const platform of open.splice(0)) await platform.close()
+})
+
+async function started(init: Parameters<typeof Platform.start>[0]): Promise<Platform> {
+  const platform = await Platform.start(init)
+  open.push(platform)
+  return platform
+}
+
+const list = (clients: Clients) =>
+  clients.jobs.listJobs({ pageSize: 0, pageToken: '', minPosition: '', states: [], queue: '' })
+
+it('an empty data directory: the quickstart trains digits, later starts go on with its history', async () => {
+  const platform = await started({ quickstart: true, leaseMs: 15_000 })
+  const team = platform.as('team-a')
+  const digits = await until(
+    'the digits job',
+    async () => (await list(team)).jobs.find((job) => job.name === 'digits'),
+    { timeoutMs: 10_000 },
+  )
+  const others = await until(
+    'three small jobs',
+    async () => {
+      const { jobs } = await list(platform.as('team-b'))
+      return jobs.length === 3 ? jobs : undefined
+    },
+    { timeoutMs: 10_000 },
+  )
+  const done = (job: { state: Job_State }) => job.state === Job_State.SUCCEEDED
+  const trained = await untilJob(team, digits.jobId, 'succeeds', done, 60_000)
+  expect(resultOf(trained).accuracy).toBeGreaterThanOrEqual(0.95)
+  expect(trained.emulatedDevices).toBe(true)
+  for (const job of others)
+    await untilJob(platform.as('team-b'), job.jobId, 'succeeds', done, 30_000)
+  expect(platform.output).toContain('EMULATED')
+  expect(await platform.interrupt()).toBeLessThan(5_000)
+  expect(platform.leftovers()).toEqual([])
+
+  platform.spawn()
+  await platform.ready()
+  const again = await list(platform.as('team-a'))
+  expect(again.jobs.map((job) => job.jobId)).toEqual([digits.jobId])
+  expect(resultOf(await untilJob(team, digits.jobId, 'is there', done, 5_000))).toEqual(
+    resultOf(trained),
+  )
+})
+
+it('Ctrl-C stops tasks within 5 s, also stubborn ones; their jobs go on without using the retry budget', async () => {
+  const platform = await started({})
+  await prepareQueue(platform)
+  const team = platform.as('team-a')
+  const script = 'trap "" TERM; [ $SAI_GENERATION = 2 ] || while true; do sleep 0.1; done'
+  const jobId = await submit(
+    team,
+    stringify({
+      apiVersion: 'serverlessai.job/v1',
+      kind: 'Job',
+      metadata: { name: 'goes-on' },
+      spec: {
+        queue: 'team-a',
+        tasks: 2,
+        command: ['sh', '-c', script],
+        resources: { devices: 1, cpu: '50m', memory: '32Mi' },
+        retry: { maxRestarts: 0 },
+      },
+    }),
+  )
+  await untilJob(team, jobId, 'runs', (job) => job.state === Job_State.RUNNING, 20_000)
+  expect(await platform.interrupt()).toBeLessThan(5_000)
+  expect(platform.leftovers()).toEqual([])
+
+  platform.spawn()
+  await platform.ready()
+  const ended = await untilJob(
+    team,
+    jobId,
+    'succeeds',
+    (job) => job.state === Job_State.SUCCEEDED,
+    30_000,
+  )
+  expect(ended.generation).toBe(2)
+  const { incidents } = await team.recovery.listIncidents({ jobId, pageSize: 9, pageToken: '' })
+  expect(incidents).toMatchObject([{ blame: Incident_Blame.PLANNED, charged: false }])
+})
