@@ -94,7 +94,7 @@ function envOf(run: GangRun, rank: number): Record<string, string> {
     SAI_GENERATION: String(run.generation),
     SAI_CHECKPOINT_DIR: root,
     SAI_REPORT: files().report,
-    SAI_JOURNAL: files().journal,
+    DIGITS_JOURNAL: files().journal,
     ...(run.resumeFrom === undefined ? {} : { SAI_RESUME_FROM: run.resumeFrom }),
   }
 }

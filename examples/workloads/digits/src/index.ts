@@ -1,4 +1,4 @@
-// The contract with a platform: exit codes and the lines of SAI_REPORT and SAI_JOURNAL.
+// The contract with a platform: exit codes and the lines of SAI_REPORT and DIGITS_JOURNAL.
 export { EXIT } from './errors.ts'
 export type {
   CheckpointLine,

@@ -29,7 +29,7 @@ export interface Launch {
   readonly resumeFrom: string | undefined
   /** `SAI_REPORT`: file for report lines. Unset: none are written. */
   readonly reportFile: string | undefined
-  /** `SAI_JOURNAL`: file for one line per rank and step. Unset: none are written. */
+  /** `DIGITS_JOURNAL`: file for one line per rank and step. Unset: none are written. */
   readonly journalFile: string | undefined
 }
 
@@ -117,7 +117,7 @@ export function launchFromEnv(env: Env = processEnv): Launch {
     checkpointDir: textOf(env, 'SAI_CHECKPOINT_DIR'),
     resumeFrom: textOf(env, 'SAI_RESUME_FROM'),
     reportFile: textOf(env, 'SAI_REPORT'),
-    journalFile: textOf(env, 'SAI_JOURNAL'),
+    journalFile: textOf(env, 'DIGITS_JOURNAL'),
   }
 }
 

@@ -44,6 +44,10 @@ export type Registration = Gang &
 /** How long a stranger may stay connected without a word. */
 const HELLO_TIMEOUT_MS = 5000
 const RETRY_MS = 50
+/** After a refusal: the process that refused us needs longer to end than a port to open. */
+const REFUSED_RETRY_MS = 500
+/** Distinct refusals that rank 0 tells people of; strangers must not fill its log. */
+const TOLD_MAX = 20
 /** A predecessor that is just ending may hold the port for a moment. */
 const BIND_RETRY_MS = 2000
 
@@ -106,6 +110,7 @@ class Desk {
   readonly #members = new Map<number, Member>()
   readonly #sockets = new Map<number, FrameSocket>()
   readonly #whole = Promise.withResolvers<Member[]>()
+  readonly #told = new Set<string>()
   #complete = false
 
   constructor(r: Registration, own: Member) {
@@ -120,11 +125,18 @@ class Desk {
     const refusal = judgeHello(this.#r, hello, new Set(this.#members.keys()))
     if (refusal !== undefined || hello === undefined) {
       const { reason, want, got } = refusal ?? { reason: 'MALFORMED', want: '', got: '' }
-      this.#r.log(`refused a hello: ${reason}, want ${want}, got ${got}`)
+      this.#tell(`refused a hello: ${reason}, want ${want}, got ${got}`)
       socket.sendJson(FRAME.refused, { ...refusal, generation: this.#r.generation })
       return socket.end(HELLO_TIMEOUT_MS)
     }
     this.#register(hello, socket)
+  }
+
+  /** A refused process comes again and again: each refusal is told once. */
+  #tell(line: string): void {
+    if (this.#told.has(line) || this.#told.size >= TOLD_MAX) return
+    this.#told.add(line)
+    this.#r.log(line)
   }
 
   #register({ rank, ringPort }: Hello, socket: FrameSocket): void {
@@ -200,17 +212,23 @@ function membersOf(value: unknown, worldSize: number): Member[] {
   throw new WorkloadError(EXIT.software, 'rendezvous: rank 0 sent no list of members')
 }
 
-/** One attempt; a string says why it may be tried again. */
+/** Why an attempt failed that may be tried again. */
+interface Setback {
+  readonly why: string
+  readonly isRefusal: boolean
+}
+
+/** One attempt. @throws WorkloadError when another one is of no use */
 async function tryJoin(
   r: Registration,
   bindRing: (host: string) => Promise<number>,
   timeoutMs: number,
-): Promise<Member[] | string> {
+): Promise<Member[] | Setback> {
   let socket: FrameSocket
   try {
     socket = await connect({ host: r.masterHost, port: r.masterPort })
   } catch (error) {
-    return messageOf(error)
+    return { why: messageOf(error), isRefusal: false }
   }
   try {
     const { runId, generation, rank, worldSize } = r
@@ -218,14 +236,14 @@ async function tryJoin(
     const hello: Hello = { runId, generation, rank, worldSize, ringPort }
     socket.sendJson(FRAME.hello, hello)
     const answer = await nextFrame(socket, timeoutMs)
-    if (typeof answer === 'string') return answer
+    if (typeof answer === 'string') return { why: answer, isRefusal: false }
     if (answer.kind === FRAME.members) return membersOf(jsonOf(answer), worldSize)
     const { reason, want, got, generation: theirs } = refusalOf(jsonOf(answer))
     const text = `rank 0 refused us: ${reason}, want ${want}, got ${got}`
     if (reason === 'GENERATION_MISMATCH' && theirs !== undefined && theirs > generation) {
       throw new WorkloadError(EXIT.superseded, `generation ${generation} is over; ${text}`)
     }
-    return text
+    return { why: text, isRefusal: true }
   } finally {
     socket.destroy()
   }
@@ -242,14 +260,18 @@ export async function joinRendezvous(
   bindRing: (host: string) => Promise<number>,
 ): Promise<Member[]> {
   const deadlineAt = performance.now() + r.rendezvousTimeoutMs
+  let last: Setback | undefined
   for (;;) {
     const leftMs = Math.max(1, Math.ceil(deadlineAt - performance.now()))
     const result = await tryJoin(r, bindRing, leftMs)
-    if (typeof result !== 'string') return result
-    if (performance.now() >= deadlineAt) {
+    if (Array.isArray(result)) return result
+    // A refusal says more than the attempt that the deadline happened to cut short.
+    if (result.isRefusal || last?.isRefusal !== true) last = result
+    const waitMs = result.isRefusal ? REFUSED_RETRY_MS : RETRY_MS
+    if (performance.now() + waitMs >= deadlineAt) {
       const text = `no gang at ${r.masterHost}:${r.masterPort} within ${r.rendezvousTimeoutMs} ms`
-      throw new WorkloadError(EXIT.peerLost, `rendezvous: ${text} (last: ${result})`)
+      throw new WorkloadError(EXIT.peerLost, `rendezvous: ${text} (last: ${last.why})`)
     }
-    await sleep(RETRY_MS)
+    await sleep(waitMs)
   }
 }
