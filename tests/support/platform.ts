@@ -40,7 +40,10 @@ export interface PlatformInit {
 
 const MAIN = join(ROOT, 'apps/all-in-one/dist/main.js')
 
-/** The platform as users start it: the built main on a data directory of its own, with real agents and tasks. */
+/**
+ * The platform as users start it: the built main on a data directory of its own, with real agents
+ * and tasks.
+ */
 export class Platform {
   readonly dataDir: string
   readonly port: number

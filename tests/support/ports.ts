@@ -9,8 +9,8 @@ function bindable(port: number): Promise<boolean> {
 }
 
 /**
- * The first of `count` neighbouring free ports on the loopback, below the range that the kernel gives out by itself. Free now: another
- * process may still be faster.
+ * The first of `count` neighbouring free ports on the loopback, below the range that the kernel
+ * gives out by itself. Free now: another process may still be faster.
  */
 export async function freePorts(count: number): Promise<number> {
   for (let attempt = 0; attempt < 200; attempt++) {

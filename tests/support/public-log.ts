@@ -71,7 +71,10 @@ export async function acceptedOf(dataDir: string): Promise<Accepted[]> {
   })
 }
 
-/** Sentences about everything of an older generation that was accepted after a newer one had started, and about tasks started twice. */
+/**
+ * Sentences about everything of an older generation that was accepted after a newer one had
+ * started, and about tasks started twice.
+ */
 export function generationBreaches(accepted: readonly Accepted[]): string[] {
   const newest = new Map<string, number>()
   const started = new Set<string>()

@@ -29,5 +29,7 @@ export class Dice {
   }
 }
 
-/** A seed nobody chose, for runs that shall differ from the last one; it is printed with the result. */
+/**
+ * A seed nobody chose, for runs that shall differ from the last one; it is printed with the result.
+ */
 export const freshSeed = (): number => Date.now() % 1_000_000_007

@@ -1,4 +1,7 @@
-/** Waits for a state, not for a time: asks every `everyMs` until the answer is defined, and says what it waited for. */
+/**
+ * Waits for a state, not for a time: asks every `everyMs` until the answer is defined, and says
+ * what it waited for.
+ */
 export async function until<T>(
   what: string,
   ask: () => Promise<T | undefined> | T | undefined,

@@ -2,7 +2,10 @@ import { chmodSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Credentials } from '@serverless-ai/hosting'
 
-/** Writes `cli.json`: where the platform is and the identities that `sai --as NAME` may take. Readable by its owner only. */
+/**
+ * Writes `cli.json`: where the platform is and the identities that `sai --as NAME` may take.
+ * Readable by its owner only.
+ */
 export function writeCliContext(init: {
   dataDir: string
   address: string

@@ -6,7 +6,10 @@ import { PoolManagerModule } from '@serverless-ai/pool-manager'
 import { SchedulerModule } from '@serverless-ai/scheduler'
 import type { AllInOneConfig } from './config.ts'
 
-/** The four services in one process: the same modules that run alone, calling each other by gRPC over the loopback. */
+/**
+ * The four services in one process: the same modules that run alone, calling each other by gRPC
+ * over the loopback.
+ */
 export function createControlPlane(
   options: PlatformOptions,
   config: Pick<AllInOneConfig, 'leaseMs' | 'workspacesMaxMib'>,

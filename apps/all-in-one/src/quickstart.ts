@@ -13,7 +13,10 @@ import type { PlatformOutput } from './platform.ts'
 /** Directory of the digits example in this checkout. */
 const DIGITS = join(dirname(fileURLToPath(import.meta.url)), '../../../examples/workloads/digits')
 
-/** A step lasts a moment longer than it must, so that there is something to watch; about 25 s in all. */
+/**
+ * A step lasts a moment longer than it must, so that there is something to watch; about 25 s in
+ * all.
+ */
 const DIGITS_STEP_DELAY_MS = 12
 
 interface QuickstartInit {
@@ -30,7 +33,10 @@ async function makeQueues(admin: PlatformClient, { clock, randomness }: Ports): 
   for (const [index, tenant] of QUICKSTART_TENANTS.entries()) {
     const weight = QUICKSTART_TENANTS.length - index
     const queue = { name: tenant, tenant, weight, priority: 0, maximum: undefined }
-    await admin.queues.createQueue({ requestId: uuidV7(clock.wallMs(), randomness.bytes(10)), queue })
+    await admin.queues.createQueue({
+      requestId: uuidV7(clock.wallMs(), randomness.bytes(10)),
+      queue,
+    })
   }
   return true
 }
@@ -122,8 +128,9 @@ async function follow(init: QuickstartInit, jobId: string): Promise<void> {
 }
 
 /**
- * On an empty data directory: two tenants with queues, the digits job, and small jobs that compete with it. Needs six devices and more than one
- * local node to show all of it; with fewer it submits nothing and says so.
+ * On an empty data directory: two tenants with queues, the digits job, and small jobs that compete
+ * with it. Needs six devices and more than one local node to show all of it; with fewer it submits
+ * nothing and says so.
  */
 export async function runQuickstart(init: QuickstartInit): Promise<void> {
   const { options, credentials, config, output } = init

@@ -3,7 +3,10 @@ import { join } from 'node:path'
 import type { Principal, Randomness } from '@serverless-ai/kernel'
 import { type Authenticate, staticTokens } from '@serverless-ai/rpc'
 
-/** Static tokens of one data directory. Development and single machines; identities by certificate come with distributed operation. */
+/**
+ * Static tokens of one data directory. Development and single machines; identities by certificate
+ * come with distributed operation.
+ */
 export interface Credentials {
   readonly service: string
   readonly admin: string
@@ -51,8 +54,8 @@ function save(path: string, credentials: Credentials): void {
 }
 
 /**
- * Reads the tokens of a data directory, and makes those that are missing for the wanted tenants and nodes. The file is readable by its
- * owner only.
+ * Reads the tokens of a data directory, and makes those that are missing for the wanted tenants and
+ * nodes. The file is readable by its owner only.
  * @throws {CredentialsError}
  */
 export function openCredentials(init: {

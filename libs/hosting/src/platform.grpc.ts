@@ -19,7 +19,10 @@ import type { Peers } from './peers.ts'
 import type { RuntimeHost } from './runtime-host.ts'
 import { GRPC_SERVER, PEERS, PLATFORM_OPTIONS, RUNTIME_HOST } from './tokens.ts'
 
-/** What every process of the control plane serves: its status and the bootstrap feeds of its services. */
+/**
+ * What every process of the control plane serves: its status and the bootstrap feeds of its
+ * services.
+ */
 @Injectable()
 export class PlatformGrpc implements OnModuleInit {
   readonly #server: TransportServer

@@ -91,7 +91,10 @@ function addressesOf(options: PlatformOptions): ReadonlyMap<string, string> {
   )
 }
 
-/** The shared providers of a process of the control plane. Global: import it once, in the root module. */
+/**
+ * The shared providers of a process of the control plane. Global: import it once, in the root
+ * module.
+ */
 @Module({})
 export class PlatformModule {
   static with(options: PlatformOptions): DynamicModule {

@@ -31,7 +31,8 @@ export function systemPorts(service: string, level: PlatformConfig['logLevel']):
 
 function makeDataDirectory(path: string): void {
   try {
-    // Tasks of other users pass through it to their own directories; the rest is nobody else's business.
+    // Tasks of other users pass through it to their own directories; the rest is nobody else's
+    // business.
     mkdirSync(path, { recursive: true, mode: 0o711 })
     for (const name of ['log', 'snapshots']) {
       mkdirSync(join(path, name), { recursive: true, mode: 0o700 })

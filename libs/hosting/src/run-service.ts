@@ -26,7 +26,10 @@ export function isStartError(error: unknown): error is Error {
 
 class RootModule {}
 
-/** A Nest application over the shared providers and the given service modules; HTTP is not listening yet. */
+/**
+ * A Nest application over the shared providers and the given service modules; HTTP is not listening
+ * yet.
+ */
 export async function createPlatformApp(
   platform: DynamicModule,
   services: readonly DynamicModule[],
@@ -40,8 +43,8 @@ export async function createPlatformApp(
 }
 
 /**
- * Main of a service that is started alone: on its own SQLite data directory, its peers elsewhere. Peers that cannot be reached make it not
- * ready, not dead. SIGTERM and SIGINT stop it in order.
+ * Main of a service that is started alone: on its own SQLite data directory, its peers elsewhere.
+ * Peers that cannot be reached make it not ready, not dead. SIGTERM and SIGINT stop it in order.
  */
 export async function runService<S extends typeof serviceConfig>(init: {
   name: string

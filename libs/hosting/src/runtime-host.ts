@@ -18,7 +18,9 @@ type AnyRuntime = Pick<
   'service' | 'partition' | 'start' | 'stop' | 'status' | 'digest' | 'feedSnapshot' | 'watchFeed'
 >
 
-/** The partitions this process serves: made by the services' modules, started and stopped together. */
+/**
+ * The partitions this process serves: made by the services' modules, started and stopped together.
+ */
 export class RuntimeHost {
   readonly #options: PlatformOptions
   readonly #peers: Peers

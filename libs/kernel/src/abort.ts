@@ -4,8 +4,9 @@ export interface JoinedSignal extends Disposable {
 }
 
 /**
- * A signal that is aborted, with the same reason, when the first of `signals` is. Unlike `AbortSignal.any` it can be taken back: dispose it
- * when the work is over, or a long-lived signal gathers listeners.
+ * A signal that is aborted, with the same reason, when the first of `signals` is. Unlike
+ * `AbortSignal.any` it can be taken back: dispose it when the work is over, or a long-lived signal
+ * gathers listeners.
  */
 export function anySignal(signals: readonly (AbortSignal | undefined)[]): JoinedSignal {
   const controller = new AbortController()
@@ -32,8 +33,8 @@ export function anySignal(signals: readonly (AbortSignal | undefined)[]): Joined
 }
 
 /**
- * The promise's outcome, or a rejection with the signal's reason when it is aborted first. The work behind the promise goes on; its late
- * failure is not reported as unhandled.
+ * The promise's outcome, or a rejection with the signal's reason when it is aborted first. The work
+ * behind the promise goes on; its late failure is not reported as unhandled.
  */
 export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise

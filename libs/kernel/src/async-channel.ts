@@ -6,8 +6,9 @@ export type PushResult = 'ok' | 'overflow' | 'closed'
 type Ending = { readonly at: 'Ended' } | { readonly at: 'Failed'; readonly error: unknown }
 
 /**
- * A bounded stream from one producer to one consumer (`for await`). A consumer that is too slow makes `push` answer `overflow`: the item is not
- * taken, and the producer decides, as a rule by `fail`ing the stream with a resumable error. What was pushed before `end` or `fail` is still
+ * A bounded stream from one producer to one consumer (`for await`). A consumer that is too slow
+ * makes `push` answer `overflow`: the item is not taken, and the producer decides, as a rule by
+ * `fail`ing the stream with a resumable error. What was pushed before `end` or `fail` is still
  * delivered.
  */
 export class AsyncChannel<T> implements AsyncIterable<T> {

@@ -10,7 +10,10 @@ interface Taker<T> {
   readonly reject: (reason: unknown) => void
 }
 
-/** First in, first out, never more than `max` items: past it `push` refuses and the caller says so to whoever asked. */
+/**
+ * First in, first out, never more than `max` items: past it `push` refuses and the caller says so
+ * to whoever asked.
+ */
 export class BoundedQueue<T> {
   readonly max: number
   #items: T[] = []
@@ -69,7 +72,9 @@ export class BoundedQueue<T> {
     return taken
   }
 
-  /** The first item, waiting for one. Rejects with the signal's reason, or {@link QueueClosedError}. */
+  /**
+   * The first item, waiting for one. Rejects with the signal's reason, or {@link QueueClosedError}.
+   */
   take(signal?: AbortSignal): Promise<T> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) {

@@ -47,8 +47,9 @@ function write(value: unknown, path: string): string {
 }
 
 /**
- * JSON with sorted keys (by UTF-16 code units, as RFC 8785) and no blanks: equal values give equal text on every machine. Throws
- * {@link CanonicalJsonError} for NaN, infinities, undefined (also as a member), functions, bigint and objects that are not plain.
+ * JSON with sorted keys (by UTF-16 code units, as RFC 8785) and no blanks: equal values give equal
+ * text on every machine. Throws {@link CanonicalJsonError} for NaN, infinities, undefined (also as
+ * a member), functions, bigint and objects that are not plain.
  */
 export function canonicalJson(value: Json): string {
   return write(value, '$')

@@ -1,6 +1,7 @@
 /**
- * The shape of every core: `decide(command, state) → decision`, `evolve(state, event) → state`. Both are pure but for one licence: `evolve`
- * may change the state it is given in place (indexes, typed arrays) as long as folding the same events always gives the same state.
+ * The shape of every core: `decide(command, state) → decision`, `evolve(state, event) → state`.
+ * Both are pure but for one licence: `evolve` may change the state it is given in place (indexes,
+ * typed arrays) as long as folding the same events always gives the same state.
  */
 
 /** What JSON can carry. */
@@ -33,7 +34,10 @@ export interface Refusal {
   readonly details?: Readonly<Record<string, Json>>
 }
 
-/** A call to somebody else that leaves after the commit is effective and stays in the state until it is settled. */
+/**
+ * A call to somebody else that leaves after the commit is effective and stays in the state until it
+ * is settled.
+ */
 export interface EffectRequest {
   /** Domain key, unique among unsettled effects, for example `recover:j-0-x:0:3`. */
   readonly key: string
@@ -41,7 +45,10 @@ export interface EffectRequest {
   readonly payload: Json
 }
 
-/** A timer of the state: `TimerDue` comes at or after `dueMs` of log time. Setting a key again replaces it. */
+/**
+ * A timer of the state: `TimerDue` comes at or after `dueMs` of log time. Setting a key again
+ * replaces it.
+ */
 export interface TimerRequest {
   readonly key: string
   readonly dueMs: number
@@ -76,8 +83,9 @@ export interface Decider<S, C extends Message, E extends Message> {
   /** Total and strict: throws (`invariant`) for an event that cannot follow the state. */
   evolve(state: S, event: E, atMs: number): S
   /**
-   * Called once at the end of each batch of commands with the state after them; what it accepts joins the same commit. For work that is
-   * better done once per batch, like a scheduling round. Returns undefined when there is nothing to do.
+   * Called once at the end of each batch of commands with the state after them; what it accepts
+   * joins the same commit. For work that is better done once per batch, like a scheduling round.
+   * Returns undefined when there is nothing to do.
    */
   afterBatch?(state: S, context: DecideContext): Accepted<E> | undefined
   /** State as plain JSON for snapshots and digests: the same state always gives the same JSON. */

@@ -1,10 +1,12 @@
 // biome-ignore-all lint/correctness/noPrecisionLoss: the digits are those of the source
 /**
- * Portable exp, log and pow: the same bits on every machine and engine, which `Math.exp`, `Math.log` and `Math.pow` do not promise. Only
- * + - * / on doubles (exact by IEEE 754) and moving of their bits are used. Error about 1 ulp.
+ * Portable exp, log and pow: the same bits on every machine and engine, which `Math.exp`,
+ * `Math.log` and `Math.pow` do not promise. Only + - * / on doubles (exact by IEEE 754) and moving
+ * of their bits are used. Error about 1 ulp.
  *
- * Method and constants: FreeBSD msun / fdlibm, e_exp.c, e_log.c and e_pow.c: "Copyright (C) 1993, 2004 by Sun Microsystems, Inc. All rights
- * reserved. Permission to use, copy, modify, and distribute this software is freely granted, provided that this notice is preserved."
+ * Method and constants: FreeBSD msun / fdlibm, e_exp.c, e_log.c and e_pow.c: "Copyright (C) 1993,
+ * 2004 by Sun Microsystems, Inc. All rights reserved. Permission to use, copy, modify, and
+ * distribute this software is freely granted, provided that this notice is preserved."
  */
 
 const view = new DataView(new ArrayBuffer(8))
@@ -102,7 +104,10 @@ export function log(x: number): number {
   return k * LN2_HIGH - (half - (s * (half + odd + even) + k * LN2_LOW) - f)
 }
 
-/** log2 of a positive normal or subnormal number as the sum of two doubles, the first with 21 bits to spare (e_pow.c). */
+/**
+ * log2 of a positive normal or subnormal number as the sum of two doubles, the first with 21 bits
+ * to spare (e_pow.c).
+ */
 function logTwo(magnitude: number): { high: number; low: number } {
   const subnormal = magnitude < 2.2250738585072014e-308
   const a = subnormal ? magnitude * 9007199254740992 : magnitude

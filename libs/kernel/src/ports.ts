@@ -1,6 +1,7 @@
 /**
- * Ports: everything a program can wait for or be surprised by. Production binds them to the operating system (`@serverless-ai/kernel/system`),
- * the simulator to virtual time and seeded faults. No package awaits anything else.
+ * Ports: everything a program can wait for or be surprised by. Production binds them to the
+ * operating system (`@serverless-ai/kernel/system`), the simulator to virtual time and seeded
+ * faults. No package awaits anything else.
  */
 
 /** Reads of time. All values are milliseconds; fractions are allowed. */
@@ -9,7 +10,10 @@ export interface Clock {
   wallMs(): number
   /** Monotonic clock of this process, ms since an arbitrary start. Never goes back. */
   monotonicMs(): number
-  /** Boot clock of the machine (counts suspends where the platform offers it), ms. The same for all processes of one machine. */
+  /**
+   * Boot clock of the machine (counts suspends where the platform offers it), ms. The same for all
+   * processes of one machine.
+   */
   bootMs(): number
 }
 
@@ -60,7 +64,10 @@ export class DiskError extends Error {
 /** Files. Every failure is a {@link DiskError}. Paths are absolute. */
 export interface Disk {
   read(path: string): Promise<Uint8Array>
-  /** Temporary file, fsync, rename, fsync of the directory: after it resolves the content survives a power loss, before it the old one does. */
+  /**
+   * Temporary file, fsync, rename, fsync of the directory: after it resolves the content survives a
+   * power loss, before it the old one does.
+   */
   writeAtomic(path: string, bytes: Uint8Array): Promise<void>
   /** Appends in one write call; with `sync` it is durable when it resolves. */
   append(path: string, bytes: Uint8Array, options?: { sync?: boolean }): Promise<void>

@@ -1,6 +1,7 @@
 /**
- * Transport port: remote calls between services, agents and clients. Bound to gRPC in production (`@serverless-ai/rpc`) and to an in-memory
- * network in tests and the simulator. Shapes are those of ts-proto's grpc-js service definitions, so generated services fit as they are.
+ * Transport port: remote calls between services, agents and clients. Bound to gRPC in production
+ * (`@serverless-ai/rpc`) and to an in-memory network in tests and the simulator. Shapes are those
+ * of ts-proto's grpc-js service definitions, so generated services fit as they are.
  */
 
 /** One method of a service. `Req` and `Res` are plain message objects. */
@@ -59,7 +60,10 @@ type DuplexHandler<Req, Res> = (
   context: CallContext,
 ) => AsyncIterable<Res>
 
-/** Handler of a generated method: streams are async iterables, pulled one message at a time (that is the back-pressure). */
+/**
+ * Handler of a generated method: streams are async iterables, pulled one message at a time (that is
+ * the back-pressure).
+ */
 export type HandlerOf<M> = M extends { requestStream: true; responseStream: true }
   ? DuplexHandler<RequestOf<M>, ResponseOf<M>>
   : M extends { requestStream: true }
@@ -130,7 +134,9 @@ export type RpcCode =
 
 /** A field of a request that is wrong (google.rpc.BadRequest). */
 export interface FieldViolation {
-  /** Path with line and column where there is a text, for example `spec.tasks (line 7, column 12)`. */
+  /**
+   * Path with line and column where there is a text, for example `spec.tasks (line 7, column 12)`.
+   */
   readonly field: string
   readonly description: string
 }

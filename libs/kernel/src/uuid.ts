@@ -29,7 +29,9 @@ export function isUuidV7(id: string): boolean {
   return PATTERN.test(id)
 }
 
-/** The time inside a UUIDv7, ms since 1970; undefined when `id` is none (lower case is demanded). */
+/**
+ * The time inside a UUIDv7, ms since 1970; undefined when `id` is none (lower case is demanded).
+ */
 export function uuidTimeMs(id: string): number | undefined {
   if (!isUuidV7(id)) return undefined
   return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)

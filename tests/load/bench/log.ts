@@ -108,7 +108,10 @@ async function throughput(runtime: Runtime, total: number, perCommand: number): 
   return total / ((performance.now() - before) / 1_000)
 }
 
-/** One command at a time, and many events in batches, through the whole path: decide, append, fsync, read back, answer. */
+/**
+ * One command at a time, and many events in batches, through the whole path: decide, append, fsync,
+ * read back, answer.
+ */
 export async function benchLog({ reps }: { reps: number }): Promise<BenchResult> {
   const commands = 1_000
   const batched = 250_000

@@ -7,7 +7,10 @@ const monotonicMs = (): number => performance.now()
 /** Machine-wide monotonic clock that stands still during a suspend (CLOCK_MONOTONIC), ms. */
 const hrtimeMs = (): number => Number(process.hrtime.bigint()) / 1e6
 
-/** Seconds since boot, suspends included (CLOCK_BOOTTIME, 10 ms steps) on Linux; what `os.uptime` says elsewhere. In ms. */
+/**
+ * Seconds since boot, suspends included (CLOCK_BOOTTIME, 10 ms steps) on Linux; what `os.uptime`
+ * says elsewhere. In ms.
+ */
 function uptimeMs(): number {
   try {
     const seconds = Number.parseFloat(readFileSync('/proc/uptime', 'utf8'))
@@ -24,9 +27,10 @@ const MEASURE_EVERY_MS = 1000
 const SUSPEND_MIN_MS = 50
 
 /**
- * Boot clock: CLOCK_MONOTONIC (ns steps) + an offset to the uptime of the machine. The offset is measured when first asked and looked at again
- * at most once a second: it grows when the machine was suspended and never shrinks, so the clock never goes back. Processes of one machine
- * agree within 10 ms (the step of /proc/uptime), or 1 s just after a suspend.
+ * Boot clock: CLOCK_MONOTONIC (ns steps) + an offset to the uptime of the machine. The offset is
+ * measured when first asked and looked at again at most once a second: it grows when the machine
+ * was suspended and never shrinks, so the clock never goes back. Processes of one machine agree
+ * within 10 ms (the step of /proc/uptime), or 1 s just after a suspend.
  */
 function createBootClock(): () => number {
   let offsetMs: number | undefined

@@ -16,7 +16,9 @@ async function guarded<T>(path: string, work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Makes entries of a directory durable; platforms that cannot open directories do it by themselves. */
+/**
+ * Makes entries of a directory durable; platforms that cannot open directories do it by themselves.
+ */
 async function syncDirectory(path: string): Promise<void> {
   let handle: Awaited<ReturnType<typeof open>>
   try {

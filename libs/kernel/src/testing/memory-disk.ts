@@ -11,8 +11,8 @@ export type DiskOperation =
   | 'remove'
 
 /**
- * Called before each operation. Throwing a {@link DiskError} makes the operation fail; returning `torn` makes an append write only half and
- * fail with ENOSPC.
+ * Called before each operation. Throwing a {@link DiskError} makes the operation fail; returning
+ * `torn` makes an append write only half and fail with ENOSPC.
  */
 export type DiskFault = (operation: DiskOperation, path: string) => 'torn' | undefined
 

@@ -10,8 +10,8 @@ interface Event {
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 /**
- * Virtual time: clock and timers that move only when a test says so. Events at the same moment run in the order in which they were set.
- * Between two events all pending microtasks are run.
+ * Virtual time: clock and timers that move only when a test says so. Events at the same moment run
+ * in the order in which they were set. Between two events all pending microtasks are run.
  */
 export class VirtualTime implements Clock, Timers {
   /** Virtual ms since the start. */
@@ -109,8 +109,8 @@ export class VirtualTime implements Clock, Timers {
   }
 
   /**
-   * Lets time pass until `promise` settles and returns what it gave. Rejects when it has not settled within `limitMs` of virtual time, or when
-   * nothing is left that could settle it.
+   * Lets time pass until `promise` settles and returns what it gave. Rejects when it has not
+   * settled within `limitMs` of virtual time, or when nothing is left that could settle it.
    */
   async run<T>(promise: Promise<T>, options: { limitMs?: number } = {}): Promise<T> {
     const untilMs = this.nowMs + (options.limitMs ?? 3_600_000)

@@ -16,7 +16,10 @@ import type { InputSource, PublicEvent } from '@serverless-ai/runtime'
 import type { FaultCommand, FaultInput } from '../core/messages.ts'
 import type { ExitCause, NodeView, TaskEnd } from '../core/model.ts'
 
-/** Public events of the other services → commands of this core. Throws on what cannot be decoded: the runtime parks it. */
+/**
+ * Public events of the other services → commands of this core. Throws on what cannot be decoded:
+ * the runtime parks it.
+ */
 
 const EVENTS = 'serverlessai.events.v1.'
 

@@ -10,7 +10,10 @@ import type { FaultState } from '../core/model.ts'
 /** How the scheduler is reached. */
 export type SchedulerClient = Pick<ClientOf<typeof SchedulerServiceService>, 'recover' | 'giveUp'>
 
-/** Refusals that settle an effect: the scheduler knows better, asking again would not change its mind. */
+/**
+ * Refusals that settle an effect: the scheduler knows better, asking again would not change its
+ * mind.
+ */
 const FINAL_REASONS: ReadonlySet<string> = new Set([
   'STALE_GENERATION',
   'JOB_FINISHED',
@@ -62,7 +65,8 @@ async function call(scheduler: SchedulerClient, effect: EffectRequest, signal: A
 
 /**
  * Fault tolerance as a service: its core and how it reaches the scheduler.
- * @param scheduler asked for at each effect, so that a missing address fails the effect, not the start
+ * @param scheduler asked for at each effect, so that a missing address fails the effect, not the
+ * start
  */
 export function faultToleranceDefinition(
   scheduler: () => SchedulerClient,

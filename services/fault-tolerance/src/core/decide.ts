@@ -14,7 +14,10 @@ const ENDED_STATES: ReadonlySet<string> = new Set(['Succeeded', 'Failed', 'Cance
 
 const nothing = (): Decision<FaultEvent> => accept<FaultEvent>([])
 
-/** Decides one command. Inputs may come in any order and more than once: what is known already changes nothing. */
+/**
+ * Decides one command. Inputs may come in any order and more than once: what is known already
+ * changes nothing.
+ */
 export function decide(
   command: FaultInput,
   state: FaultState,

@@ -110,7 +110,10 @@ export type GangState = {
   plannedInRow: number
   /** Step of the checkpoint used by the last recovery; −1 = none yet. */
   recoveredStep: number
-  /** Open incident of the newest generation, or the decided one whose next generation does not run yet. */
+  /**
+   * Open incident of the newest generation, or the decided one whose next generation does not run
+   * yet.
+   */
   openIncident: string | undefined
 }
 

@@ -6,8 +6,8 @@ import type { FaultCommand, FaultEvent } from './messages.ts'
 import type { FaultState } from './model.ts'
 
 /**
- * Takes a whole source anew after a gap: its inputs are decided one after another on a copy, nodes and jobs that the source no longer knows are
- * dropped.
+ * Takes a whole source anew after a gap: its inputs are decided one after another on a copy, nodes
+ * and jobs that the source no longer knows are dropped.
  */
 export function replaceSource(
   command: Extract<FaultCommand, { type: 'ReplaceSource' }>,

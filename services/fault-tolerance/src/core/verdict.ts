@@ -1,8 +1,9 @@
 import type { ExitCause, TaskEnd, Verdict } from './model.ts'
 
 /**
- * Causes from the most to the least telling: when a gang fails, its other ranks end too (lost peer), so the strongest evidence names the cause.
- * A planned shut-down of a node explains everything else; an exit code explains only itself.
+ * Causes from the most to the least telling: when a gang fails, its other ranks end too (lost
+ * peer), so the strongest evidence names the cause. A planned shut-down of a node explains
+ * everything else; an exit code explains only itself.
  */
 const STRENGTH: readonly ExitCause[] = [
   'NODE_SHUTDOWN',
@@ -17,7 +18,8 @@ const STRENGTH: readonly ExitCause[] = [
 ]
 
 const strengthOf = (end: TaskEnd): number => {
-  // A SIGKILL that the platform did not send comes from the machine (or an operator), not from the program.
+  // A SIGKILL that the platform did not send comes from the machine (or an operator), not from the
+  // program.
   if (end.cause === 'EXITED' && end.signal === 'SIGKILL')
     return STRENGTH.indexOf('PREPARE_FAILED') + 0.5
   const at = STRENGTH.indexOf(end.cause)
@@ -61,7 +63,8 @@ function classify(end: TaskEnd): { blame: Verdict['blame']; cause: string } {
 }
 
 /**
- * Blame by evidence: the strongest end names the cause, the earliest one of that strength is quoted.
+ * Blame by evidence: the strongest end names the cause, the earliest one of that strength is
+ * quoted.
  * @param ends ends of one generation, at least one of them a failure
  */
 export function judge(ends: readonly TaskEnd[]): Verdict {

@@ -51,7 +51,10 @@ export interface Hello {
   readonly inventory:
     | Inventory
     | undefined;
-  /** Agent's wall clock, ms since 1970; a difference of more than 5 s to the server's is reported, nothing depends on it. */
+  /**
+   * Agent's wall clock, ms since 1970; a difference of more than 5 s to the server's is reported,
+   * nothing depends on it.
+   */
   readonly wallMs: bigint;
   /** Highest (epoch, position) of a desired set the agent has journalled. */
   readonly highest: DesiredVersion | undefined;
@@ -78,13 +81,19 @@ export interface Heartbeat {
 
 /** States of executions since the last acknowledged report, and the full set now on the node. */
 export interface ExecutionReport {
-  /** Number inside the supervisor session, from 1; answered by `ReportAck`. A report is sent again until it is acknowledged. */
+  /**
+   * Number inside the supervisor session, from 1; answered by `ReportAck`. A report is sent again
+   * until it is acknowledged.
+   */
   readonly number: bigint;
   /** Everything the node holds, running and ended but not yet forgotten. */
   readonly executions: readonly ExecutionStatus[];
   /** Lines of the tasks' report files, in order per execution. */
   readonly taskReports: readonly TaskReport[];
-  /** Desired set the agent has journalled and applied: an execution that is neither in it nor in `executions` is certainly gone. */
+  /**
+   * Desired set the agent has journalled and applied: an execution that is neither in it nor in
+   * `executions` is certainly gone.
+   */
   readonly applied: DesiredVersion | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
@@ -256,7 +265,10 @@ export interface ReportAck {
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
-/** The node's whole desired set; the agent ignores lower versions than it has journalled and stops everything that is not in the set. */
+/**
+ * The node's whole desired set; the agent ignores lower versions than it has journalled and stops
+ * everything that is not in the set.
+ */
 export interface DesiredSet {
   /** Version. */
   readonly version:
@@ -3118,9 +3130,10 @@ export const LogChunk: MessageFns<LogChunk> = {
 export type AgentServiceService = typeof AgentServiceService;
 export const AgentServiceService = {
   /**
-   * One stream per agent. The first message is `Hello`; heartbeats follow at a third of the lease. The server answers a heartbeat only after it
-   * has read back a commit of its own made after the heartbeat came in. Errors: UNAUTHENTICATED, PERMISSION_DENIED (token of another
-   * node), FAILED_PRECONDITION `NODE_ID_IN_USE`, `PROTOCOL_VERSION`.
+   * One stream per agent. The first message is `Hello`; heartbeats follow at a third of the lease.
+   * The server answers a heartbeat only after it has read back a commit of its own made after the
+   * heartbeat came in. Errors: UNAUTHENTICATED, PERMISSION_DENIED (token of another node),
+   * FAILED_PRECONDITION `NODE_ID_IN_USE`, `PROTOCOL_VERSION`.
    */
   connect: {
     path: "/serverlessai.agent.v1.AgentService/Connect" as const,
@@ -3135,18 +3148,20 @@ export const AgentServiceService = {
 
 export interface AgentServiceServer extends UntypedServiceImplementation {
   /**
-   * One stream per agent. The first message is `Hello`; heartbeats follow at a third of the lease. The server answers a heartbeat only after it
-   * has read back a commit of its own made after the heartbeat came in. Errors: UNAUTHENTICATED, PERMISSION_DENIED (token of another
-   * node), FAILED_PRECONDITION `NODE_ID_IN_USE`, `PROTOCOL_VERSION`.
+   * One stream per agent. The first message is `Hello`; heartbeats follow at a third of the lease.
+   * The server answers a heartbeat only after it has read back a commit of its own made after the
+   * heartbeat came in. Errors: UNAUTHENTICATED, PERMISSION_DENIED (token of another node),
+   * FAILED_PRECONDITION `NODE_ID_IN_USE`, `PROTOCOL_VERSION`.
    */
   connect: handleBidiStreamingCall<ConnectRequest, ConnectResponse>;
 }
 
 export interface AgentServiceClient extends Client {
   /**
-   * One stream per agent. The first message is `Hello`; heartbeats follow at a third of the lease. The server answers a heartbeat only after it
-   * has read back a commit of its own made after the heartbeat came in. Errors: UNAUTHENTICATED, PERMISSION_DENIED (token of another
-   * node), FAILED_PRECONDITION `NODE_ID_IN_USE`, `PROTOCOL_VERSION`.
+   * One stream per agent. The first message is `Hello`; heartbeats follow at a third of the lease.
+   * The server answers a heartbeat only after it has read back a commit of its own made after the
+   * heartbeat came in. Errors: UNAUTHENTICATED, PERMISSION_DENIED (token of another node),
+   * FAILED_PRECONDITION `NODE_ID_IN_USE`, `PROTOCOL_VERSION`.
    */
   connect(): ClientDuplexStream<ConnectRequest, ConnectResponse>;
   connect(options: Partial<CallOptions>): ClientDuplexStream<ConnectRequest, ConnectResponse>;

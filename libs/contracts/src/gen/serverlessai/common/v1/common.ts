@@ -18,11 +18,17 @@ export interface Resources {
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
-/** Why something waits or was refused: a code of a closed list with its numbers. The sentence is built by the client. */
+/**
+ * Why something waits or was refused: a code of a closed list with its numbers. The sentence is
+ * built by the client.
+ */
 export interface Reason {
   /** The primary code. */
   readonly code: Reason_Code;
-  /** Amounts per dimension (`devices`, `cpuMillis`, `memoryMib`, `tasks`): what is wanted and what the best candidate has. */
+  /**
+   * Amounts per dimension (`devices`, `cpuMillis`, `memoryMib`, `tasks`): what is wanted and what
+   * the best candidate has.
+   */
   readonly shortfalls: readonly Shortfall[];
   /** Nodes looked at when the code was set. */
   readonly nodesTotal: number;
@@ -30,7 +36,10 @@ export interface Reason {
   readonly nodesFiltered: number;
   /** Jobs that stand before this one in its queue. */
   readonly jobsAhead: number;
-  /** Earliest time at which the state can change by itself, wall clock in ms since 1970; 0 = unknown. */
+  /**
+   * Earliest time at which the state can change by itself, wall clock in ms since 1970; 0 =
+   * unknown.
+   */
   readonly untilMs: bigint;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }

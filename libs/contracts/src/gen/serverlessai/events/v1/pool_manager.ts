@@ -84,8 +84,9 @@ export interface TaskReported {
 }
 
 /**
- * The devices, CPU, memory and ports of ranks are free again: their processes are certainly gone. Never sent because a node is lost;
- * for ranks on a lost node it comes when the node is back or its supervisor started anew. Key: job id.
+ * The devices, CPU, memory and ports of ranks are free again: their processes are certainly gone.
+ * Never sent because a node is lost; for ranks on a lost node it comes when the node is back or its
+ * supervisor started anew. Key: job id.
  */
 export interface DevicesFreed {
   /** Job. */

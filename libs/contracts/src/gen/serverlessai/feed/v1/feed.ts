@@ -814,8 +814,9 @@ export const WatchFeedResponse: MessageFns<WatchFeedResponse> = {
 export type EventFeedServiceService = typeof EventFeedServiceService;
 export const EventFeedServiceService = {
   /**
-   * A page of the current state as public events, all pages at one pinned position. Errors: NOT_FOUND (service not served here),
-   * FAILED_PRECONDITION `SNAPSHOT_EXPIRED` (the page token is older than 5 minutes: start over).
+   * A page of the current state as public events, all pages at one pinned position. Errors:
+   * NOT_FOUND (service not served here), FAILED_PRECONDITION `SNAPSHOT_EXPIRED` (the page token is
+   * older than 5 minutes: start over).
    */
   getFeedSnapshot: {
     path: "/serverlessai.feed.v1.EventFeedService/GetFeedSnapshot" as const,
@@ -829,8 +830,9 @@ export const EventFeedServiceService = {
     responseDeserialize: (value: Buffer): GetFeedSnapshotResponse => GetFeedSnapshotResponse.decode(value),
   },
   /**
-   * Public events after `after_seq`, live. A heartbeat (empty batch) at least every 10 s. Ends with RESOURCE_EXHAUSTED when the reader is too
-   * slow, OUT_OF_RANGE `FEED_GAP` when `after_seq` is no longer kept (take a snapshot).
+   * Public events after `after_seq`, live. A heartbeat (empty batch) at least every 10 s. Ends with
+   * RESOURCE_EXHAUSTED when the reader is too slow, OUT_OF_RANGE `FEED_GAP` when `after_seq` is no
+   * longer kept (take a snapshot).
    */
   watchFeed: {
     path: "/serverlessai.feed.v1.EventFeedService/WatchFeed" as const,
@@ -845,21 +847,24 @@ export const EventFeedServiceService = {
 
 export interface EventFeedServiceServer extends UntypedServiceImplementation {
   /**
-   * A page of the current state as public events, all pages at one pinned position. Errors: NOT_FOUND (service not served here),
-   * FAILED_PRECONDITION `SNAPSHOT_EXPIRED` (the page token is older than 5 minutes: start over).
+   * A page of the current state as public events, all pages at one pinned position. Errors:
+   * NOT_FOUND (service not served here), FAILED_PRECONDITION `SNAPSHOT_EXPIRED` (the page token is
+   * older than 5 minutes: start over).
    */
   getFeedSnapshot: handleUnaryCall<GetFeedSnapshotRequest, GetFeedSnapshotResponse>;
   /**
-   * Public events after `after_seq`, live. A heartbeat (empty batch) at least every 10 s. Ends with RESOURCE_EXHAUSTED when the reader is too
-   * slow, OUT_OF_RANGE `FEED_GAP` when `after_seq` is no longer kept (take a snapshot).
+   * Public events after `after_seq`, live. A heartbeat (empty batch) at least every 10 s. Ends with
+   * RESOURCE_EXHAUSTED when the reader is too slow, OUT_OF_RANGE `FEED_GAP` when `after_seq` is no
+   * longer kept (take a snapshot).
    */
   watchFeed: handleServerStreamingCall<WatchFeedRequest, WatchFeedResponse>;
 }
 
 export interface EventFeedServiceClient extends Client {
   /**
-   * A page of the current state as public events, all pages at one pinned position. Errors: NOT_FOUND (service not served here),
-   * FAILED_PRECONDITION `SNAPSHOT_EXPIRED` (the page token is older than 5 minutes: start over).
+   * A page of the current state as public events, all pages at one pinned position. Errors:
+   * NOT_FOUND (service not served here), FAILED_PRECONDITION `SNAPSHOT_EXPIRED` (the page token is
+   * older than 5 minutes: start over).
    */
   getFeedSnapshot(
     request: GetFeedSnapshotRequest,
@@ -877,8 +882,9 @@ export interface EventFeedServiceClient extends Client {
     callback: (error: ServiceError | null, response: GetFeedSnapshotResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Public events after `after_seq`, live. A heartbeat (empty batch) at least every 10 s. Ends with RESOURCE_EXHAUSTED when the reader is too
-   * slow, OUT_OF_RANGE `FEED_GAP` when `after_seq` is no longer kept (take a snapshot).
+   * Public events after `after_seq`, live. A heartbeat (empty batch) at least every 10 s. Ends with
+   * RESOURCE_EXHAUSTED when the reader is too slow, OUT_OF_RANGE `FEED_GAP` when `after_seq` is no
+   * longer kept (take a snapshot).
    */
   watchFeed(request: WatchFeedRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchFeedResponse>;
   watchFeed(

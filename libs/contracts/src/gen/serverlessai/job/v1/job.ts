@@ -216,7 +216,10 @@ export interface Checkpoint {
 
 /** Takes a job. */
 export interface SubmitJobRequest {
-  /** UUIDv7; the same id with the same body gives the first answer again, with another body ALREADY_EXISTS `REQUEST_ID_REUSED`. */
+  /**
+   * UUIDv7; the same id with the same body gives the first answer again, with another body
+   * ALREADY_EXISTS `REQUEST_ID_REUSED`.
+   */
   readonly requestId: string;
   /** `serverlessai.job/v1` description, YAML or JSON, at most 1 MiB. */
   readonly manifest: string;
@@ -2986,8 +2989,9 @@ export const DownloadWorkspaceResponse: MessageFns<DownloadWorkspaceResponse> = 
 export type JobServiceService = typeof JobServiceService;
 export const JobServiceService = {
   /**
-   * Takes a job description. Answered when the scheduler has queued it. Errors: INVALID_ARGUMENT (BadRequest details with line and column),
-   * NOT_FOUND `UNKNOWN_QUEUE`, FAILED_PRECONDITION `NO_MATCHING_NODE` or `EXCEEDS_QUEUE_MAX` with the nearest miss.
+   * Takes a job description. Answered when the scheduler has queued it. Errors: INVALID_ARGUMENT
+   * (BadRequest details with line and column), NOT_FOUND `UNKNOWN_QUEUE`, FAILED_PRECONDITION
+   * `NO_MATCHING_NODE` or `EXCEEDS_QUEUE_MAX` with the nearest miss.
    */
   submitJob: {
     path: "/serverlessai.job.v1.JobService/SubmitJob" as const,
@@ -3018,7 +3022,10 @@ export const JobServiceService = {
     responseSerialize: (value: ListJobsResponse): Buffer => Buffer.from(ListJobsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListJobsResponse => ListJobsResponse.decode(value),
   },
-  /** The job now, then each change, until it is finished. A heartbeat at least every 10 s. Resumable by position. */
+  /**
+   * The job now, then each change, until it is finished. A heartbeat at least every 10 s. Resumable
+   * by position.
+   */
   watchJob: {
     path: "/serverlessai.job.v1.JobService/WatchJob" as const,
     requestStream: false as const,
@@ -3052,15 +3059,19 @@ export const JobServiceService = {
 
 export interface JobServiceServer extends UntypedServiceImplementation {
   /**
-   * Takes a job description. Answered when the scheduler has queued it. Errors: INVALID_ARGUMENT (BadRequest details with line and column),
-   * NOT_FOUND `UNKNOWN_QUEUE`, FAILED_PRECONDITION `NO_MATCHING_NODE` or `EXCEEDS_QUEUE_MAX` with the nearest miss.
+   * Takes a job description. Answered when the scheduler has queued it. Errors: INVALID_ARGUMENT
+   * (BadRequest details with line and column), NOT_FOUND `UNKNOWN_QUEUE`, FAILED_PRECONDITION
+   * `NO_MATCHING_NODE` or `EXCEEDS_QUEUE_MAX` with the nearest miss.
    */
   submitJob: handleUnaryCall<SubmitJobRequest, SubmitJobResponse>;
   /** One job. Errors: NOT_FOUND. */
   getJob: handleUnaryCall<GetJobRequest, GetJobResponse>;
   /** Jobs, newest first. */
   listJobs: handleUnaryCall<ListJobsRequest, ListJobsResponse>;
-  /** The job now, then each change, until it is finished. A heartbeat at least every 10 s. Resumable by position. */
+  /**
+   * The job now, then each change, until it is finished. A heartbeat at least every 10 s. Resumable
+   * by position.
+   */
   watchJob: handleServerStreamingCall<WatchJobRequest, WatchJobResponse>;
   /** Ends a job. Idempotent. */
   cancelJob: handleUnaryCall<CancelJobRequest, CancelJobResponse>;
@@ -3070,8 +3081,9 @@ export interface JobServiceServer extends UntypedServiceImplementation {
 
 export interface JobServiceClient extends Client {
   /**
-   * Takes a job description. Answered when the scheduler has queued it. Errors: INVALID_ARGUMENT (BadRequest details with line and column),
-   * NOT_FOUND `UNKNOWN_QUEUE`, FAILED_PRECONDITION `NO_MATCHING_NODE` or `EXCEEDS_QUEUE_MAX` with the nearest miss.
+   * Takes a job description. Answered when the scheduler has queued it. Errors: INVALID_ARGUMENT
+   * (BadRequest details with line and column), NOT_FOUND `UNKNOWN_QUEUE`, FAILED_PRECONDITION
+   * `NO_MATCHING_NODE` or `EXCEEDS_QUEUE_MAX` with the nearest miss.
    */
   submitJob(
     request: SubmitJobRequest,
@@ -3120,7 +3132,10 @@ export interface JobServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListJobsResponse) => void,
   ): ClientUnaryCall;
-  /** The job now, then each change, until it is finished. A heartbeat at least every 10 s. Resumable by position. */
+  /**
+   * The job now, then each change, until it is finished. A heartbeat at least every 10 s. Resumable
+   * by position.
+   */
   watchJob(request: WatchJobRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchJobResponse>;
   watchJob(
     request: WatchJobRequest,
@@ -3173,7 +3188,10 @@ export const JobServiceClient = makeGenericClientConstructor(
 /** Directories that jobs run in. */
 export type WorkspaceServiceService = typeof WorkspaceServiceService;
 export const WorkspaceServiceService = {
-  /** Takes a gzipped tar of at most 100 MiB. Errors: RESOURCE_EXHAUSTED `WORKSPACE_TOO_LARGE`, DATA_LOSS (digest differs). */
+  /**
+   * Takes a gzipped tar of at most 100 MiB. Errors: RESOURCE_EXHAUSTED `WORKSPACE_TOO_LARGE`,
+   * DATA_LOSS (digest differs).
+   */
   uploadWorkspace: {
     path: "/serverlessai.job.v1.WorkspaceService/UploadWorkspace" as const,
     requestStream: true as const,
@@ -3200,14 +3218,20 @@ export const WorkspaceServiceService = {
 } as const;
 
 export interface WorkspaceServiceServer extends UntypedServiceImplementation {
-  /** Takes a gzipped tar of at most 100 MiB. Errors: RESOURCE_EXHAUSTED `WORKSPACE_TOO_LARGE`, DATA_LOSS (digest differs). */
+  /**
+   * Takes a gzipped tar of at most 100 MiB. Errors: RESOURCE_EXHAUSTED `WORKSPACE_TOO_LARGE`,
+   * DATA_LOSS (digest differs).
+   */
   uploadWorkspace: handleClientStreamingCall<UploadWorkspaceRequest, UploadWorkspaceResponse>;
   /** Hands it to an agent. Roles: agent, service. Errors: NOT_FOUND. */
   downloadWorkspace: handleServerStreamingCall<DownloadWorkspaceRequest, DownloadWorkspaceResponse>;
 }
 
 export interface WorkspaceServiceClient extends Client {
-  /** Takes a gzipped tar of at most 100 MiB. Errors: RESOURCE_EXHAUSTED `WORKSPACE_TOO_LARGE`, DATA_LOSS (digest differs). */
+  /**
+   * Takes a gzipped tar of at most 100 MiB. Errors: RESOURCE_EXHAUSTED `WORKSPACE_TOO_LARGE`,
+   * DATA_LOSS (digest differs).
+   */
   uploadWorkspace(
     callback: (error: ServiceError | null, response: UploadWorkspaceResponse) => void,
   ): ClientWritableStream<UploadWorkspaceRequest>;

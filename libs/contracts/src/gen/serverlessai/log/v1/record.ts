@@ -7,7 +7,10 @@
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 
-/** Private log envelope: one record is one atomic commit. May change between releases; public readers use the public events. */
+/**
+ * Private log envelope: one record is one atomic commit. May change between releases; public
+ * readers use the public events.
+ */
 export interface Record {
   /** What the record is. */
   readonly body:
@@ -61,7 +64,10 @@ export interface Commit {
   readonly events: readonly DomainEvent[];
   /** Public events in order, with dense seq. */
   readonly publics: readonly Published[];
-  /** Runtime facts (effects, timers, marks of the publisher, parked inputs) in order; applied after `events`. */
+  /**
+   * Runtime facts (effects, timers, marks of the publisher, parked inputs) in order; applied after
+   * `events`.
+   */
   readonly runtime: readonly RuntimeEvent[];
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
@@ -188,8 +194,8 @@ export interface Published {
 /** A fact the runtime keeps itself. */
 export interface RuntimeEvent {
   /**
-   * Name: EffectAdded, EffectSettled, TimerSet, TimerCleared, PublishedThrough, InputParked, BootstrapPage, BootstrapDone,
-   * SnapshotVerified, StateDigest, FeatureLevelRaised.
+   * Name: EffectAdded, EffectSettled, TimerSet, TimerCleared, PublishedThrough, InputParked,
+   * BootstrapPage, BootstrapDone, SnapshotVerified, StateDigest, FeatureLevelRaised.
    */
   readonly type: string;
   /** JSON object. */

@@ -83,7 +83,10 @@ export interface Node {
   readonly sinceMs: bigint;
   /** Devices given to tasks now. */
   readonly devicesUsed: number;
-  /** Difference of the node's wall clock to the pool manager's at the last hello, ms; 0 when below 5 s. */
+  /**
+   * Difference of the node's wall clock to the pool manager's at the last hello, ms; 0 when below 5
+   * s.
+   */
   readonly clockSkewMs: bigint;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
@@ -420,7 +423,10 @@ export interface ReadLogsRequest {
   readonly rank?:
     | number
     | undefined;
-  /** Only this generation; 0 = the newest one that has executions (with `follow`: that one and all later ones). */
+  /**
+   * Only this generation; 0 = the newest one that has executions (with `follow`: that one and all
+   * later ones).
+   */
   readonly generation: number;
   /** Last lines per task; 0 = all kept. */
   readonly tailLines: number;
@@ -2453,7 +2459,10 @@ export const PoolServiceService = {
       Buffer.from(ListExecutionsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListExecutionsResponse => ListExecutionsResponse.decode(value),
   },
-  /** Logs of a job's tasks, merged; the first failing rank comes first unless `follow`. Errors: NOT_FOUND, UNAVAILABLE (node away). */
+  /**
+   * Logs of a job's tasks, merged; the first failing rank comes first unless `follow`. Errors:
+   * NOT_FOUND, UNAVAILABLE (node away).
+   */
   readLogs: {
     path: "/serverlessai.pool.v1.PoolService/ReadLogs" as const,
     requestStream: false as const,
@@ -2470,7 +2479,10 @@ export interface PoolServiceServer extends UntypedServiceImplementation {
   listNodes: handleUnaryCall<ListNodesRequest, ListNodesResponse>;
   /** Executions of a job, all generations still kept. Errors: NOT_FOUND. */
   listExecutions: handleUnaryCall<ListExecutionsRequest, ListExecutionsResponse>;
-  /** Logs of a job's tasks, merged; the first failing rank comes first unless `follow`. Errors: NOT_FOUND, UNAVAILABLE (node away). */
+  /**
+   * Logs of a job's tasks, merged; the first failing rank comes first unless `follow`. Errors:
+   * NOT_FOUND, UNAVAILABLE (node away).
+   */
   readLogs: handleServerStreamingCall<ReadLogsRequest, ReadLogsResponse>;
 }
 
@@ -2507,7 +2519,10 @@ export interface PoolServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListExecutionsResponse) => void,
   ): ClientUnaryCall;
-  /** Logs of a job's tasks, merged; the first failing rank comes first unless `follow`. Errors: NOT_FOUND, UNAVAILABLE (node away). */
+  /**
+   * Logs of a job's tasks, merged; the first failing rank comes first unless `follow`. Errors:
+   * NOT_FOUND, UNAVAILABLE (node away).
+   */
   readLogs(request: ReadLogsRequest, options?: Partial<CallOptions>): ClientReadableStream<ReadLogsResponse>;
   readLogs(
     request: ReadLogsRequest,

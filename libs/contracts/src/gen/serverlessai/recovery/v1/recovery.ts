@@ -69,7 +69,10 @@ export const Incident_Blame = {
   INFRASTRUCTURE: 1,
   /** USER - The user's program. */
   USER: 2,
-  /** PLANNED - Planned: shut-down, lease lapse while the control plane was away, port in use. Not charged to the retry budget. */
+  /**
+   * PLANNED - Planned: shut-down, lease lapse while the control plane was away, port in use. Not charged to
+   * the retry budget.
+   */
   PLANNED: 3,
   UNRECOGNIZED: -1,
 } as const;

@@ -3242,10 +3242,16 @@ export const ListQueuesResponse: MessageFns<ListQueuesResponse> = {
   },
 };
 
-/** Job lifecycle, generations and allocations of a cell: the only writer of all three. Role: service; Explain also tenant and admin. */
+/**
+ * Job lifecycle, generations and allocations of a cell: the only writer of all three. Role:
+ * service; Explain also tenant and admin.
+ */
 export type SchedulerServiceService = typeof SchedulerServiceService;
 export const SchedulerServiceService = {
-  /** Advisory: would this job be taken now? Changes nothing. Refusals come as status errors with an ErrorInfo reason. */
+  /**
+   * Advisory: would this job be taken now? Changes nothing. Refusals come as status errors with an
+   * ErrorInfo reason.
+   */
   validate: {
     path: "/serverlessai.schedule.v1.SchedulerService/Validate" as const,
     requestStream: false as const,
@@ -3275,7 +3281,10 @@ export const SchedulerServiceService = {
     responseSerialize: (value: CancelResponse): Buffer => Buffer.from(CancelResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CancelResponse => CancelResponse.decode(value),
   },
-  /** Releases the gang's generation and places the next one. Refused `STALE_GENERATION` when another one is current already. */
+  /**
+   * Releases the gang's generation and places the next one. Refused `STALE_GENERATION` when another
+   * one is current already.
+   */
   recover: {
     path: "/serverlessai.schedule.v1.SchedulerService/Recover" as const,
     requestStream: false as const,
@@ -3295,7 +3304,10 @@ export const SchedulerServiceService = {
     responseSerialize: (value: GiveUpResponse): Buffer => Buffer.from(GiveUpResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GiveUpResponse => GiveUpResponse.decode(value),
   },
-  /** The scheduler's story of a job, also at a past position. Errors: NOT_FOUND, OUT_OF_RANGE (position no longer kept). */
+  /**
+   * The scheduler's story of a job, also at a past position. Errors: NOT_FOUND, OUT_OF_RANGE
+   * (position no longer kept).
+   */
   explain: {
     path: "/serverlessai.schedule.v1.SchedulerService/Explain" as const,
     requestStream: false as const,
@@ -3308,22 +3320,34 @@ export const SchedulerServiceService = {
 } as const;
 
 export interface SchedulerServiceServer extends UntypedServiceImplementation {
-  /** Advisory: would this job be taken now? Changes nothing. Refusals come as status errors with an ErrorInfo reason. */
+  /**
+   * Advisory: would this job be taken now? Changes nothing. Refusals come as status errors with an
+   * ErrorInfo reason.
+   */
   validate: handleUnaryCall<ValidateRequest, ValidateResponse>;
   /** Takes a job into its queue. Idempotent by job id. */
   enqueue: handleUnaryCall<EnqueueRequest, EnqueueResponse>;
   /** Ends a job. Idempotent; a finished job stays as it is. */
   cancel: handleUnaryCall<CancelRequest, CancelResponse>;
-  /** Releases the gang's generation and places the next one. Refused `STALE_GENERATION` when another one is current already. */
+  /**
+   * Releases the gang's generation and places the next one. Refused `STALE_GENERATION` when another
+   * one is current already.
+   */
   recover: handleUnaryCall<RecoverRequest, RecoverResponse>;
   /** Ends a job as failed. Refused `STALE_GENERATION` when another generation is current already. */
   giveUp: handleUnaryCall<GiveUpRequest, GiveUpResponse>;
-  /** The scheduler's story of a job, also at a past position. Errors: NOT_FOUND, OUT_OF_RANGE (position no longer kept). */
+  /**
+   * The scheduler's story of a job, also at a past position. Errors: NOT_FOUND, OUT_OF_RANGE
+   * (position no longer kept).
+   */
   explain: handleUnaryCall<ExplainRequest, ExplainResponse>;
 }
 
 export interface SchedulerServiceClient extends Client {
-  /** Advisory: would this job be taken now? Changes nothing. Refusals come as status errors with an ErrorInfo reason. */
+  /**
+   * Advisory: would this job be taken now? Changes nothing. Refusals come as status errors with an
+   * ErrorInfo reason.
+   */
   validate(
     request: ValidateRequest,
     callback: (error: ServiceError | null, response: ValidateResponse) => void,
@@ -3371,7 +3395,10 @@ export interface SchedulerServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CancelResponse) => void,
   ): ClientUnaryCall;
-  /** Releases the gang's generation and places the next one. Refused `STALE_GENERATION` when another one is current already. */
+  /**
+   * Releases the gang's generation and places the next one. Refused `STALE_GENERATION` when another
+   * one is current already.
+   */
   recover(
     request: RecoverRequest,
     callback: (error: ServiceError | null, response: RecoverResponse) => void,
@@ -3403,7 +3430,10 @@ export interface SchedulerServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GiveUpResponse) => void,
   ): ClientUnaryCall;
-  /** The scheduler's story of a job, also at a past position. Errors: NOT_FOUND, OUT_OF_RANGE (position no longer kept). */
+  /**
+   * The scheduler's story of a job, also at a past position. Errors: NOT_FOUND, OUT_OF_RANGE
+   * (position no longer kept).
+   */
   explain(
     request: ExplainRequest,
     callback: (error: ServiceError | null, response: ExplainResponse) => void,
