@@ -46,7 +46,8 @@ function programOf(scope: CommandScope): Command {
 function errorText(error: unknown): string {
   if (error instanceof CliError || error instanceof ConfigError) return `sai: ${error.message}\n`
   if (!(error instanceof RpcError)) {
-    return `sai: a bug: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`
+    const where = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    return `sai: a bug: ${where}\n`
   }
   const { message, reason, violations, metadata } = error
   const mend =

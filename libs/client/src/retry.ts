@@ -17,7 +17,7 @@ export function isAway(error: unknown): error is RpcError {
   return error instanceof RpcError && error.code === 'UNAVAILABLE'
 }
 
-/** Pause before attempt `attempt` (from 1), ms: exponential with jitter, at least what the server asks for. */
+/** Pause after an attempt (from 1), ms: exponential, jittered, at least what the server asks. */
 export function pauseMs(init: {
   attempt: number
   policy: RetryPolicy
@@ -29,7 +29,7 @@ export function pauseMs(init: {
   return Math.max(error.retryAfterMs ?? 0, most * (0.5 + randomness.float() / 2))
 }
 
-/** Calls until it is answered, the attempts are used up, or the failure is another one than UNAVAILABLE. */
+/** Calls until there is an answer, another failure than UNAVAILABLE, or no attempt left. */
 export async function withRetry<T>(
   call: () => Promise<T>,
   ports: {

@@ -25,6 +25,7 @@ function ranks(nodes: readonly string[]): string {
 export function jobText(job: Job, nowMs: number): string {
   const facts = factsOf(job.reason)
   const { checkpoint } = job
+  const saved = checkpoint && `step ${checkpoint.step} of generation ${checkpoint.generation}`
   const rows: [string, string][] = [
     ['job', `${job.jobId} (${plain(job.name)})`],
     ['state', [stateWord(job.state), plain(job.message)].filter(Boolean).join(': ')],
@@ -34,12 +35,7 @@ export function jobText(job: Job, nowMs: number): string {
     ['devices', job.emulatedDevices ? 'EMULATED: no real accelerator is behind them' : ''],
     ['ranks', ranks(job.nodes)],
     ['progress', plain(progressText(job))],
-    [
-      'checkpoint',
-      checkpoint === undefined
-        ? ''
-        : `step ${checkpoint.step} of generation ${checkpoint.generation}, ${plain(checkpoint.path)}`,
-    ],
+    ['checkpoint', checkpoint === undefined ? '' : `${saved}, ${plain(checkpoint.path)}`],
     ['result', plain(job.resultJson)],
     ['times', times(job, nowMs)],
   ]

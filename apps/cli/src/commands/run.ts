@@ -107,7 +107,8 @@ async function run(command: readonly string[], options: RunOptions, scope: Comma
     io.err(`── job ${jobId} (${job.name}) in queue ${queue}\n`)
     io.signal.addEventListener('abort', () => {
       io.err(
-        `\njob ${jobId} goes on; \`sai job logs --follow ${jobId}\` or \`sai job cancel ${jobId}\`\n`,
+        `\njob ${jobId} goes on; \`sai job logs --follow ${jobId}\` shows it, ` +
+          `\`sai job cancel ${jobId}\` ends it\n`,
       )
     })
     const last = await followJob({ platform, io, jobId, json: options.json === true })

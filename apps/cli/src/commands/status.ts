@@ -16,9 +16,8 @@ export function troubles(partition: PartitionStatus): string[] {
   if (role === 'Claiming' || role === 'Stopped') found.push(`${service} is ${role.toLowerCase()}`)
   if (partition.leader === '') found.push(`${service} has no leader`)
   if (parkedInputs > 0) {
-    found.push(
-      `${service}: ${count(parkedInputs, 'input')} could not be used and ${parkedInputs === 1 ? 'is' : 'are'} parked`,
-    )
+    const are = parkedInputs === 1 ? 'is' : 'are'
+    found.push(`${service}: ${count(parkedInputs, 'input')} could not be used and ${are} parked`)
   }
   if (Number(oldestEffectAgeMs) > EFFECT_AGE_MAX_MS) {
     found.push(

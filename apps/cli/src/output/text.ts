@@ -67,6 +67,6 @@ export function bytes(count: number): string {
 /** `1 job`, `2 jobs` */
 export const count = (n: number, thing: string): string => `${n} ${thing}${n === 1 ? '' : 's'}`
 
-/** Text of others, safe to show: control characters could rewrite a terminal; tab and newline stay. */
+/** Text of others, safe to show: no control characters (but tab, newline) to rewrite a terminal. */
 export const plain = (text: string): string =>
   text.replace(/\p{Cc}/gu, (character) => (/[\t\n]/.test(character) ? character : ''))

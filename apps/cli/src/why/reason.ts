@@ -32,7 +32,7 @@ export function factsOf(reason: Reason | undefined): ReasonFacts | undefined {
   return { code, shortfalls, nodesTotal, nodesFiltered, jobsAhead, untilMs: Number(untilMs) }
 }
 
-/** Facts of a story entry with flat numbers (`devices.want` → `4`); undefined when it names no reason. */
+/** Facts of a story entry with flat numbers (`devices.want` → `4`), if it names a reason. */
 export function factsOfDetails(details: Readonly<Record<string, string>>): ReasonFacts | undefined {
   const code = details.reason
   if (code === undefined || code === '') return undefined
@@ -137,7 +137,8 @@ const UNBLOCKED: Readonly<Record<string, Sentence>> = {
   EXCEEDS_QUEUE_MAX: () => 'Ask for less, or have the maximum of the queue raised.',
   NO_MATCHING_NODE: () => 'Ask for less per task or for another model, or add a node that fits.',
   QUOTA_WAIT: (f) =>
-    `It starts when ${more(f)} free in its queue: when other jobs of the queue end, or its maximum is raised.`,
+    `It starts when ${more(f)} free in its queue: ` +
+    'when other jobs of the queue end, or its maximum is raised.',
   CAPACITY_WAIT: (f) =>
     `It starts when ${more(f)} free: when running jobs end, or nodes are added.`,
   TOPOLOGY_WAIT: () => 'It starts when the right neighbours are free.',

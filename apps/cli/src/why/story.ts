@@ -30,7 +30,8 @@ function recovering(d: Details): string {
   const facts = factsOfDetails(d)
   const why = given(d.cause) ? `: ${d.cause}` : ''
   const wait = facts === undefined ? '' : `; ${reasonText(facts)}`
-  return `${generation(d)} is given up${why}; the next one starts${resumes({ ...d, generation: '' }, d.checkpointStep)}${wait}`
+  const from = resumes({ ...d, generation: '' }, d.checkpointStep)
+  return `${generation(d)} is given up${why}; the next one starts${from}${wait}`
 }
 
 function judged(d: Details): string {
@@ -38,7 +39,8 @@ function judged(d: Details): string {
     d.charged === 'true' ? `, charged as restart ${d.restartsCharged}` : ', not charged'
   const decision = d.decision === 'GIVE_UP' ? 'give up' : (d.decision ?? '').toLowerCase()
   const lost = given(d.stepsLost) && d.stepsLost !== '0' ? `; ${d.stepsLost} steps are lost` : ''
-  return `${(d.blame ?? '').toLowerCase()} (${d.cause}): ${d.summary ?? ''} → ${decision}${charged}${lost}`
+  const who = `${(d.blame ?? '').toLowerCase()} (${d.cause})`
+  return `${who}: ${d.summary ?? ''} → ${decision}${charged}${lost}`
 }
 
 const ms = (text: string | undefined) => duration(Number(text ?? 0))

@@ -54,7 +54,8 @@ function tooLarge(root: string, found: Found): CliError {
   const list = biggest.map(([name, size]) => `  ${bytes(size).padStart(10)}  ${name}`).join('\n')
   const message =
     `${root} has more than ${bytes(DIRECTORY_MAX_BYTES)} to copy. The biggest entries:\n${list}\n` +
-    'Name what is not needed in .saiignore (the language of .gitignore), or start in another directory'
+    'Name what is not needed in .saiignore (the language of .gitignore), ' +
+    'or start in another directory'
   return new CliError('WORKSPACE_TOO_LARGE', message)
 }
 

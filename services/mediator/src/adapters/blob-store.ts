@@ -104,8 +104,8 @@ async function makeRoom(
 }
 
 /**
- * Archives as files named by their digest: written to a temporary name, synced, renamed. What a crash
- * left half written is removed when the store is opened.
+ * Archives as files named by their digest: written to a temporary name, synced, renamed. What a
+ * crash left half written is removed when the store is opened.
  */
 export async function openBlobStore(init: {
   readonly directory: string

@@ -8,7 +8,7 @@ interface EdgeError {
   readonly message: (details: Details) => string
 }
 
-/** Every reason with which the mediator itself refuses. Refusals of the scheduler are passed on as they are. */
+/** Every reason with which the mediator refuses; the scheduler's are passed on as they are. */
 export const MEDIATOR_ERRORS = {
   INVALID_SPEC: {
     code: 'INVALID_ARGUMENT',
@@ -34,8 +34,8 @@ export const MEDIATOR_ERRORS = {
   ENQUEUE_PENDING: {
     code: 'DEADLINE_EXCEEDED',
     message: ({ jobId }) =>
-      `job ${jobId} was taken, but the scheduler has not answered in time; it will be queued when ` +
-      'the scheduler answers. Ask with the same request id or watch the job',
+      `job ${jobId} was taken, but the scheduler has not answered in time; it will be queued ` +
+      'when the scheduler answers. Ask with the same request id or watch the job',
   },
   INVALID_PAGE_TOKEN: {
     code: 'INVALID_ARGUMENT',

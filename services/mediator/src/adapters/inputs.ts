@@ -54,7 +54,7 @@ function placedOf(payload: Uint8Array): PlacedGang {
 const count = (value: unknown): number =>
   typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : 0
 
-/** Progress of a report line; undefined when the line is none. A task writes what it likes: nothing is trusted. */
+/** Progress of a report line, if it is one. A task writes what it likes: nothing is trusted. */
 export function progressOf(report: TaskReported): Progress | undefined {
   let line: unknown
   try {

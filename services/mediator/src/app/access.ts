@@ -10,7 +10,7 @@ export function scopeOf(principal: Principal): string {
   return tenant === '' ? '-' : tenant
 }
 
-/** The job, if the caller may see it. Throws JOB_NOT_FOUND: another's job does not exist for a tenant. */
+/** The job, if the caller may see it; else JOB_NOT_FOUND: a tenant knows no other's jobs. */
 export function visibleJob(state: MediatorState, jobId: string, principal: Principal): JobRecord {
   const job = state.jobs.get(jobId)
   const scope = scopeOf(principal)

@@ -60,7 +60,7 @@ export class Wake {
     this.#resolve?.()
   }
 
-  /** Waits until it is set (and clears it) or `ms` have passed; says which. Rejects when aborted. */
+  /** Waits until it is set (and clears it) or `ms` have passed; says which. Rejects on abort. */
   async wait(timers: Timers, ms: number, signal: AbortSignal): Promise<boolean> {
     signal.throwIfAborted()
     if (!this.#set) {

@@ -60,7 +60,7 @@ function submit(
   })
 }
 
-/** The scheduler is known to hold the job now: said by its answer or by its first event, whichever comes first. */
+/** The scheduler is known to hold the job now, by its answer or its first event. */
 function enqueued(job: JobRecord): { events: MediatorEvent[]; effects: EffectRequest[] } {
   if (job.enqueued) return { events: [], effects: [] }
   const { jobId, cancelRequestedBy } = job

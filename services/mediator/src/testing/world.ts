@@ -34,7 +34,7 @@ function principalOf(token: string): Principal | undefined {
   return { subject: `token:${token}`, tenant: token, roles: ['tenant'] }
 }
 
-/** The real mediator on a memory log and network; the scheduler and fault tolerance follow a script. */
+/** The real mediator on a memory log and network; scheduler and fault tolerance follow a script. */
 export class MediatorWorld {
   readonly ports = testPorts({ seed: 7 })
   readonly store = createMemoryLogStore()

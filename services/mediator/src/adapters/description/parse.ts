@@ -104,13 +104,15 @@ function say(issue: z.core.$ZodRawIssue): string | undefined {
         ? `is missing; it must be ${issue.values.join(' or ')}`
         : `must be ${issue.values.join(' or ')}`
     case 'too_small':
-      return `must ${issue.origin === 'number' || issue.origin === 'int' ? 'be' : 'have'} at least ${issue.minimum}${unitOf(issue.origin)}`
+      return `must ${verbOf(issue.origin)} at least ${issue.minimum}${unitOf(issue.origin)}`
     case 'too_big':
-      return `must ${issue.origin === 'number' || issue.origin === 'int' ? 'be' : 'have'} at most ${issue.maximum}${unitOf(issue.origin)}`
+      return `must ${verbOf(issue.origin)} at most ${issue.maximum}${unitOf(issue.origin)}`
     default:
       return undefined
   }
 }
+
+const verbOf = (origin: string): string => (origin === 'number' || origin === 'int' ? 'be' : 'have')
 
 function unitOf(origin: string): string {
   if (origin === 'string') return ' characters'

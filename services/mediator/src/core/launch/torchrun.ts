@@ -2,7 +2,7 @@ import { invariant } from '@serverless-ai/kernel'
 import type { JobSpec } from '../job-spec.ts'
 import type { Placement } from '../model.ts'
 
-/** How the tasks of a generation are started: environment of all ranks, and of each (index = rank). */
+/** How the tasks of a generation start: environment of all ranks, and of each (index = rank). */
 export interface LaunchContract {
   readonly command: readonly string[]
   readonly env: Readonly<Record<string, string>>
