@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -15,6 +16,7 @@ import {
   STATE,
   script,
   taskKey,
+  textOf,
 } from './testing/harness.ts'
 import { CAUSE, TestNode } from './testing/harness-node.ts'
 
@@ -163,6 +165,23 @@ describe('a control plane that is away', () => {
     node.pool.answers = true
     expect(await node.exited()).toMatchObject({ cause: CAUSE.EXITED, exitCode: 0 })
   })
+})
+
+it('a node directory that cannot be written delays what is wanted, and nothing is lost', async () => {
+  const local = await node.start()
+  node.pool.want([assignment(WAITS)])
+  const task = processOf((await node.running()).pid)
+  const journal = join(local.nodeDir, 'desired.json')
+  rmSync(journal)
+  mkdirSync(join(journal, 'in-the-way'), { recursive: true })
+  const other = assignment(['true'], { key: taskKey(1, 1) })
+  node.pool.want([assignment(WAITS), other])
+  const log = join(local.nodeDir, 'supervisor.log')
+  await eventually('it is said', () => textOf(log).includes('journal not written'))
+  expect(node.pool.status(taskKey(1, 1))).toBeUndefined()
+  expect(lives(task)).toBe(true)
+  rmSync(journal, { recursive: true })
+  expect(await node.exited(taskKey(1, 1))).toMatchObject({ cause: CAUSE.EXITED, exitCode: 0 })
 })
 
 describe('an ordered shutdown', () => {

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import type { Logger } from '@serverless-ai/kernel'
 import { systemClock, systemRandomness, systemTimers } from '@serverless-ai/kernel/system'
 import { openCgroups } from '../adapters/os/cgroup.ts'
-import { writeJson } from '../adapters/os/files.ts'
+import { messageOf, writeJson } from '../adapters/os/files.ts'
 import { createJsonLogger } from '../adapters/os/json-logger.ts'
 import { probeIsolation } from '../adapters/os/launch.ts'
 import { type DirectoryLock, lockDirectory } from '../adapters/os/lock.ts'
@@ -134,7 +134,12 @@ async function start(
   }
   const record = (change: Partial<NodeRecord>) => {
     known = { ...known, ...change }
-    writeJson(nodeRecordPath(nodeDir), known)
+    try {
+      writeJson(nodeRecordPath(nodeDir), known)
+    } catch (error) {
+      // Only what is looked at from outside: tasks must not end for it.
+      logger.log('error', 'record not written', { problem: messageOf(error) })
+    }
   }
   const agent = new AgentProcess({
     ...common,

@@ -31,6 +31,8 @@ import { tenantUid } from './tenants.ts'
 
 /** How often report files are looked at while tasks run, ms. */
 const POLL_MS = 250
+/** How often a write that failed is tried again, ms. */
+const RETRY_MS = 500
 /** Grace of tasks when the node is shut down, ms. */
 export const SHUTDOWN_GRACE_MS = 3000
 
@@ -69,6 +71,9 @@ export class Supervisor {
   private agent: AgentProcess | undefined
   private tick: Timer | undefined
   private poll: Timer | undefined
+  /** The newest desired set that is not applied yet. */
+  private wanted: Extract<ToSupervisor, { type: 'desired' }> | undefined
+  private taking = false
   private changed: () => void = () => undefined
 
   constructor(options: SupervisorOptions) {
@@ -114,12 +119,12 @@ export class Supervisor {
         this.portRange = message.range
         return
       case 'desired':
-        // Durable before anything of it is done.
-        this.options.store.writeJournal(message.version)
-        this.apply({ ...message, assignments: message.assignments.filter(isUsable) })
+        this.wanted = message
+        void this.takeWanted()
         return
       case 'lease':
-        this.apply(message)
+        // A set that is not durable yet counts as not seen.
+        this.apply({ ...message, setSeen: message.setSeen && !this.taking })
         return
       case 'ack':
         this.reporter.acknowledged(message.number)
@@ -128,6 +133,35 @@ export class Supervisor {
         return
       case 'prepared':
         this.onPrepared(message.key, message.problem)
+    }
+  }
+
+  /** Applies the newest desired set, once its version is durable: not before, whatever the disk. */
+  private async takeWanted(): Promise<void> {
+    if (this.taking) return
+    this.taking = true
+    while (this.wanted !== undefined) {
+      const { type, version, assignments, forget } = this.wanted
+      this.wanted = undefined
+      const write = () => this.options.store.writeJournal(version)
+      // A newer set may come meanwhile; it then follows.
+      if (!tryTo(write)) await this.durable('journal', write)
+      this.apply({ type, version, assignments: assignments.filter(isUsable), forget })
+    }
+    this.taking = false
+  }
+
+  /** Repeats a write until the disk takes it: a full disk delays, and loses nothing. */
+  private async durable(what: string, write: () => void): Promise<void> {
+    for (let failures = 0; ; failures += 1) {
+      try {
+        write()
+        return
+      } catch (error) {
+        const problem = messageOf(error)
+        if (failures === 0) this.options.logger.log('error', `${what} not written`, { problem })
+      }
+      await this.options.timers.sleep(RETRY_MS)
     }
   }
 
@@ -171,16 +205,16 @@ export class Supervisor {
       }
       case 'record':
         this.prepared.delete(keyText(effect.key))
-        this.options.store.recordExit(effect.key, effect.exit)
+        void this.durable('exit', () => this.options.store.recordExit(effect.key, effect.exit))
         return
       case 'forget':
         this.reporter.forget(effect.key)
-        this.options.store.forget(effect.key)
-        void this.prune()
+        void this.forget(effect.key)
     }
   }
 
-  private async prune(): Promise<void> {
+  private async forget(key: ExecutionKey): Promise<void> {
+    await this.durable('end of a task', () => this.options.store.forget(key))
     for (const { taskDir, uid } of this.options.store.prune(this.options.config().keepEnded)) {
       await removeTaskDirectory(taskDir, uid)
     }
@@ -235,7 +269,7 @@ export class Supervisor {
     this.armPoll()
     const exit = await started.ended
     this.tasks.delete(keyText(key))
-    this.options.store.recordExit(key, exit)
+    await this.durable('exit', () => this.options.store.recordExit(key, exit))
     this.reporter.ended(key)
     this.options.logger.log('info', 'task has ended', { task: keyText(key), ...exit })
     this.apply({ type: 'ended', key, exit })
@@ -302,6 +336,15 @@ export class Supervisor {
       }
       this.changed()
     })
+  }
+}
+
+function tryTo(write: () => void): boolean {
+  try {
+    write()
+    return true
+  } catch {
+    return false
   }
 }
 

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -128,9 +128,4 @@ export function textOf(path: string): string {
   } catch {
     return ''
   }
-}
-
-/** Writes a text file. */
-export function writeText(path: string, text: string): void {
-  writeFileSync(path, text)
 }
