@@ -17,7 +17,7 @@ interface Job {
 
 export class Effects<S, C extends Message, E extends Message> implements SessionPart {
   readonly #session: Session<S, C, E>
-  readonly #running = new Map<number, AbortController>()
+  readonly #running = new Map<number, { readonly key: string; readonly abort: AbortController }>()
   #waiting: Job[] = []
 
   constructor(session: Session<S, C, E>) {
@@ -41,16 +41,11 @@ export class Effects<S, C extends Message, E extends Message> implements Session
     }
     if (!touched) return
     this.#waiting = this.#waiting.filter((job) => this.#open(job))
-    for (const [id, abort] of this.#running) {
-      if (!this.#openIds().has(id)) abort.abort(new Error('settled'))
+    const effects = this.#session.state()?.framework.effects
+    for (const [id, { key, abort }] of this.#running) {
+      if (effects !== undefined && effects.get(key)?.id !== id) abort.abort(new Error('settled'))
     }
     this.#next()
-  }
-
-  #openIds(): ReadonlySet<number> {
-    const ids = new Set<number>()
-    for (const { id } of this.#session.state()?.framework.effects.values() ?? []) ids.add(id)
-    return ids
   }
 
   /** Still to be done, as far as is known. */
@@ -82,7 +77,7 @@ export class Effects<S, C extends Message, E extends Message> implements Session
     const abort = new AbortController()
     const stop = (): void => abort.abort(signal.reason)
     signal.addEventListener('abort', stop, { once: true })
-    this.#running.set(effect.id, abort)
+    this.#running.set(effect.id, { key: effect.key, abort })
     try {
       const { key, kind, payload } = effect
       const request = { key, kind, payload }

@@ -51,6 +51,8 @@ export interface FeedHost<S, C extends Message, E extends Message> {
   /** Calls back with effective state; rejects when this process does not lead. */
   withState<T>(query: (state: Partition<S, C, E>) => T): Promise<T>
   publisher(): Publisher<S, C, E> | undefined
+  /** Last public seq committed; undefined when this process does not lead and cannot know. */
+  publicSeq(): number | undefined
 }
 
 export class Feed<S, C extends Message, E extends Message> {
@@ -132,6 +134,7 @@ export class Feed<S, C extends Message, E extends Message> {
     const { eventLog } = this.#context.environment
     const service = this.#context.definition.name
     const address = { topic: eventsTopic(service), partition: this.#partition }
+    if (afterSeq > (this.#host.publicSeq() ?? afterSeq)) throw gap(afterSeq)
     const range = await eventLog.range(address)
     // Seqs are dense from 1 and only ever repeated, so seq n + 1 is at offset n or later.
     let from = Math.max(range.start, Math.min(afterSeq, range.end))

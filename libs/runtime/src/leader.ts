@@ -10,7 +10,6 @@ import type { Mark } from './facts.ts'
 import type { Item } from './items.ts'
 import { Mailbox } from './mailbox.ts'
 import type { OwnCommit, Partition } from './partition.ts'
-import { Signal } from './signal.ts'
 
 /** First pause before the identical bytes are appended again, ms; doubles. */
 const APPEND_RETRY_MS = 50
@@ -36,6 +35,8 @@ export interface LeaderHost<S, C extends Message, E extends Message> {
   refold(): void
   /** An append was acknowledged after so many ms. */
   appendTook(ms: number): void
+  /** What waited turned out to need no commit. */
+  nothingToDo(): void
   /** The log was closed under the runtime. */
   logClosed(error: Error): void
   /** A bug: the partition has to stop. */
@@ -46,8 +47,6 @@ export interface LeaderHost<S, C extends Message, E extends Message> {
 export class Leader<S, C extends Message, E extends Message> {
   readonly epoch: number
   readonly mailbox: Mailbox<C>
-  /** Notified when the commit in flight is read back, or lost. */
-  readonly settled = new Signal()
   /** Set while the log refuses appends. */
   blocked: RpcError | undefined
   readonly #host: LeaderHost<S, C, E>
@@ -116,7 +115,8 @@ export class Leader<S, C extends Message, E extends Message> {
     }
     const { draft } = composition
     if (draft.empty && draft.wanted === 'normal') {
-      if (!this.mailbox.empty) this.pump()
+      if (this.mailbox.empty) this.#host.nothingToDo()
+      else this.pump()
       return
     }
     const { epoch, nextSequence, chain } = state.arbitration
@@ -181,7 +181,6 @@ export class Leader<S, C extends Message, E extends Message> {
     this.#inFlight = undefined
     this.blocked = undefined
     for (const release of flight?.draft.releases ?? []) release({ position, publicSeq })
-    this.settled.notify()
   }
 
   /** The epoch is over for this process: nothing in flight or waiting can be committed by it any more. */
@@ -192,6 +191,5 @@ export class Leader<S, C extends Message, E extends Message> {
     this.#inFlight = undefined
     for (const item of flight?.draft.taken ?? []) item.onLost(error)
     for (const item of this.mailbox.drain()) item.onLost(error)
-    this.settled.notify()
   }
 }

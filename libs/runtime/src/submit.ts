@@ -41,9 +41,8 @@ function admit<S, C extends Message, E extends Message>(
 export function submitCommand<S, C extends Message, E extends Message>(
   session: LeadSession<S, C, E>,
   command: C,
-  more: { options: ExecuteOptions; lost: () => Error },
+  options: ExecuteOptions,
 ): Promise<Answer> {
-  const { options } = more
   admit(session, options)
   if (options.signal?.aborted === true) return Promise.reject(options.signal.reason)
   return new Promise((resolve, reject) => {

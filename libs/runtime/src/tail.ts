@@ -126,7 +126,7 @@ export class Tail<S, C extends Message, E extends Message> {
   async #round(): Promise<void> {
     const { eventLog } = this.#context.environment
     if (this.#reading.signal.aborted) this.#reading = new AbortController()
-    const state = this.#state ?? (await this.#load())
+    const state = this.#state ?? (await abortable(this.#load(), this.#closing.signal))
     const { signal } = this.#reading
     const { idleFetchMs: waitMs } = this.#context.options
     const want = { from: state.position + 1, maxBytes: FETCH_MAX_BYTES, waitMs, signal }

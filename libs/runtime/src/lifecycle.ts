@@ -1,0 +1,338 @@
+/** What the records of the log mean for this process: following, claiming, leading, being fenced, stopping. */
+import { type LogAddress, type LogRecord, logTopic } from '@serverless-ai/eventlog'
+import { type Message, RpcError, type Timer } from '@serverless-ai/kernel'
+import { Claims } from './claims.ts'
+import { Composer } from './composer.ts'
+import type { RuntimeContext } from './context.ts'
+import { errorText, notLeading, stopping } from './errors.ts'
+import { LeadSession } from './lead-session.ts'
+import { Leader } from './leader.ts'
+import { Observers } from './observers.ts'
+import type { Applied, Partition } from './partition.ts'
+import { Signal } from './signal.ts'
+import { Snapshots } from './snapshots.ts'
+import { stopGracefully } from './stopping.ts'
+import { Tail } from './tail.ts'
+import type { Role } from './types.ts'
+
+/** A leader whose partition another process wants too shows itself after so long a silence, ms. */
+const TICK_AFTER_MS = 1000
+/** Typical append time before one was measured, ms. */
+const APPEND_GUESS_MS = 5
+
+/** Facts after which less of the log may be needed. */
+const MAY_TRIM: ReadonlySet<string> = new Set(['SnapshotVerified', 'PublishedThrough'])
+
+type Commit<E> = Extract<Applied<E>, { kind: 'commit' }>
+
+/** Life of one partition in one process. */
+export class Lifecycle<S, C extends Message, E extends Message> {
+  readonly context: RuntimeContext<S, C, E>
+  readonly address: LogAddress
+  readonly observers: Observers<S, C, E>
+  readonly snapshots: Snapshots<S, C, E>
+  /** Notified with everything that a waiter may wait for. */
+  readonly changed = new Signal()
+  /** Why the partition stopped; empty = it did not. */
+  alarm = ''
+  /** Something that does not stop the partition but must be looked at. */
+  warning = ''
+  readonly #composer: Composer<S, C, E>
+  readonly #tail: Tail<S, C, E>
+  readonly #claims: Claims<S, C, E>
+  readonly #started = Promise.withResolvers<void>()
+  #session: LeadSession<S, C, E> | undefined
+  #ticking: Timer | undefined
+  #caughtUp = false
+  /** The leader's state was spoiled and is folded again, while it goes on leading. */
+  #refolding = false
+  #stopping = false
+  #stopped: Promise<void> | undefined
+  /** Highest position that was ever applied: what is folded again has no consequences but state. */
+  #seenThrough = -1
+  #appendMs = APPEND_GUESS_MS
+  #rivalSeen = false
+  #lastRecordMs = 0
+
+  constructor(context: RuntimeContext<S, C, E>) {
+    this.context = context
+    const { definition, environment, logger, ports } = context
+    this.address = { topic: logTopic(definition.name), partition: environment.partition }
+    this.observers = new Observers(logger)
+    this.snapshots = new Snapshots(context, this.address)
+    this.#composer = new Composer({ definition, randomness: ports.randomness, logger })
+    this.#claims = new Claims(context, {
+      address: this.address,
+      nextEpoch: () => this.#nextEpoch(),
+      appendMs: () => this.#appendMs,
+      logClosed: (error) => this.#fail(error),
+    })
+    this.#tail = new Tail(context, {
+      address: this.address,
+      own: () => this.#session?.leader.inFlight?.own,
+      applied: (record, applied, state) => this.#applied(record, applied, state),
+      loaded: (name, position) => this.snapshots.loaded(name, position),
+      dropped: (why) => this.#dropped(why),
+      caughtUp: (state) => this.#onCaughtUp(state),
+      stopped: (error) => this.#fail(error),
+    })
+    // A failed start is reported by `start` alone.
+    this.#started.promise.catch(() => {})
+  }
+
+  /** The folded state, perhaps ahead of the log; undefined while it is folded again. */
+  get state(): Partition<S, C, E> | undefined {
+    return this.#tail.state
+  }
+
+  get session(): LeadSession<S, C, E> | undefined {
+    return this.#session
+  }
+
+  get role(): Role {
+    if (this.alarm !== '' || this.#stopped !== undefined) return 'Stopped'
+    if (this.#session !== undefined) return 'Leading'
+    return this.#claims.outstanding ? 'Claiming' : 'Following'
+  }
+
+  /** The session of the epoch that this process leads. Throws UNAVAILABLE when there is none. */
+  leading(): LeadSession<S, C, E> {
+    if (this.#stopping) throw stopping(this.context.definition.name)
+    if (this.alarm !== '') throw this.#alarmError()
+    if (this.#session === undefined) throw this.notLeading()
+    return this.#session
+  }
+
+  notLeading(): RpcError {
+    const framework = this.#tail.state?.framework
+    const leader = { replica: framework?.leader ?? '', address: framework?.leaderAddress ?? '' }
+    return notLeading(this.context.definition.name, leader)
+  }
+
+  #alarmError(): RpcError {
+    return new RpcError({
+      code: 'UNAVAILABLE',
+      reason: 'PARTITION_STOPPED',
+      message: `${this.context.definition.name} has stopped: ${this.alarm}`,
+    })
+  }
+
+  /** State that may be read; undefined while it is folded, or ahead of the log. */
+  readable(): Partition<S, C, E> | undefined {
+    if (this.alarm !== '') throw this.#alarmError()
+    if (!this.#caughtUp || this.#refolding) return undefined
+    const leader = this.#session?.leader
+    if (leader?.ahead !== true) return this.#tail.state
+    if (leader.blocked !== undefined) throw leader.blocked
+    return undefined
+  }
+
+  start(): Promise<void> {
+    this.#tail.start()
+    return this.#started.promise
+  }
+
+  /** Writes a snapshot of this state, which is effective now, and commits that it is good. Returns its name. */
+  async writeSnapshot(state: Partition<S, C, E>): Promise<string> {
+    const { name, verified } = await this.snapshots.write(state)
+    if (verified !== undefined) this.#session?.fact(verified)
+    return name
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop()
+    return this.#stopped
+  }
+
+  async #stop(): Promise<void> {
+    this.#stopping = true
+    const reason = stopping(this.context.definition.name)
+    this.#started.reject(reason)
+    const session = this.#session
+    if (session !== undefined && this.alarm === '') {
+      session.quiesce()
+      const snapshot = (): Promise<string> | undefined => {
+        const state = this.readable()
+        return state !== undefined && this.snapshots.news ? this.writeSnapshot(state) : undefined
+      }
+      await stopGracefully({ session, changed: this.changed, snapshot })
+    }
+    await this.#close(reason)
+  }
+
+  async #close(error: Error): Promise<void> {
+    this.#claims.close()
+    this.#endSession(error)
+    await this.#tail.close()
+    this.changed.notify()
+  }
+
+  /** The partition cannot go on; the process does. */
+  #fail(error: unknown): void {
+    if (this.alarm !== '' || this.#stopping) return
+    this.alarm = errorText(error)
+    this.context.logger.log('error', 'the partition has stopped', { alarm: this.alarm })
+    this.#started.reject(error instanceof Error ? error : new Error(String(error)))
+    void this.#close(this.#alarmError())
+  }
+
+  #nextEpoch(): number | undefined {
+    const { state } = this.#tail
+    const wanted = this.#session === undefined && this.#caughtUp && !this.#stopping
+    return wanted && state !== undefined && this.alarm === ''
+      ? state.arbitration.epoch + 1
+      : undefined
+  }
+
+  #onCaughtUp(state: Partition<S, C, E>): void {
+    this.#caughtUp = true
+    if (state.diverged !== '' && this.warning === '') {
+      this.warning = `the state differs from its ${state.diverged}`
+      this.context.logger.log('error', this.warning)
+    }
+    if (this.#refolding) {
+      this.#refolding = false
+      const { arbitration } = state
+      const leads = arbitration.open && arbitration.epoch === this.#session?.leader.epoch
+      if (leads) this.#session?.leader.pump()
+      else this.#endSession(this.notLeading())
+    }
+    this.changed.notify()
+    if (!this.context.options.lead) this.#started.resolve()
+    this.#claims.consider()
+  }
+
+  #dropped(why: string): void {
+    this.#caughtUp = false
+    this.context.logger.log('info', 'the state is folded again', { why })
+    if (!this.#refolding) this.#endSession(this.notLeading())
+    this.#claims.forget()
+  }
+
+  /** Consequences of a record. True = drop the state and fold again. */
+  #applied(record: LogRecord, applied: Applied<E>, state: Partition<S, C, E>): boolean {
+    const { position } = record
+    const seen = position <= this.#seenThrough
+    this.#seenThrough = Math.max(this.#seenThrough, position)
+    if (applied.kind === 'commit') this.context.logClock.observe(applied.facts.atMs)
+    if (applied.kind === 'voided') return applied.isNew && applied.position < position
+    if (seen || applied.kind === 'damaged') return false
+    this.#lastRecordMs = this.context.ports.clock.monotonicMs()
+    if (applied.kind === 'skipped') {
+      if (applied.claim !== undefined && this.#claims.isOwn(applied.claim)) this.#claims.forget()
+      return false
+    }
+    const live = position >= this.#tail.replayUntil
+    if (applied.kind === 'commit') return this.#committed(position, applied, { state, live })
+    const own = this.#claims.isOwn(applied.claim)
+    if (!own && live) this.#heardOfRival()
+    if (this.#session !== undefined) return this.#fenced()
+    if (own) this.#won(applied.epoch)
+    return false
+  }
+
+  #heardOfRival(): void {
+    this.#rivalSeen = true
+    this.#claims.heardOfOther()
+  }
+
+  /** Somebody else leads, or will: what this process thought ahead is worth nothing. */
+  #fenced(): true {
+    this.#endSession(this.notLeading())
+    return true
+  }
+
+  #committed(
+    position: number,
+    applied: Commit<E>,
+    at: { state: Partition<S, C, E>; live: boolean },
+  ): boolean {
+    const { state, live } = at
+    const { facts, events, own } = applied
+    this.#claims.sawCommit()
+    if (!own && live) this.#heardOfRival()
+    // A commit of its epoch that is not its own: somebody else leads under its claim.
+    if (!own && this.#session !== undefined) return this.#fenced()
+    this.snapshots.folded(facts)
+    this.observers.effective({ position, facts, events }, { state, replaying: !live })
+    if (own) this.#readBack(position, applied, state)
+    this.changed.notify()
+    return false
+  }
+
+  #readBack(position: number, { facts }: Commit<E>, state: Partition<S, C, E>): void {
+    const session = this.#session
+    if (session === undefined) return
+    session.leader.readBack(position, state.framework.publicSeq)
+    session.onCommit(facts)
+    if (this.snapshots.due) void this.#snapshotNow(state)
+    if (facts.runtime.some(({ type }) => MAY_TRIM.has(type))) {
+      void this.snapshots.tidy(state.framework)
+    }
+    if (facts.kind === 'yield') this.#endSession(stopping(this.context.definition.name))
+    else session.leader.pump()
+  }
+
+  async #snapshotNow(state: Partition<S, C, E>): Promise<void> {
+    try {
+      await this.writeSnapshot(state)
+    } catch (error) {
+      this.context.logger.log('error', 'no snapshot could be written', { error: errorText(error) })
+    }
+  }
+
+  #won(epoch: number): void {
+    this.#claims.forget()
+    const host = {
+      context: this.context,
+      composer: this.#composer,
+      address: this.address,
+      state: () => (this.#refolding ? undefined : this.#tail.state),
+      openMarks: () => this.#session?.openMarks() ?? [],
+      refold: () => {
+        this.#refolding = true
+        this.#tail.drop('events could not be applied')
+      },
+      appendTook: (ms: number) => {
+        this.#appendMs += (ms - this.#appendMs) / 8
+      },
+      nothingToDo: () => this.changed.notify(),
+      logClosed: (error: Error) => this.#fail(error),
+      fail: (error: unknown) => this.#fail(error),
+    }
+    const session = new LeadSession(this.context, new Leader<S, C, E>(host, epoch), {
+      state: () => this.#tail.state,
+      lost: () => this.notLeading(),
+    })
+    this.#session = session
+    session.start()
+    this.#tickAfterSilence(session)
+    this.context.logger.log('info', 'leads', { epoch })
+    this.observers.leadership(true, epoch)
+    this.#started.resolve()
+    this.changed.notify()
+  }
+
+  /** Where another process wants the partition too, it is told that this one is alive. */
+  #tickAfterSilence(session: LeadSession<S, C, E>): void {
+    // A rival is heard of by its claim, which ends the session: the next one ticks from its start.
+    if (session.signal.aborted || !this.#rivalSeen) return
+    const { clock, timers } = this.context.ports
+    const silentMs = clock.monotonicMs() - this.#lastRecordMs
+    if (silentMs >= TICK_AFTER_MS && session.leader.inFlight === undefined) {
+      session.submit({ kind: 'confirm', onConfirmed: () => {}, onLost: () => {} })
+    }
+    this.#ticking = timers.after(TICK_AFTER_MS / 2, () => this.#tickAfterSilence(session))
+  }
+
+  #endSession(error: Error): void {
+    const session = this.#session
+    if (session === undefined) return
+    this.#session = undefined
+    this.#refolding = false
+    this.#ticking?.cancel()
+    session.leader.close(error)
+    this.observers.leadership(false, session.leader.epoch)
+    this.changed.notify()
+  }
+}
