@@ -146,7 +146,12 @@ export class SubmitHandler {
   async #settled(jobId: string, context: CallContext): Promise<SubmitJobResponse> {
     const { runtime, changes, timers } = this.#ports
     const wake = new Wake()
-    const stop = changes.listen(jobId, () => wake.set())
+    let seen: Settled | undefined
+    const stop = changes.listen(jobId, (job, { token }) => {
+      // Taken while it is told: a read would wait for the commit that is in flight by then.
+      seen = settledOf(job, token) ?? seen
+      wake.set()
+    })
     const waitMs = Math.max(0, (context.timeoutMs ?? WAIT_MS) - MARGIN_MS)
     let late = false
     const timer = timers.after(waitMs, () => {
@@ -154,9 +159,11 @@ export class SubmitHandler {
       wake.set()
     })
     try {
+      const { value, token } = await runtime.read((state) => settledOf(state.jobs.get(jobId), ''))
+      seen ??= value && { ...value, position: token }
       for (;;) {
-        const found = await this.#look(runtime, jobId)
-        if (found !== undefined) return found
+        if (seen?.error !== undefined) throw seen.error
+        if (seen !== undefined) return { job: seen.job, position: seen.position }
         if (late) throw mediatorError('ENQUEUE_PENDING', { jobId })
         await wake.wait(timers, waitMs, context.signal)
       }
@@ -165,20 +172,24 @@ export class SubmitHandler {
       stop()
     }
   }
-
-  async #look(runtime: MediatorRuntime, jobId: string): Promise<SubmitJobResponse | undefined> {
-    const { value, token } = await runtime.read((state) => answerOf(state.jobs.get(jobId)))
-    if (value === undefined) return undefined
-    if ('rejection' in value) throw rejected(value.rejection)
-    return { job: value.job, position: token }
-  }
 }
 
-function answerOf(job: JobRecord | undefined) {
-  // Forgotten: it finished long ago, a repeated request came very late.
-  if (job === undefined) throw mediatorError('JOB_NOT_FOUND', { jobId: 'of this request' })
-  if (job.rejection !== null) return { rejection: job.rejection }
-  return job.enqueued ? { job: jobToProto(job, { manifest: true }) } : undefined
+/** What became of a submission. */
+interface Settled {
+  readonly job: Job | undefined
+  readonly error: RpcError | undefined
+  readonly position: string
+}
+
+function settledOf(job: JobRecord | undefined, position: string): Settled | undefined {
+  if (job === undefined) {
+    // Forgotten: it finished long ago, a repeated request came very late.
+    const error = mediatorError('JOB_NOT_FOUND', { jobId: 'of this request' })
+    return { job: undefined, error, position }
+  }
+  if (job.rejection !== null) return { job: undefined, error: rejected(job.rejection), position }
+  if (!job.enqueued) return undefined
+  return { job: jobToProto(job, { manifest: true }), error: undefined, position }
 }
 
 function dryJob(init: { tenant: string; spec: JobSpec; waiting: Job['reason'] }): Job {
