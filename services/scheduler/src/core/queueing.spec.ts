@@ -168,6 +168,13 @@ describe('refusals', () => {
     })
   })
 
+  it('looks again when the fleet has changed', () => {
+    const given = six()
+    given.when(enqueue('a', { tasks: 7 })).thenRefused('NO_MATCHING_NODE')
+    given.after(node('n4'))
+    expect(placedJobs(given.when(enqueue('a', { tasks: 7 })).events)).toEqual(['a'])
+  })
+
   it('waits for nodes when none is ready: capacity is unknown then', () => {
     const { reason } = fresh()
       .when(enqueue('a', { tasks: 100 }))
@@ -188,6 +195,22 @@ describe('refusals', () => {
     fresh()
       .when(queue('r', { weight: 0 }))
       .thenRefused('INVALID_QUEUE', { field: 'weight' })
+  })
+})
+
+describe('a round that the runtime drops', () => {
+  it('is decided anew beside the next commands', () => {
+    const given = spec(schedulerDecider).after(queue('q'), node('n', { devices: 4 }))
+    const { state } = given
+    const context = { atMs: 1, nonce: '' }
+    for (const jobId of ['a', 'b']) {
+      const decision = schedulerDecider.decide(enqueue(jobId, { tasks: 4 }), state, context)
+      if (decision.accepted) given.given(...decision.events)
+    }
+    const dropped = schedulerDecider.afterBatch?.(state, context)
+    expect(placedJobs(dropped?.events ?? [])).toEqual(['a'])
+    // What did not fit beside a fits without it.
+    expect(placedJobs(given.when(cancel('a')).events)).toEqual(['b'])
   })
 })
 

@@ -22,7 +22,7 @@ export class Actions {
 
   next(atMs: number): SchedulerCommand {
     const roll = this.#dice.below(100)
-    if (roll < 8 || this.#ledger.nodes.size === 0) return this.#node()
+    if (roll < 10 || this.#ledger.nodes.size === 0) return this.#node()
     if (this.#ledger.queues.size < QUEUES.length && roll < 40) return this.#queue()
     if (roll < 28 && this.#live().length < LIVE_MAX) return this.#enqueue()
     if (roll < 50) return this.#tasks()
@@ -62,7 +62,7 @@ export class Actions {
     if (known === undefined || dice.chance(20)) {
       return { type: 'ObserveNode', node: this.#facts(nodeId) }
     }
-    const states: readonly NodeState[] = ['Ready', 'Ready', 'Ready', 'Disconnected', 'Lost']
+    const states: readonly NodeState[] = ['Ready', 'Ready', 'Disconnected', 'Lost']
     return { type: 'ObserveNode', node: { ...known, state: dice.pick(states)! } }
   }
 
@@ -115,7 +115,7 @@ export class Actions {
       },
       deviceModels: dice.pick(PATTERNS)!,
       rank0Ports: dice.below(3),
-      exclusive: dice.chance(25),
+      exclusive: dice.chance(40),
     }
   }
 
@@ -132,8 +132,9 @@ export class Actions {
         started.push(i)
       } else if (rank.state === 'started') {
         rank.state = 'ended'
-        ended.push(i)
-      } else if (this.#dice.chance(10)) ended.push(i)
+        // Bad ends are not told to the scheduler; what they held is freed all the same.
+        if (this.#dice.chance(90)) ended.push(i)
+      } else if (this.#dice.chance(5)) ended.push(i)
     })
     return tasksOf(grant, started, ended)
   }

@@ -210,6 +210,19 @@ export class Ledger {
     return tasks >= gang.tasks && ports
   }
 
+  /** Could the known nodes ever hold this gang, if they were empty and whole? */
+  couldEverFit({ gang }: JobSpec): boolean {
+    let tasks = 0
+    let ports = gang.rank0Ports === 0
+    for (const facts of this.nodes.values()) {
+      const devices = facts.devices.map((device) => ({ ...device, healthy: true }))
+      const fits = this.#fits({ ...facts, devices, nodeId: 'empty' }, gang)
+      tasks += fits.tasks
+      if (fits.tasks > 0 && fits.ports >= gang.rank0Ports) ports = true
+    }
+    return tasks >= gang.tasks && ports
+  }
+
   #fits(facts: NodeFacts, gang: GangSpec): { tasks: number; ports: number } {
     const use = this.use(facts.nodeId)
     const { devices, cpuMillis, memoryMib } = gang.perTask

@@ -1,9 +1,10 @@
-import type { DecideContext } from '@serverless-ai/kernel'
+import type { DecideContext, Decision } from '@serverless-ai/kernel'
 import type { SchedulerCommand } from '../core/commands.ts'
 import { schedulerDecider as decider } from '../core/decider.ts'
 import type { SchedulerEvent } from '../core/events.ts'
 import { fromJson, toJson } from '../core/json.ts'
 import { isFinished, isPlaced, type SchedulerState } from '../core/state.ts'
+import type { JobSpec } from '../core/types.ts'
 import { Actions } from './actions.ts'
 import { check, Ledger } from './ledger.ts'
 import { Dice } from './random.ts'
@@ -94,6 +95,8 @@ class Walk {
   compare(): void {
     const json = JSON.stringify(toJson(this.#state))
     check(JSON.stringify(toJson(this.#folded)) === json, 'incremental state ≠ folded state')
+    const { holdings } = this.#state
+    check(holdings.size === this.#ledger.grants.length, 'what is held and what is known differ')
     const copy = fromJson(JSON.parse(json))
     check(JSON.stringify(toJson(copy)) === json, 'JSON round trip changes the state')
     const again = decider.afterBatch?.(copy, { atMs: this.#atMs, nonce: '' })
@@ -118,8 +121,21 @@ class Walk {
     if (before !== undefined) {
       check(JSON.stringify(toJson(this.#state)) === before, `${command.type} changed the state`)
     }
+    if (command.type === 'EnqueueJob') this.#checkVerdict(command.job, decision)
     if (decision.accepted) this.#apply(decision)
     else count(this.counts.refusals, decision.refusal.reason)
+  }
+
+  /** Refused as never fitting, or taken: the ledger must see it the same way. */
+  #checkVerdict(job: JobSpec, decision: Decision<SchedulerEvent>): void {
+    const anyReady = [...this.#ledger.nodes.values()].some(({ state }) => state === 'Ready')
+    const never = anyReady && !this.#ledger.couldEverFit(job)
+    if (!decision.accepted) {
+      const saysNever = decision.refusal.reason === 'NO_MATCHING_NODE'
+      check(!saysNever || never, `${job.jobId} is refused and could fit some day`)
+    } else if (decision.events.length > 0 && !job.waitForCapacity) {
+      check(!never, `${job.jobId} is taken and can never fit`)
+    }
   }
 
   #apply(accepted: {
