@@ -17,6 +17,8 @@ export type SchedulerClient = Pick<ClientOf<typeof SchedulerServiceService>, 're
 const FINAL_REASONS: ReadonlySet<string> = new Set([
   'STALE_GENERATION',
   'JOB_FINISHED',
+  'JOB_NOT_FOUND',
+  'GANG_NOT_FOUND',
   'NOT_FOUND',
   'UNKNOWN_JOB',
 ])
