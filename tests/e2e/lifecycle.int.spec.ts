@@ -21,7 +21,7 @@ async function started(init: Parameters<typeof Platform.start>[0]): Promise<Plat
 const list = (clients: Clients) =>
   clients.jobs.listJobs({ pageSize: 0, pageToken: '', minPosition: '', states: [], queue: '' })
 
-it('an empty data directory: the quickstart trains digits, later starts go on with its history', async () => {
+it('the quickstart trains digits once, later starts go on with its history', async () => {
   const platform = await started({ quickstart: true, leaseMs: 15_000 })
   const team = platform.as('team-a')
   const digits = await until(
@@ -56,7 +56,7 @@ it('an empty data directory: the quickstart trains digits, later starts go on wi
   )
 })
 
-it('Ctrl-C stops tasks within 5 s, also stubborn ones; their jobs go on without using the retry budget', async () => {
+it('Ctrl-C stops stubborn tasks within 5 s; their jobs go on, the retry budget is untouched', async () => {
   const platform = await started({})
   await prepareQueue(platform)
   const team = platform.as('team-a')

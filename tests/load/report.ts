@@ -40,7 +40,8 @@ export function machine(): Readonly<Record<string, string | number>> {
 export function commit(): string {
   const git = (...args: string[]) => execFileSync('git', args, { cwd: ROOT }).toString().trim()
   try {
-    return `${git('rev-parse', '--short=12', 'HEAD')}${git('status', '--porcelain') === '' ? '' : '+'}`
+    const changes = git('status', '--porcelain') === '' ? '' : '+'
+    return `${git('rev-parse', '--short=12', 'HEAD')}${changes}`
   } catch {
     return 'unknown'
   }

@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Job } from '@serverless-ai/contracts/job/v1/job'
+import { uuidV7 } from '@serverless-ai/kernel'
 import { stringify } from 'yaml'
 import type { Clients } from './platform.ts'
 import { ROOT } from './root.ts'
@@ -11,12 +12,7 @@ import { until } from './until.ts'
 const DIGITS = join(ROOT, 'examples/workloads/digits')
 
 /** A UUIDv7 of now. */
-export function requestId(): string {
-  const time = Date.now().toString(16).padStart(12, '0')
-  const random = randomBytes(10).toString('hex')
-  const variant = ((Number.parseInt(random[3] ?? '0', 16) & 0x3) | 0x8).toString(16)
-  return `${time.slice(0, 8)}-${time.slice(8)}-7${random.slice(0, 3)}-${variant}${random.slice(4, 7)}-${random.slice(7, 19)}`
-}
+export const requestId = (): string => uuidV7(Date.now(), randomBytes(10))
 
 /** Uploads the built digits example as a workspace; returns its name. */
 export async function uploadDigits(clients: Clients): Promise<string> {

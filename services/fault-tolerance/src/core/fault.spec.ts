@@ -257,7 +257,7 @@ const inputArbitrary = (): fc.Arbitrary<FaultInput> => {
 }
 
 describe('in any order', () => {
-  it('the state is the fold of its events, round trips through JSON, decides a generation once', () => {
+  it('the state is the fold of its events and survives JSON; a generation is decided once', () => {
     fc.assert(
       fc.property(
         fc.array(fc.tuple(inputArbitrary(), fc.nat(3_000)), { maxLength: 60 }),

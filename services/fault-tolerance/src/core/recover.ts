@@ -62,7 +62,9 @@ function mayRestart(job: JobState, gang: GangState, verdict: Verdict, restarts: 
 
 function backoffMs(job: JobState, verdict: Verdict, restarts: number): number {
   if (verdict.blame === 'Planned') return 0
-  return Math.min(BACKOFF_MAX_MS, job.retry.backoffMs * 2 ** Math.max(0, restarts - 1))
+  let backoff = job.retry.backoffMs
+  for (let nth = 1; nth < restarts && backoff < BACKOFF_MAX_MS; nth++) backoff *= 2
+  return Math.min(BACKOFF_MAX_MS, backoff)
 }
 
 function decided(gang: GangState, incident: Incident, verdict: Verdict, atMs: number): Decided {
