@@ -149,7 +149,8 @@ it('reports every line before the end, and a note for one that is too long', asy
     const say = (line) => fs.appendFileSync(process.env.SAI_REPORT, line)
     say('{"kind":"progress","step":1}\\n')
     say('{"kind":"x","text":"' + 'y'.repeat(300_000) + '"}\\n')
-    for (let i = 0; i < 3000; i++) say('{"kind":"progress","step":2,"pad":"' + 'z'.repeat(80) + '"}\\n')
+    const pad = 'z'.repeat(80)
+    for (let i = 0; i < 3000; i++) say('{"kind":"progress","step":2,"pad":"' + pad + '"}\\n')
     say('{"kind":"result"}')`
   node.pool.want([assignment(script(text))])
   await node.exited()

@@ -34,10 +34,9 @@ describe('a directory lock', () => {
 })
 
 it('tenant uids are the same for everybody who asks at the same time', async () => {
-  const file = join(dir, 'uids.json')
-  const range = { base: 200_000, size: 50 }
+  const config = { uidFile: join(dir, 'uids.json'), uidBase: 200_000, uidSize: 50 }
   const names = Array.from({ length: 40 }, (_, i) => `t${i % 20}`)
-  const uids = await Promise.all(names.map((name) => tenantUid(systemTimers, file, name, range)))
+  const uids = await Promise.all(names.map((name) => tenantUid(systemTimers, config, name)))
   expect(new Set(uids).size).toBe(20)
   expect(uids.slice(0, 20)).toEqual(uids.slice(20))
 })

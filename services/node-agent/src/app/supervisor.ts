@@ -17,6 +17,7 @@ import {
 } from '../core/node.ts'
 import { type Assignment, exitOf } from '../core/types.ts'
 import type { AgentProcess } from './agent-process.ts'
+import { DurableWrites } from './durable-writes.ts'
 import type { PortRange, ToSupervisor } from './ipc.ts'
 import { ReportTail } from './report-tail.ts'
 import { Reporter } from './reporter.ts'
@@ -28,11 +29,10 @@ import {
   type TaskDirectories,
 } from './task-directories.ts'
 import { tenantUid } from './tenants.ts'
+import { StateWaiter } from './wait-for.ts'
 
 /** How often report files are looked at while tasks run, ms. */
 const POLL_MS = 250
-/** How often a write that failed is tried again, ms. */
-const RETRY_MS = 500
 /** Grace of tasks when the node is shut down, ms. */
 export const SHUTDOWN_GRACE_MS = 3000
 
@@ -74,10 +74,13 @@ export class Supervisor {
   /** The newest desired set that is not applied yet. */
   private wanted: Extract<ToSupervisor, { type: 'desired' }> | undefined
   private taking = false
-  private changed: () => void = () => undefined
+  private readonly waiter: StateWaiter
+  private readonly writes: DurableWrites
 
   constructor(options: SupervisorOptions) {
     this.options = options
+    this.waiter = new StateWaiter(options.timers)
+    this.writes = new DurableWrites(options.timers, options.logger)
     this.left = options.store.load(options.clock.wallMs())
     this.state = initialNode(options.store.journal(), this.left)
     this.reporter = new Reporter(this.state)
@@ -129,7 +132,7 @@ export class Supervisor {
       case 'ack':
         this.reporter.acknowledged(message.number)
         this.report()
-        this.changed()
+        this.waiter.changed()
         return
       case 'prepared':
         this.onPrepared(message.key, message.problem)
@@ -144,25 +147,12 @@ export class Supervisor {
       const { type, version, assignments, forget } = this.wanted
       this.wanted = undefined
       const write = () => this.options.store.writeJournal(version)
-      // A newer set may come meanwhile; it then follows.
-      if (!tryTo(write)) await this.durable('journal', write)
+      // Without an await when the disk takes it: the order of messages is kept.
+      const later = this.writes.attempt('journal', write)
+      if (later !== undefined) await later
       this.apply({ type, version, assignments: assignments.filter(isUsable), forget })
     }
     this.taking = false
-  }
-
-  /** Repeats a write until the disk takes it: a full disk delays, and loses nothing. */
-  private async durable(what: string, write: () => void): Promise<void> {
-    for (let failures = 0; ; failures += 1) {
-      try {
-        write()
-        return
-      } catch (error) {
-        const problem = messageOf(error)
-        if (failures === 0) this.options.logger.log('error', `${what} not written`, { problem })
-      }
-      await this.options.timers.sleep(RETRY_MS)
-    }
   }
 
   private greet(): void {
@@ -186,7 +176,7 @@ export class Supervisor {
     for (const effect of effects) this.perform(effect)
     this.arm()
     this.report()
-    this.changed()
+    this.waiter.changed()
   }
 
   private perform(effect: NodeEffect): void {
@@ -205,7 +195,9 @@ export class Supervisor {
       }
       case 'record':
         this.prepared.delete(keyText(effect.key))
-        void this.durable('exit', () => this.options.store.recordExit(effect.key, effect.exit))
+        void this.writes.attempt('exit', () =>
+          this.options.store.recordExit(effect.key, effect.exit),
+        )
         return
       case 'forget':
         this.reporter.forget(effect.key)
@@ -214,22 +206,19 @@ export class Supervisor {
   }
 
   private async forget(key: ExecutionKey): Promise<void> {
-    await this.durable('end of a task', () => this.options.store.forget(key))
+    await this.writes.attempt('end of a task', () => this.options.store.forget(key))
     for (const { taskDir, uid } of this.options.store.prune(this.options.config().keepEnded)) {
       await removeTaskDirectory(taskDir, uid)
     }
   }
 
   private async prepare(assignment: Assignment): Promise<void> {
-    const { key } = assignment
+    const { key, tenant } = assignment
     const { timers, isolation } = this.options
-    const { workDir, checkpointDir, uidFile, uidBase, uidSize } = this.options.config()
+    const config = this.options.config()
     try {
-      const range = { base: uidBase, size: uidSize }
-      const uid = isolation.perTenantUid
-        ? await tenantUid(timers, uidFile, assignment.tenant, range)
-        : undefined
-      const directories = makeTaskDirectories({ workDir, checkpointDir, key, uid })
+      const uid = isolation.perTenantUid ? await tenantUid(timers, config, tenant) : undefined
+      const directories = makeTaskDirectories(config, key, uid)
       const prepared = { assignment, directories }
       if (this.state.held.get(keyText(key))?.phase.at !== 'preparing') return
       this.prepared.set(keyText(key), prepared)
@@ -269,7 +258,7 @@ export class Supervisor {
     this.armPoll()
     const exit = await started.ended
     this.tasks.delete(keyText(key))
-    await this.durable('exit', () => this.options.store.recordExit(key, exit))
+    await this.writes.attempt('exit', () => this.options.store.recordExit(key, exit))
     this.reporter.ended(key)
     this.options.logger.log('info', 'task has ended', { task: keyText(key), ...exit })
     this.apply({ type: 'ended', key, exit })
@@ -316,35 +305,10 @@ export class Supervisor {
   async shutdown(): Promise<void> {
     this.apply({ type: 'shutdown', graceMs: SHUTDOWN_GRACE_MS })
     const ended = () => [...this.state.held.values()].every(({ phase }) => phase.at === 'exited')
-    await this.until(ended, SHUTDOWN_GRACE_MS + 1000)
-    await this.until(() => this.reporter.settled, 1000)
+    await this.waiter.until(ended, SHUTDOWN_GRACE_MS + 1000)
+    await this.waiter.until(() => this.reporter.settled, 1000)
     this.tick?.cancel()
     this.poll?.cancel()
-  }
-
-  /** Waits for a state; false when it did not come in time. */
-  private async until(reached: () => boolean, timeoutMs: number): Promise<boolean> {
-    return new Promise((resolve) => {
-      const done = () => {
-        timer.cancel()
-        this.changed = () => undefined
-        resolve(reached())
-      }
-      const timer = this.options.timers.after(timeoutMs, done)
-      this.changed = () => {
-        if (reached()) done()
-      }
-      this.changed()
-    })
-  }
-}
-
-function tryTo(write: () => void): boolean {
-  try {
-    write()
-    return true
-  } catch {
-    return false
   }
 }
 

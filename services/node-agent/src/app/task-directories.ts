@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { chownSync, lstatSync, mkdirSync, rmdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { codeOf } from '../adapters/os/files.ts'
+import type { NodeConfig } from '../core/config.ts'
 import type { TaskPaths } from '../core/environment.ts'
 import { type ExecutionKey, keyPath } from '../core/keys.ts'
 
@@ -34,15 +35,13 @@ function makeOwned(path: string, uid: number | undefined): void {
  *
  * @throws Error that says what could not be made.
  */
-export function makeTaskDirectories(options: {
-  readonly workDir: string
-  readonly checkpointDir: string
-  readonly key: ExecutionKey
-  readonly uid: number | undefined
-}): TaskDirectories {
-  const { key, uid } = options
-  const taskDir = join(options.workDir, 'tasks', keyPath(key))
-  const checkpointDir = join(options.checkpointDir, key.jobId)
+export function makeTaskDirectories(
+  config: Pick<NodeConfig, 'workDir' | 'checkpointDir'>,
+  key: ExecutionKey,
+  uid: number | undefined,
+): TaskDirectories {
+  const taskDir = join(config.workDir, 'tasks', keyPath(key))
+  const checkpointDir = join(config.checkpointDir, key.jobId)
   const paths = {
     taskDir,
     checkpointDir,

@@ -2,7 +2,8 @@ import { dirname } from 'node:path'
 import type { Timers } from '@serverless-ai/kernel'
 import { isRecord, readJson, writeJson } from '../adapters/os/files.ts'
 import { lockDirectory } from '../adapters/os/lock.ts'
-import { type UidRange, uidFor } from '../core/uids.ts'
+import type { NodeConfig } from '../core/config.ts'
+import { uidFor } from '../core/uids.ts'
 
 function readMap(path: string): Record<string, number> {
   const value = readJson(path)
@@ -19,10 +20,10 @@ function readMap(path: string): Record<string, number> {
  */
 export async function tenantUid(
   timers: Timers,
-  file: string,
+  config: Pick<NodeConfig, 'uidFile' | 'uidBase' | 'uidSize'>,
   tenant: string,
-  range: UidRange,
 ): Promise<number> {
+  const { uidFile: file, uidBase: base, uidSize: size } = config
   const known = readMap(file)[tenant]
   if (known !== undefined) return known
   for (let attempt = 0; attempt < 500; attempt += 1) {
@@ -33,8 +34,8 @@ export async function tenantUid(
     }
     try {
       const map = readMap(file)
-      const uid = uidFor(map, tenant, range)
-      if (uid === undefined) throw new Error(`all ${range.size} tenant uids are in use`)
+      const uid = uidFor(map, tenant, { base, size })
+      if (uid === undefined) throw new Error(`all ${size} tenant uids are in use`)
       if (map[tenant] === undefined) writeJson(file, { ...map, [tenant]: uid })
       return uid
     } finally {

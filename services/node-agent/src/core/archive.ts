@@ -1,5 +1,5 @@
 /** Most bytes a workspace may have when it is unpacked. */
-export const UNPACKED_MAX_BYTES = 1024 ** 3
+export const UNPACKED_MAX_BYTES = 1_073_741_824
 /** Most files, directories and links in a workspace. */
 export const ENTRIES_MAX = 200_000
 

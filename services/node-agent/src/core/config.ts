@@ -123,7 +123,11 @@ function fields(defaultBinDir: string): { readonly [K in keyof NodeConfig]: Fiel
     },
     portFirst: { check: whole(1024, 65_535), want: port, fallback: () => 21_000 },
     portLast: { check: whole(1024, 65_535), want: port, fallback: () => 21_999 },
-    uidBase: { check: whole(1000, 2 ** 31), want: 'a uid above 999', fallback: () => 200_000 },
+    uidBase: {
+      check: whole(1000, 2_147_483_647),
+      want: 'a uid above 999',
+      fallback: () => 200_000,
+    },
     uidSize: { check: whole(1, 1e6), want: '1 to 1,000,000', fallback: () => 10_000 },
     uidFile: { check: path, want: directory, fallback: (c) => `${c.nodeDir}/tenants-uid.json` },
     nodeBinDir: { check: path, want: directory, fallback: () => defaultBinDir },

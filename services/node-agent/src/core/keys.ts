@@ -9,7 +9,10 @@ export interface ExecutionKey {
   readonly rank: number
 }
 
-/** Version of a desired set: compared by epoch, then by position. Decimal digits, as JSON has no 64-bit numbers. */
+/**
+ * Version of a desired set: compared by epoch, then by position. Decimal digits, as JSON has no
+ * 64-bit numbers.
+ */
 export interface DesiredVersion {
   readonly epoch: string
   readonly position: string

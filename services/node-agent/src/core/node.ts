@@ -4,11 +4,11 @@ import { type Assignment, type ExecutionStatus, exitOf, type TaskExit } from './
 
 /**
  * The rules of a supervisor as a pure step function: which executions are prepared, started,
- * stopped and killed, given the desired set, the lease and what happened to the processes.
- * An execution is spawned at most once.
+ * stopped and killed, given the desired set, the lease and what became of the processes. An
+ * execution is spawned at most once.
  */
 
-/** Why the platform ends a process. */
+/** Why the platform ends something that runs. */
 export type StopCause = 'STOPPED' | 'LEASE_LAPSED' | 'NODE_SHUTDOWN'
 
 /** Where an execution is. `ready` = prepared, waits for a valid lease. */

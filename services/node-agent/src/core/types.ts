@@ -1,6 +1,6 @@
 import type { ExecutionKey } from './keys.ts'
 
-/** What ended an execution; the words of `serverlessai.pool.v1.TaskExit.Cause` that a node can give. */
+/** What ended an execution: the causes of `serverlessai.pool.v1.TaskExit` that a node can give. */
 export type ExitCause =
   | 'EXITED'
   | 'STOPPED'
