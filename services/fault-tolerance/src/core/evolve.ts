@@ -83,7 +83,6 @@ function moveIncident(state: FaultState, incidentId: string, progress: IncidentP
   gang.plannedInRow = progress.verdict.blame === 'Planned' ? gang.plannedInRow + 1 : 0
   if (progress.verdict.blame === 'User' && progress.decision === 'RECOVER') gang.userRestarts += 1
   gang.recoveredStep = progress.resumedFromStep
-  if (progress.decision === 'GIVE_UP') gang.openIncident = undefined
 }
 
 /** Folds one event. Changes `state` in place. */

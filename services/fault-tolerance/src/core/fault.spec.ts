@@ -209,6 +209,15 @@ describe('recovery', () => {
     expect(story.effects[2]?.payload).toMatchObject({ restartsCharged: 1 })
   })
 
+  it('gives a generation up once, whatever ends later', () => {
+    const story = running()
+    story.tell(ended(1, end({ rank: 0 })))
+    story.pass(2_000)
+    story.tell(ended(1, end({ rank: 1 })))
+    story.pass(5_000)
+    expect(story.effects.map((effect) => effect.kind)).toEqual(['GiveUp'])
+  })
+
   it('drops an open incident when the job is cancelled', () => {
     const story = running()
     story.tell(ended(1, end({ rank: 0 })))
@@ -283,6 +292,7 @@ describe('in any order', () => {
           expect(steps0).toEqual([...steps0].sort((a, b) => b - a))
         },
       ),
+      { numRuns: 1_000 },
     )
   })
 })

@@ -111,8 +111,8 @@ export type GangState = {
   /** Step of the checkpoint used by the last recovery; −1 = none yet. */
   recoveredStep: number
   /**
-   * Open incident of the newest generation, or the decided one whose next generation does not run
-   * yet.
+   * Incident that is being gathered, was given up, or whose next generation does not run yet: later
+   * ends of its generation are evidence, not a new incident.
    */
   openIncident: string | undefined
 }
