@@ -75,7 +75,7 @@ export function loseNode(
   const message = `node ${nodeId} gave no sign of life for ${command.silentMs} ms`
   for (const execution of held) {
     if (hasEnded(execution)) continue
-    const exit = platformExit('NODE_LOST', message, context.atMs)
+    const exit = platformExit('NODE_LOST', message, Math.max(0, context.atMs - command.silentMs))
     events.push({ type: 'TaskExited', key: keyOf(execution), exit })
   }
   events.push(...freedEvents(held.filter((execution) => execution.session === '')))

@@ -47,7 +47,7 @@ export interface TaskExit {
   /** `SIGKILL` …; empty = no signal. */
   readonly signal: string
   readonly message: string
-  /** Wall clock of the node (of the log for NODE_LOST and SUPERVISOR_LOST), ms since 1970. */
+  /** Wall clock of the node, ms since 1970; log time of the last sign of life for NODE_LOST. */
   readonly atMs: number
 }
 
