@@ -18,6 +18,18 @@ export type Grant = {
   released: boolean
 }
 
+type Use = {
+  readonly devices: ReadonlySet<number>
+  readonly deviceCount: number
+  readonly ports: ReadonlySet<number>
+  readonly portCount: number
+  readonly cpuMillis: number
+  readonly memoryMib: number
+  /** What the newest task there asked for. */
+  readonly cpuWanted: number
+  readonly memoryWanted: number
+}
+
 /**
  * Independent bookkeeping of the scheduler's events, written without a line of its core: what must
  * be true of them is asked here. Throws an Error that says what is wrong.
@@ -25,16 +37,20 @@ export type Grant = {
 export class Ledger {
   readonly nodes = new Map<string, NodeFacts>()
   readonly queues = new Map<string, QueueSpec>()
-  readonly jobs = new Map<string, { readonly spec: JobSpec; generation: number; over: boolean }>()
+  /** Unfinished ones. */
+  readonly jobs = new Map<string, { readonly spec: JobSpec; generation: number }>()
   readonly grants: Grant[] = []
+  /** Sums of what is held, until the next event. */
+  readonly #uses = new Map<string, Use>()
 
   apply(event: SchedulerEvent): void {
+    this.#uses.clear()
     switch (event.type) {
       case 'QueueCreated':
         this.queues.set(event.queue.name, event.queue)
         break
       case 'JobQueued':
-        this.jobs.set(event.job.jobId, { spec: event.job, generation: 0, over: false })
+        this.jobs.set(event.job.jobId, { spec: event.job, generation: 0 })
         break
       case 'NodeObserved':
         this.nodes.set(event.node.nodeId, event.node)
@@ -61,8 +77,7 @@ export class Ledger {
       case 'JobSucceeded':
       case 'JobFailed':
       case 'JobCancelled':
-        check(!this.jobs.get(event.jobId)!.over, `${event.jobId} ended twice`)
-        this.jobs.get(event.jobId)!.over = true
+        check(this.jobs.delete(event.jobId), `${event.jobId} ended twice`)
         break
       default:
         break
@@ -79,9 +94,9 @@ export class Ledger {
   }
 
   #place(event: GangPlaced): void {
-    const job = this.jobs.get(event.jobId)!
+    const job = this.jobs.get(event.jobId)
+    if (job === undefined) throw new Error(`${event.jobId} is placed after its end`)
     const { gang } = job.spec
-    check(!job.over, `${event.jobId} is placed after its end`)
     check(event.generation === job.generation + 1, `${event.jobId}: generation out of order`)
     check(this.current(event.jobId) === undefined, `${event.jobId} has two generations`)
     const before = this.grantsOf(event.jobId)
@@ -91,6 +106,7 @@ export class Ledger {
     check(ranks.length === gang.tasks, `${event.jobId}: ${ranks.length} of ${gang.tasks} tasks`)
     check(event.rank0Ports.length === gang.rank0Ports, `${event.jobId}: wrong number of ports`)
     for (const rank of ranks) this.#checkRank(rank, gang)
+    this.#uses.clear()
     this.grants.push({ job: job.spec, generation: event.generation, ranks, released: false })
     for (const node of new Set(event.nodes)) this.#checkNode(node)
     this.#checkQueue(job.spec.queue)
@@ -146,7 +162,15 @@ export class Ledger {
   }
 
   /** What is held on a node. */
-  use(nodeId: string) {
+  use(nodeId: string): Use {
+    const known = this.#uses.get(nodeId)
+    if (known !== undefined) return known
+    const use = this.#add(nodeId)
+    this.#uses.set(nodeId, use)
+    return use
+  }
+
+  #add(nodeId: string): Use {
     const devices = new Set<number>()
     const ports = new Set<number>()
     const sums = { deviceCount: 0, portCount: 0, cpuMillis: 0, memoryMib: 0 }

@@ -26,7 +26,7 @@ export type WalkResult = {
 }
 
 /** Steps between the expensive comparisons. */
-const COMPARE_EVERY = 100
+const COMPARE_EVERY = 250
 
 /**
  * Walks at random through the scheduler's core beside an independent ledger: no over-commit, no
@@ -116,7 +116,7 @@ class Walk {
   }
 
   #command(command: SchedulerCommand, context: DecideContext): void {
-    const before = this.#dice.chance(2) ? JSON.stringify(toJson(this.#state)) : undefined
+    const before = this.#dice.below(200) === 0 ? JSON.stringify(toJson(this.#state)) : undefined
     const decision = decider.decide(command, this.#state, context)
     if (before !== undefined) {
       check(JSON.stringify(toJson(this.#state)) === before, `${command.type} changed the state`)
