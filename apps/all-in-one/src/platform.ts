@@ -10,6 +10,7 @@ import {
   systemPorts,
   VERSION,
 } from '@serverless-ai/hosting'
+import { RpcError } from '@serverless-ai/kernel'
 import { writeCliContext } from './cli-context.ts'
 import { type AllInOneConfig, nodeIdsOf, QUICKSTART_TENANTS } from './config.ts'
 import { createControlPlane } from './control-plane.ts'
@@ -45,9 +46,15 @@ export function openAllInOne(config: AllInOneConfig): Promise<Opened> {
 function nodesReady(peers: Peers, wanted: number) {
   return async (): Promise<readonly string[]> => {
     const pool = peers.client(PoolServiceService, 'pool-manager')
-    const { nodes } = await pool.listNodes({ pageSize: 1_000, pageToken: '', minPosition: '' })
-    const ready = nodes.filter((node) => node.state === Node_State.READY).length
-    return ready >= wanted ? [] : [`${ready} of ${wanted} local nodes are connected`]
+    try {
+      const { nodes } = await pool.listNodes({ pageSize: 1_000, pageToken: '', minPosition: '' })
+      const ready = nodes.filter((node) => node.state === Node_State.READY).length
+      return ready >= wanted ? [] : [`${ready} of ${wanted} local nodes are connected`]
+    } catch (error) {
+      // A bootstrap may have tried the channel before this process listened: it backs off for a moment.
+      if (!(error instanceof RpcError)) throw error
+      return [`the pool manager does not answer: ${error.message}`]
+    }
   }
 }
 
