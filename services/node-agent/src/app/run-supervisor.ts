@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Logger } from '@serverless-ai/kernel'
 import { systemClock, systemRandomness, systemTimers } from '@serverless-ai/kernel/system'
-import { openCgroups } from '../adapters/os/cgroup.ts'
+import { type Cgroups, openCgroups } from '../adapters/os/cgroup.ts'
 import { messageOf, writeJson } from '../adapters/os/files.ts'
 import { createJsonLogger } from '../adapters/os/json-logger.ts'
 import { probeIsolation } from '../adapters/os/launch.ts'
@@ -55,6 +55,7 @@ interface Running {
   readonly supervisor: Supervisor
   readonly agent: AgentProcess
   readonly lock: DirectoryLock
+  readonly cgroups: Cgroups | undefined
   readonly logger: Logger
   readonly record: (change: Partial<NodeRecord>) => void
 }
@@ -152,7 +153,7 @@ async function start(
   })
   supervisor.attach(agent)
   agent.start()
-  return { supervisor, agent, lock, logger, record }
+  return { supervisor, agent, lock, cgroups, logger, record }
 }
 
 /** The agent's main beside this build: `dist/agent.js`. */
@@ -160,9 +161,10 @@ function agentMain(): string {
   return fileURLToPath(new URL('../agent.js', import.meta.url))
 }
 
-async function stop({ supervisor, agent, lock, logger, record }: Running): Promise<void> {
+async function stop({ supervisor, agent, lock, cgroups, logger, record }: Running): Promise<void> {
   await supervisor.shutdown()
   await agent.stop(AGENT_STOP_MS)
+  cgroups?.close()
   record({ stopped: true })
   logger.log('info', 'supervisor ends')
   await lock.release()

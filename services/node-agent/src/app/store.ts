@@ -1,4 +1,12 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { isRecord, makePrivate, readJson, syncDirectory, writeJson } from '../adapters/os/files.ts'
 import {
@@ -65,6 +73,15 @@ function parseExit(value: unknown): TaskExit | undefined {
   }
   if (typeof message !== 'string' || typeof atMs !== 'number') return undefined
   return { cause, exitCode, signal, message, atMs }
+}
+
+/** Removes a job's folder after its last execution. */
+function removeIfEmpty(path: string): void {
+  try {
+    rmdirSync(path)
+  } catch {
+    // Other executions of the job are still there.
+  }
 }
 
 /** The node's directory: journal, start and exit records, logs. */
@@ -162,6 +179,7 @@ export class NodeStore {
     mkdirSync(dirname(to), { recursive: true, mode: 0o700 })
     rmSync(to, { recursive: true, force: true })
     renameSync(from, to)
+    removeIfEmpty(dirname(from))
   }
 
   /**
@@ -185,6 +203,7 @@ export class NodeStore {
       if (i < keep && total <= ENDED_MAX_BYTES) return []
       const start = parseStart(readJson(join(directory, 'started.json')))
       rmSync(directory, { recursive: true, force: true })
+      removeIfEmpty(dirname(directory))
       return start === undefined ? [] : [start]
     })
   }

@@ -10,6 +10,8 @@ export interface Cgroups {
   create(name: string, limits: { cpuMillis: number; memoryMib: number }): TaskCgroup | undefined
   /** Kills everything in groups that an older session left, and removes them. */
   clear(): void
+  /** Removes the node's own group: no task is left. */
+  close(): void
 }
 
 /** Group of one task. */
@@ -79,6 +81,7 @@ export function openCgroups(name: string): Cgroups | undefined {
         if (entry.isDirectory()) removeGroup(join(root, entry.name))
       }
     },
+    close: () => removeGroup(root),
   }
 }
 
