@@ -33,7 +33,14 @@ const TABLE: Readonly<Record<SchedulerRefusal, readonly [RpcCode, (d: Details) =
   INVALID_SPEC: ['INVALID_ARGUMENT', outOfRange],
   JOB_FINISHED: ['FAILED_PRECONDITION', ({ jobId, state }) => `job ${jobId} is ${state} already`],
   JOB_NOT_FOUND: ['NOT_FOUND', ({ jobId }) => `no job ${jobId}`],
-  NO_MATCHING_NODE: ['FAILED_PRECONDITION', fromReason],
+  NO_MATCHING_NODE: [
+    'FAILED_PRECONDITION',
+    (details) => {
+      const { asked, known } = details
+      const models = asked === '' ? '' : `; models asked for: ${asked}; models known: ${known}`
+      return `${fromReason(details)}${models}`
+    },
+  ],
   QUEUE_EXISTS: ['ALREADY_EXISTS', ({ queue }) => `queue ${queue} exists already`],
   STALE_GENERATION: [
     'FAILED_PRECONDITION',

@@ -11,6 +11,8 @@ type Decided = Decision<SchedulerEvent>
 
 const QUEUE_NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 const JOB_ID = /^[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}$/
+/** Device models of the fleet that a refusal names. */
+const MODELS_NAMED_MAX = 10
 const AMOUNT_MAX = 1_000_000_000
 const DIMENSIONS = ['devices', 'cpuMillis', 'memoryMib'] as const
 
@@ -56,8 +58,12 @@ export function checkJob(state: SchedulerState, job: JobSpec): Refused | undefin
   if (above !== undefined) return refuse('EXCEEDS_QUEUE_MAX', { queue: job.queue, reason: above })
   if (!canNeverFit(state.fleet, job.gang)) return undefined
   const capacity = capacityFor(state.fleet, job.gang)
-  const models = job.gang.deviceModels
-  return refuse('NO_MATCHING_NODE', { reason: fleetReason(capacity, job.gang), models })
+  const asked = job.gang.deviceModels.join(', ')
+  const known = state.fleet.models
+    .filter((name) => name !== '')
+    .slice(0, MODELS_NAMED_MAX)
+    .join(', ')
+  return refuse('NO_MATCHING_NODE', { reason: fleetReason(capacity, job.gang), asked, known })
 }
 
 /** The reason of a gang that alone is above its queue's maximum. */
