@@ -68,7 +68,7 @@ export const Reason_Code = {
   GANG_INCOMPLETE: 9,
   /** PREEMPTING_OTHERS - Victims were chosen and have not left yet. */
   PREEMPTING_OTHERS: 10,
-  /** DEPENDENCY_WAIT - Waits for another job, or (exclusive work) until its own older generations are certainly gone. */
+  /** DEPENDENCY_WAIT - Waits for another job, or (exclusive work) until its older generations are certainly gone. */
   DEPENDENCY_WAIT: 11,
   /** RATE_LIMITED - Held by a rate limit. */
   RATE_LIMITED: 12,
