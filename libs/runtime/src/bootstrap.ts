@@ -1,7 +1,6 @@
 /** Replaces everything known of a source by its present state, page by page under one id. */
 import type { Message } from '@serverless-ai/kernel'
-import { parkedFact } from './composer.ts'
-import type { Mark, RuntimeFact, StoredEvent } from './facts.ts'
+import { type Mark, parkedFact, type RuntimeFact, type StoredEvent } from './facts.ts'
 import { sourceKey } from './framework.ts'
 import type { Session } from './session.ts'
 import type { InputSource, PublicEvent } from './types.ts'
@@ -16,14 +15,6 @@ const stored = (event: PublicEvent): StoredEvent => ({
   tenant: event.tenant,
   atMs: event.atMs,
   payload: Buffer.from(event.payload).toString('base64'),
-})
-
-const loaded = (event: StoredEvent, source: string, partition: number): PublicEvent => ({
-  ...event,
-  source,
-  partition,
-  seq: 0,
-  payload: Buffer.from(event.payload, 'base64'),
 })
 
 /** Pieces of a page; at least one, so that an empty source is replaced too. */
@@ -53,11 +44,13 @@ export async function bootstrap<S, C extends Message, E extends Message>(
   const { context, partition } = session
   const { service } = source
   const id = Buffer.from(context.ports.randomness.bytes(16)).toString('hex')
+  const all: PublicEvent[] = []
   let page = 0
   let pageToken = ''
   for (;;) {
     const request = { partition, pageSize: PAGE_EVENTS, pageToken }
     const answer = await context.environment.feed(service, request)
+    all.push(...answer.events)
     const parts = pieces(answer.events)
     for (const [index, events] of parts.entries()) {
       const fact = { type: 'BootstrapPage', id, source: service, partition, page, events } as const
@@ -68,10 +61,6 @@ export async function bootstrap<S, C extends Message, E extends Message>(
         continue
       }
       const mark = { source: service, partition, seq: answer.seq, offset: answer.offset }
-      const key = sourceKey(service, partition)
-      const shadow = session.state()?.framework.shadows.get(key)
-      const before = shadow?.id === id ? shadow.events : []
-      const all = [...before, ...events].map((event) => loaded(event, service, partition))
       const done = { type: 'BootstrapDone', id, source: service, partition } as const
       const command = source.replaced(all)
       await commitPage(session, source, { facts: [fact, done], command, mark })

@@ -56,6 +56,23 @@ describe('effects', () => {
     expect(value).toEqual(['start x', 'start y', 'end x', 'end y'])
   })
 
+  it('that back off while the state is folded again are not forgotten', async () => {
+    const world = new World()
+    const definition = bank({
+      perform: async (_, { attempt }) => {
+        if (attempt < 2) throw new Error('unreachable')
+        return { type: 'Called', key: 'x' }
+      },
+    })
+    const { runtime, log } = await world.started(definition)
+    await world.run(runtime.execute({ type: 'Call', key: 'x' }))
+    log.setFaults({ readDelayMs: [150, 150], tornShare: 1 })
+    const refused = runtime.execute({ type: 'BoomLater' })
+    await world.time.advance(250)
+    expect(await world.run(refused)).toMatchObject({ ok: false })
+    await world.until(() => runtime.status().unsettledEffects === 0, 'settled', 20_000)
+  })
+
   it('run 64 at once at most; one that backs off is in nobody’s way', async () => {
     const world = new World()
     let running = 0

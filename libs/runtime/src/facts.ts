@@ -65,6 +65,16 @@ export interface ParkedFact {
   readonly content: string
 }
 
+/** Template of a parked fact. */
+export const parkedFact = (init: { source: string; name: string; key: string }): ParkedFact => ({
+  type: 'InputParked',
+  seq: 0,
+  offset: 0,
+  error: '',
+  content: '',
+  ...init,
+})
+
 /** What the runtime keeps in the log for itself. */
 export type RuntimeFact =
   | {

@@ -51,6 +51,12 @@ export class LeadSession<S, C extends Message, E extends Message> implements Ses
     return this.#host.state()
   }
 
+  /** The state was folded again and is there again. */
+  resumed(): void {
+    this.publisher.kick()
+    this.leader.pump()
+  }
+
   /** From now on nothing new is taken but what ends the epoch. */
   quiesce(): void {
     this.#quiet = true

@@ -194,7 +194,7 @@ export class Lifecycle<S, C extends Message, E extends Message> {
       this.#refolding = false
       const { arbitration } = state
       const leads = arbitration.open && arbitration.epoch === this.#session?.leader.epoch
-      if (leads) this.#session?.leader.pump()
+      if (leads) this.#session?.resumed()
       else this.#endSession(this.notLeading())
     }
     this.changed.notify()
@@ -287,6 +287,7 @@ export class Lifecycle<S, C extends Message, E extends Message> {
       context: this.context,
       composer: this.#composer,
       address: this.address,
+      // Half a fold is no state: what is not in it yet must not look settled or cancelled.
       state: () => (this.#refolding ? undefined : this.#tail.state),
       openMarks: () => this.#session?.openMarks() ?? [],
       refold: () => {
@@ -301,7 +302,7 @@ export class Lifecycle<S, C extends Message, E extends Message> {
       fail: (error: unknown) => this.#fail(error),
     }
     const session = new LeadSession(this.context, new Leader<S, C, E>(host, epoch), {
-      state: () => this.#tail.state,
+      state: host.state,
       lost: () => this.notLeading(),
     })
     this.#session = session

@@ -49,11 +49,11 @@ export class Publisher<S, C extends Message, E extends Message> implements Sessi
     if (framework !== undefined) this.#at = framework.published
     this.#recording = this.#at.seq
     this.#session.signal.addEventListener('abort', () => this.#close(), { once: true })
-    this.#kick()
+    this.kick()
   }
 
   onCommit(facts: CommitFacts): void {
-    if (facts.publics.length > 0) this.#kick()
+    if (facts.publics.length > 0) this.kick()
   }
 
   #close(): void {
@@ -95,7 +95,8 @@ export class Publisher<S, C extends Message, E extends Message> implements Sessi
     return batch
   }
 
-  #kick(): void {
+  /** Publishes what is waiting. */
+  kick(): void {
     if (!this.#running) void this.#run()
   }
 

@@ -43,8 +43,9 @@ class PartitionRuntime<S, C extends Message, E extends Message> implements Servi
       markWanted: (source, seq) => life.session?.markWanted(source, seq),
     })
     this.#feed = new Feed(context, {
-      withState: (query) => {
-        life.leading()
+      withState: async (query) => {
+        // Proof of leadership first: a consumer must not be taken back by an ex-leader that does not know it yet.
+        await this.confirm()
         return this.#reads.read(query)
       },
       publisher: () => life.session?.publisher,

@@ -1,9 +1,9 @@
 /** Random histories of a bank: several processes on one log, faults, kills, pauses, clients that repeat their requests. */
-import type { MemoryLogFaults } from '@serverless-ai/eventlog'
+import { eventsTopic, type MemoryLogFaults } from '@serverless-ai/eventlog'
 import { invariant } from '@serverless-ai/kernel'
 import { type SeededRandomness, seededRandomness } from '@serverless-ai/kernel/testing'
 import type { Answer } from '../types.ts'
-import { type BankCommand, bank } from './bank.ts'
+import { type BankCommand, type BankState, bank } from './bank.ts'
 import { checkHistory, consume, type SeenRead } from './history.ts'
 import { type BankDefinition, type Process, World } from './world.ts'
 
@@ -23,7 +23,7 @@ export interface CampaignOptions {
 export interface Outcome {
   /** Effective claims. */
   readonly leaders: number
-  /** How often a process dropped its state and folded again. */
+  /** How often a process dropped its state and folded again, but for a command that could not be applied. */
   readonly reloads: number
 }
 
@@ -40,7 +40,10 @@ export const STORMY: MemoryLogFaults = {
   tornShare: 0.3,
 }
 
+const EVENTS = { topic: eventsTopic('bank'), partition: 0 }
+
 interface Slot extends Process {
+  readonly service: 'bank' | 'sink'
   dead: boolean
   paused: boolean
 }
@@ -61,9 +64,15 @@ class Campaign {
     this.options = options
     this.world = new World(options.seed)
     this.random = seededRandomness(options.seed ^ 0x5eed)
+    // Any process that believes to lead may be asked for the bootstrap feed, a stale one too.
+    this.world.serving = () => {
+      const leaders = this.of('bank').filter(({ runtime }) => runtime.status().role === 'Leading')
+      return leaders[this.random.int(leaders.length)]?.runtime
+    }
   }
 
-  definition(slot: () => Slot | undefined): BankDefinition {
+  definition(slot: () => Slot | undefined, service: 'bank' | 'sink' = 'bank'): BankDefinition {
+    if (service === 'sink') return bank({ name: 'sink', other: 'bank' })
     const definition = bank({
       perform: async ({ payload }) => {
         const { to } = payload as { to: string }
@@ -77,12 +86,17 @@ class Campaign {
     return this.options.change?.(definition) ?? definition
   }
 
-  boot(): void {
+  /** Processes of a service. */
+  of(service: 'bank' | 'sink'): Slot[] {
+    return this.slots.filter((slot) => slot.service === service)
+  }
+
+  boot(service: 'bank' | 'sink'): void {
     this.#names += 1
     let slot: Slot | undefined
     const random = this.random.fork()
     const made = this.world.process(
-      this.definition(() => slot),
+      this.definition(() => slot, service),
       {
         replica: `r${this.#names}`,
         faults: { ...this.options.faults, randomness: random.fork() },
@@ -90,7 +104,7 @@ class Campaign {
         ports: { ...this.world.ports, randomness: random },
       },
     )
-    slot = { ...made, dead: false, paused: false }
+    slot = { ...made, service, dead: false, paused: false }
     slot.runtime.start().catch(() => {})
     this.slots.push(slot)
   }
@@ -106,15 +120,14 @@ class Campaign {
     const { world, random } = this
     await world.time.sleep(random.int(3000))
     const key = `k${index}`
-    const command: BankCommand =
-      index % 5 === 0 ? { type: 'Call', key } : { type: 'Add', key, n: 1 }
+    const command = commandOf(index)
     const request = world.request(key)
     for (;;) {
-      const slot = this.slots[random.int(this.slots.length)]
+      const slot = random.pick(this.of('bank'))
       try {
         const limit = { ...request, timeoutMs: 2000 }
-        const answer = await slot?.runtime.execute(command, limit)
-        if (answer !== undefined) {
+        const answer = await slot.runtime.execute(command, limit)
+        {
           const first = this.answers.get(request.requestId) ?? answer
           invariant(first.position === answer.position, `P1: two answers for ${key}`)
           this.answers.set(request.requestId, first)
@@ -129,10 +142,10 @@ class Campaign {
   }
 
   async look(): Promise<void> {
-    const slot = this.slots[this.random.int(this.slots.length)]
+    const slot = this.random.pick(this.of('bank'))
     try {
       const query = { timeoutMs: 500 }
-      await slot?.runtime.read((state, { position }) => {
+      await slot.runtime.read((state, { position }) => {
         this.reads.push({ position, events: state.events })
       }, query)
     } catch {
@@ -140,15 +153,23 @@ class Campaign {
     }
   }
 
+  fill(): void {
+    while (this.of('bank').length < this.options.processes) this.boot('bank')
+    if (this.of('sink').length === 0) this.boot('sink')
+  }
+
   step(): void {
-    const { random, slots } = this
+    const { random, slots, world } = this
     void this.look()
     if (!random.chance(this.options.chaos)) return
     const slot = random.pick(slots)
-    const what = random.int(4)
+    const what = random.int(5)
     if (what === 0) {
       this.kill(slot)
-    } else if (what < 3) {
+    } else if (what === 1) {
+      // Nobody may rely on old public events being there.
+      world.trim(EVENTS, random.int(3))
+    } else if (what < 4) {
       slot.log.pause()
       slot.paused = true
       this.world.time.after(random.int(6000), () => {
@@ -156,12 +177,12 @@ class Campaign {
         slot.paused = false
       })
     }
-    while (slots.length < this.options.processes) this.boot()
+    this.fill()
   }
 
   async run(): Promise<Outcome> {
     const { options, world } = this
-    while (this.slots.length < options.processes) this.boot()
+    this.fill()
     let failure: unknown
     for (let i = 0; i < options.requests; i += 1) {
       this.#open += 1
@@ -184,7 +205,7 @@ class Campaign {
       slot.log.resume()
     }
     const settled = (): boolean =>
-      this.slots.some(({ runtime }) => {
+      this.of('bank').some(({ runtime }) => {
         const { role, unsettledEffects, publishedSeq, publicSeq } = runtime.status()
         return role === 'Leading' && unsettledEffects === 0 && publishedSeq === publicSeq
       })
@@ -194,7 +215,7 @@ class Campaign {
       120_000,
     )
     if (failure !== undefined) throw failure
-    await world.time.advance(10_000)
+    await world.time.advance(70_000)
     return this.check()
   }
 
@@ -202,28 +223,55 @@ class Campaign {
     const { world, options } = this
     const definition = this.definition(() => undefined)
     const story = checkHistory(world, definition, this)
-    const leading = this.slots.filter(({ runtime }) => runtime.status().role === 'Leading')
+    const leading = this.of('bank').filter(({ runtime }) => runtime.status().role === 'Leading')
     invariant(leading.length === 1, `P7: ${leading.length} processes lead`)
     const full = story.state.digest()
     const tail = await world.fold(definition, { snapshots: true })
     invariant(tail.digest === full, 'P8: snapshot and tail differ from the full fold')
     const served = await world.run(leading[0]!.runtime.digest())
     invariant(served.digest === full, 'P2: the leader serves another state')
-    for (let i = 0; i < options.requests; i += 1) {
-      const key = `k${i}`
-      const { calls, accounts } = story.state.core
-      const count = (what: string): number => calls.filter((one) => one === `${what} ${key}`).length
-      if (i % 5 !== 0) invariant(accounts.get(key) === 1, `P1: ${key} is ${accounts.get(key)}`)
-      else {
-        invariant(count('start') === 1 && count('end') === 1, `P9: ${key} is not settled once`)
-        invariant((this.performed.get(key) ?? 0) >= 1, `P9: ${key} was never performed`)
-      }
-    }
-    invariant(consume(world, definition.name).length === story.publics.length, 'P5: some are lost')
+    const taken = consume(world, definition.name)
+    invariant(taken.length === story.publics.length, 'P5: some public events are lost')
+    for (let i = 0; i < options.requests; i += 1) this.#checkRequest(i, story.state.core)
+    await this.#checkSink(story.state.core)
     const { lines } = world.ports.logger
-    const reloads = lines.filter(({ message }) => message === 'the state is folded again').length
+    const reloads = lines.filter(
+      ({ message, fields }) =>
+        message === 'the state is folded again' && fields['why'] !== 'events could not be applied',
+    ).length
     return { leaders: story.leaders.length, reloads }
   }
+
+  #checkRequest(index: number, { calls, accounts }: BankState): void {
+    const command = commandOf(index)
+    const key = `k${index}`
+    if (command.type === 'Add') {
+      invariant(accounts.get(key) === 1, `P1: ${key} is ${accounts.get(key)}`)
+    } else if (command.type === 'Call') {
+      const count = (what: string): number => calls.filter((one) => one === `${what} ${key}`).length
+      invariant(count('start') === 1 && count('end') === 1, `P9: ${key} is not settled once`)
+      invariant((this.performed.get(key) ?? 0) >= 1, `P9: ${key} was never performed`)
+    }
+  }
+
+  /** The consumer knows of every account, and its own state is what its log says. */
+  async #checkSink({ accounts }: BankState): Promise<void> {
+    const { world } = this
+    const [sink] = this.of('sink')
+    const { value } = await world.run(sink!.runtime.read((state) => [...state.seen.keys()].sort()))
+    const keys = [...accounts.keys()].sort()
+    invariant(value.join() === keys.join(), `P5: the consumer knows ${value}, not ${keys}`)
+    const served = await world.run(sink!.runtime.digest())
+    const folded = await world.fold(this.definition(() => undefined, 'sink'))
+    invariant(served.digest === folded.digest, 'P2: the consumer serves another state')
+  }
+}
+
+/** A client's command: most add to an account of their own, some call somebody, some go wrong after they were decided. */
+function commandOf(index: number): BankCommand {
+  const key = `k${index}`
+  if (index % 5 === 0) return { type: 'Call', key }
+  return index % 7 === 3 ? { type: 'BoomLater' } : { type: 'Add', key, n: 1 }
 }
 
 /** Makes and checks one random history; throws with the promise that is broken. */

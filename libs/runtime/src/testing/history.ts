@@ -49,9 +49,9 @@ export function storyOf(world: World, definition: BankDefinition): Story {
 
 /** A consumer with a mark, from the start of the events topic: it must see each public event once, in order. Returns what it took. */
 export function consume(world: World, service: string): string[] {
-  const { records } = world.store.partition({ topic: eventsTopic(service), partition: 0 })
   const taken: string[] = []
-  for (const { headers, key } of records) {
+  const address = { topic: eventsTopic(service), partition: 0 }
+  for (const { headers, key } of world.everything(address)) {
     const seq = Number(headers['ce_id']?.split('/')[2])
     invariant(seq <= taken.length + 1, `gap in the public events: ${seq} after ${taken.length}`)
     if (seq === taken.length + 1) taken.push(`${headers['ce_type']} ${key}`)

@@ -2,6 +2,8 @@
 import {
   createMemoryLogStore,
   eventsTopic,
+  type LogAddress,
+  type LogRecord,
   logTopic,
   type MemoryLog,
   type MemoryLogFaults,
@@ -32,6 +34,9 @@ export class World {
   readonly store = createMemoryLogStore()
   /** Runtimes by service, for the bootstrap feeds of the others. */
   readonly served = new Map<string, Bank>()
+  /** Who is asked for a bootstrap feed. */
+  serving: (service: string) => Bank | undefined = (service) => this.served.get(service)
+  readonly #trimmed = new Map<string, readonly LogRecord[]>()
   #ids = 0
 
   constructor(seed = 1) {
@@ -43,7 +48,7 @@ export class World {
   }
 
   readonly feed: FeedClient = async (service, request) => {
-    const runtime = this.served.get(service)
+    const runtime = this.serving(service)
     if (runtime === undefined) {
       throw new RpcError({ code: 'UNAVAILABLE', reason: 'UNREACHABLE', message: service })
     }
@@ -119,6 +124,22 @@ export class World {
   publishedSeqs(service = 'bank'): number[] {
     const { records } = this.store.partition({ topic: eventsTopic(service), partition: 0 })
     return records.map(({ headers }) => Number(headers['ce_id']?.split('/')[2]))
+  }
+
+  /** Removes all but the last few records of a topic. */
+  trim(address: LogAddress, keep: number): void {
+    const partition = this.store.partition(address)
+    const count = Math.max(0, partition.records.length - keep)
+    const gone = this.#trimmed.get(address.topic) ?? []
+    this.#trimmed.set(address.topic, [...gone, ...partition.records.slice(0, count)])
+    partition.records = partition.records.slice(count)
+    partition.start += count
+  }
+
+  /** Everything that ever was in a topic, with what `trim` removed. */
+  everything(address: LogAddress): readonly LogRecord[] {
+    const gone = this.#trimmed.get(address.topic) ?? []
+    return [...gone, ...this.store.partition(address).records]
   }
 
   /** State and digest of the log folded by an independent reader. */
