@@ -56,6 +56,31 @@ describe('an agent that dies', () => {
     expect(node.pool.status(taskKey())?.state).toBe(STATE.RUNNING)
   })
 
+  it('hands its unacknowledged report to the next one, unchanged', async () => {
+    const local = await node.start()
+    await node.pool.until('first report', () => node.pool.reports[0])
+    node.pool.acknowledges = false
+    node.pool.want([assignment(['true'])])
+    const held = await node.pool.until('a report', () => node.pool.reports[1])
+    killHard(recordOf(local).agentPid)
+    const again = await node.pool.until('the same again', () => node.pool.reports[2])
+    expect(again).toEqual(held)
+    node.pool.acknowledges = true
+    killHard(recordOf(local).agentPid)
+    expect(await node.exited()).toMatchObject({ cause: CAUSE.EXITED, exitCode: 0 })
+    const numbers = node.pool.reports.map(({ number }) => Number(number))
+    expect(numbers.slice(0, 4)).toEqual([1, 2, 2, 2])
+  })
+
+  it('tries for ever with a token that nobody knows, and takes the right one', async () => {
+    const local = await node.start({ token: 'wrong' })
+    const log = join(local.nodeDir, 'agent.log')
+    await eventually('it is said', () => textOf(log).includes('UNAUTHENTICATED'))
+    expect(node.pool.hellos).toEqual([])
+    expect((await node.start()).pid).toBe(local.pid)
+    await node.pool.until('hello', () => node.pool.hellos[0])
+  })
+
   it('is not needed to kill an exclusive task at the lease deadline', async () => {
     const local = await node.start()
     const kept = taskKey(1, 1)
@@ -69,7 +94,8 @@ describe('an agent that dies', () => {
     const afterMs = performance.now() - stoppedMs
     // The lease of 2 s counts from the last heartbeat, at most a third of it before the stop.
     expect(afterMs).toBeGreaterThan(1000)
-    expect(afterMs).toBeLessThan(2500)
+    // A loaded machine may add to it; the kill budget of the leader is 5 s.
+    expect(afterMs).toBeLessThan(3500)
     expect(lives(other)).toBe(true)
     signal(agentPid, 'SIGCONT')
     expect(await node.exited()).toMatchObject({ cause: CAUSE.LEASE_LAPSED, signal: 'SIGKILL' })

@@ -1,4 +1,6 @@
+import { rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { join } from 'node:path'
 import { afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
 import { assignment, buildPackage, lives, processOf, script, taskKey } from './testing/harness.ts'
 import { CAUSE, TestNode } from './testing/harness-node.ts'
@@ -192,4 +194,19 @@ it('forgets what the pool manager has recorded, and its log can still be read', 
   node.pool.want([], [taskKey()])
   await node.pool.until('forgotten', () => node.pool.reports.at(-1)?.executions.length === 0)
   expect(await node.log()).toBe('kept\n')
+})
+
+it('makes a checkpoint directory that is gone again, and says so when it cannot', async () => {
+  await node.start()
+  const checkpoints = join(node.dataDir, 'work', 'checkpoints')
+  rmSync(checkpoints, { recursive: true, force: true })
+  const text = 'require("node:fs").writeFileSync(process.env.SAI_CHECKPOINT_DIR + "/c", "x")'
+  node.pool.want([assignment(script(text))])
+  expect(await node.exited()).toMatchObject({ cause: CAUSE.EXITED, exitCode: 0 })
+  rmSync(checkpoints, { recursive: true })
+  writeFileSync(checkpoints, 'a file in the way')
+  node.pool.want([assignment(script(text), { key: taskKey(2) })])
+  const exit = await node.exited(taskKey(2))
+  expect(exit.cause).toBe(CAUSE.PREPARE_FAILED)
+  expect(exit.message).toContain(checkpoints)
 })

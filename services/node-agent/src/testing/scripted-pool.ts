@@ -28,6 +28,8 @@ function textOf(key: ExecutionKey | undefined): string {
 export class ScriptedPool {
   /** Heartbeats are answered. */
   answers = true
+  /** Reports are acknowledged. */
+  acknowledges = true
   leaseMs = 2000
   readonly hellos: Hello[] = []
   readonly reports: ExecutionReport[] = []
@@ -135,7 +137,8 @@ export class ScriptedPool {
         for (const { key, line, json } of message.value.taskReports) {
           this.lines.push({ task: textOf(key), line, json })
         }
-        answer({ $case: 'reportAck', value: { number: message.value.number } })
+        const { number } = message.value
+        if (this.acknowledges) answer({ $case: 'reportAck', value: { number } })
         return
       }
       case 'logChunk': {
