@@ -1,6 +1,7 @@
 /**
- * Arbitration: which records of a partition count. A pure function over log order that every reader applies alike; no clock, no lock, no
- * coordinator. The rules are those of the log protocol; each of them is a test.
+ * Arbitration: which records of a partition count. A pure function over log order that every reader
+ * applies alike; no clock, no lock, no coordinator. The rules are those of the log protocol; each
+ * of them is a test.
  */
 import { invariant } from '@serverless-ai/kernel'
 import {
@@ -26,7 +27,9 @@ export interface ArbitrationState {
   readonly chain: Uint8Array
 }
 
-/** `effective`: counts. `void`: skip it. `damaged`: this reader's copy of the log is not the log. */
+/**
+ * `effective`: counts. `void`: skip it. `damaged`: this reader's copy of the log is not the log.
+ */
 export type Verdict = 'effective' | 'void' | 'damaged'
 
 /** Outcome for one record. */
@@ -98,9 +101,11 @@ function arbitrateCommit(state: ArbitrationState, bytes: Uint8Array, commit: Com
 }
 
 /**
- * Arbitrates the next record of the log. `bytes` are the record as it stands in the log, `record` is what they decode to.
+ * Arbitrates the next record of the log. `bytes` are the record as it stands in the log, `record`
+ * is what they decode to.
  *
- * A `Void` of an administrator is effective and leaves the state as it is: it is no link of the chain (see {@link VoidList}).
+ * A `Void` of an administrator is effective and leaves the state as it is: it is no link of the
+ * chain (see {@link VoidList}).
  */
 export function arbitrate(state: ArbitrationState, bytes: Uint8Array, record: Record): Arbitrated {
   const body = record.body

@@ -1,6 +1,7 @@
 /**
- * The event-log port: an append-only, partitioned log with dense reads by position. Adapters: `memory`, `sqlite` (and Kafka at scale). All of
- * them pass one contract suite. Arbitration, leading and answers are built on top of it and never inside it.
+ * The event-log port: an append-only, partitioned log with dense reads by position. Adapters:
+ * `memory`, `sqlite` (and Kafka at scale). All of them pass one contract suite. Arbitration,
+ * leading and answers are built on top of it and never inside it.
  */
 
 /** Which log. */
@@ -22,7 +23,10 @@ export interface LogEntry {
 
 /** An entry that is in the log. */
 export interface LogRecord extends LogEntry {
-  /** Grows with each record of the partition; adapters may leave gaps only where they say so (none of today's does). */
+  /**
+   * Grows with each record of the partition; adapters may leave gaps only where they say so (none
+   * of today's does).
+   */
   readonly position: number
 }
 
@@ -37,14 +41,18 @@ export interface FetchResult {
 }
 
 /**
- * The outcome of an append is not known (time-out, connection lost): the entries may be in the log, once or several times, now or later.
- * The only right answer is to append the byte-identical entries again, or to read.
+ * The outcome of an append is not known (time-out, connection lost): the entries may be in the log,
+ * once or several times, now or later. The only right answer is to append the byte-identical
+ * entries again, or to read.
  */
 export class AppendOutcomeUnknownError extends Error {
   override readonly name = 'AppendOutcomeUnknownError'
 }
 
-/** The append did certainly not happen (log closed, disk full, too large). `code` names what, `message` says how to mend it. */
+/**
+ * The append did certainly not happen (log closed, disk full, too large). `code` names what,
+ * `message` says how to mend it.
+ */
 export class AppendRefusedError extends Error {
   override readonly name = 'AppendRefusedError'
   readonly code: 'CLOSED' | 'DISK_FULL' | 'READ_ONLY' | 'RECORD_TOO_LARGE' | 'IO'
@@ -66,7 +74,10 @@ export class LogOutOfRangeError extends Error {
   }
 }
 
-/** The stored data cannot be used: damaged, of a newer version, in use by another process, on a network file system. */
+/**
+ * The stored data cannot be used: damaged, of a newer version, in use by another process, on a
+ * network file system.
+ */
 export class LogOpenError extends Error {
   override readonly name = 'LogOpenError'
   readonly code: 'IN_USE' | 'DAMAGED' | 'NEWER_VERSION' | 'NOT_WRITABLE' | 'NETWORK_FILE_SYSTEM'
@@ -79,7 +90,10 @@ export class LogOpenError extends Error {
   }
 }
 
-/** A record may not be larger than this, bytes (a commit is at most 4 MiB, a publish batch is split). */
+/**
+ * A record may not be larger than this, bytes (a commit is at most 4 MiB, a publish batch is
+ * split).
+ */
 export const RECORD_MAX_BYTES = 8 * 1024 * 1024
 
 /** The port. Positions start at 0. */
@@ -89,13 +103,14 @@ export interface EventLog {
   /** What an acknowledged append survives, for people. */
   readonly durability: string
   /**
-   * Appends in order, atomically, durably. Resolves with the position of the first entry; the others follow without a gap.
-   * Rejects with {@link AppendOutcomeUnknownError} or {@link AppendRefusedError}.
+   * Appends in order, atomically, durably. Resolves with the position of the first entry; the
+   * others follow without a gap. Rejects with {@link AppendOutcomeUnknownError} or {@link
+   * AppendRefusedError}.
    */
   append(address: LogAddress, entries: readonly LogEntry[]): Promise<{ position: number }>
   /**
-   * Reads from `from` on. Waits up to `waitMs` while there is nothing. Only durable records are seen.
-   * Rejects with {@link LogOutOfRangeError}, or the signal's reason.
+   * Reads from `from` on. Waits up to `waitMs` while there is nothing. Only durable records are
+   * seen. Rejects with {@link LogOutOfRangeError}, or the signal's reason.
    */
   fetch(
     address: LogAddress,

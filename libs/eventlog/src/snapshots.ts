@@ -64,8 +64,9 @@ const isMissing = (error: unknown): boolean =>
   error instanceof DiskError && (error.code === 'ENOENT' || error.code === 'ENOTDIR')
 
 /**
- * Snapshots in a directory: `<directory>/<topic>/<partition>/<position>-<random>/chunk-000 … manifest.json`. The manifest is written last and
- * durably, so a snapshot is whole or not there; no snapshot is ever written over. What an interrupted `put` left is removed by a later one.
+ * Snapshots in a directory: `<directory>/<topic>/<partition>/<position>-<random>/chunk-000 …
+ * manifest.json`. The manifest is written last and durably, so a snapshot is whole or not there; no
+ * snapshot is ever written over. What an interrupted `put` left is removed by a later one.
  */
 export class SnapshotDirectory implements SnapshotStore {
   readonly #disk: Disk

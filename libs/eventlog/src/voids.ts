@@ -9,8 +9,9 @@ export interface VoidJson {
 }
 
 /**
- * Voids of an administrator in force. A void skips only the `evolve` of the domain events of its record: arbitration, chain, answers, marks and
- * public seqs of that record stay, so that everything after it stays effective.
+ * Voids of an administrator in force. A void skips only the `evolve` of the domain events of its
+ * record: arbitration, chain, answers, marks and public seqs of that record stay, so that
+ * everything after it stays effective.
  */
 export class VoidList {
   readonly #hashes = new Map<number, Uint8Array[]>()

@@ -4,8 +4,9 @@ import type { Randomness } from '@serverless-ai/kernel'
 export type DelayRange = readonly [minMs: number, maxMs: number]
 
 /**
- * Faults of one opener of a memory log. Shares are probabilities from 0 to 1, drawn per call from `randomness`; at most one of the four fates
- * of an append is drawn, so their sum is at most 1. Everything is 0 (never) by default.
+ * Faults of one opener of a memory log. Shares are probabilities from 0 to 1, drawn per call from
+ * `randomness`; at most one of the four fates of an append is drawn, so their sum is at most 1.
+ * Everything is 0 (never) by default.
  */
 export interface MemoryLogFaults {
   /** Where chance comes from; the opener's ports by default. */

@@ -43,7 +43,10 @@ export function land(partition: MemoryPartition, entries: readonly LogEntry[]): 
   return first
 }
 
-/** Records from `from` on: at least one if there is one, else as many as fit. Throws {@link LogOutOfRangeError}. */
+/**
+ * Records from `from` on: at least one if there is one, else as many as fit. Throws {@link
+ * LogOutOfRangeError}.
+ */
 export function slice(partition: MemoryPartition, from: number, maxBytes: number): LogRecord[] {
   const end = endOf(partition)
   if (from < partition.start || from > end) {

@@ -12,10 +12,16 @@ import type { Packed, PartitionRange, WorkerSettings } from './protocol.ts'
 
 /** Version of the tables. */
 const SCHEMA_VERSION = 1
-/** A record's row id is partition · 2^40 + position: exact in a double for 8,191 partitions of 2^40 records. */
+/**
+ * A record's row id is partition · 2^40 + position: exact in a double for 8,191 partitions of 2^40
+ * records.
+ */
 const POSITION_SPAN = 2 ** 40
 const PARTITIONS_MAX = 8191
-/** A check of the whole file at the start only up to this size: it would take longer than a second beyond. */
+/**
+ * A check of the whole file at the start only up to this size: it would take longer than a second
+ * beyond.
+ */
 const FULL_CHECK_MAX_BYTES = 64 * 1024 * 1024
 /** WAL bytes after which committed pages are moved to the database. */
 const CHECKPOINT_BYTES = 16 * 1024 * 1024
@@ -59,7 +65,10 @@ interface Partition {
   end: number
 }
 
-/** Takes the lock or throws `IN_USE`. It is held until the returned connection is closed or the process ends. */
+/**
+ * Takes the lock or throws `IN_USE`. It is held until the returned connection is closed or the
+ * process ends.
+ */
 function takeLock(files: LogFiles): DatabaseSync {
   let lock: DatabaseSync | undefined
   try {
@@ -169,7 +178,8 @@ function openMain(files: LogFiles, settings: WorkerSettings): DatabaseSync {
   let db: DatabaseSync | undefined
   try {
     db = new DatabaseSync(files.main, { timeout: 5000 })
-    // Every commit is on the disk before it is acknowledged; moving pages to the database is done between commits.
+    // Every commit is on the disk before it is acknowledged; moving pages to the database is done
+    // between commits.
     db.exec('pragma journal_mode=wal; pragma synchronous=full; pragma wal_autocheckpoint=0')
     if (settings.maxPages > 0) db.exec(`pragma max_page_count=${settings.maxPages}`)
     checkTables(db, files)
@@ -304,7 +314,10 @@ export class LogDatabase {
     return this.#walBytes >= CHECKPOINT_BYTES
   }
 
-  /** Moves committed pages from the WAL to the database. A failure is no loss: the pages stay in the WAL. */
+  /**
+   * Moves committed pages from the WAL to the database. A failure is no loss: the pages stay in the
+   * WAL.
+   */
   checkpoint(): void {
     this.#walBytes = 0
     try {

@@ -17,9 +17,15 @@ export interface LogFiles {
   readonly main: string
   /** Its write-ahead log: holds committed records until they are moved to the database. */
   readonly wal: string
-  /** Held by an open exclusive transaction while the log is open; the operating system lets go of it with the process. */
+  /**
+   * Held by an open exclusive transaction while the log is open; the operating system lets go of it
+   * with the process.
+   */
   readonly lock: string
-  /** Written once the database was made: from then on a missing database is damage, never a fresh start. */
+  /**
+   * Written once the database was made: from then on a missing database is damage, never a fresh
+   * start.
+   */
   readonly marker: string
 }
 
@@ -36,8 +42,8 @@ export function logFiles(directory: string): LogFiles {
 }
 
 /**
- * File systems that live on another machine, by statfs magic (linux/magic.h and the file systems' own headers). SQLite's locks and shared memory
- * do not hold there.
+ * File systems that live on another machine, by statfs magic (linux/magic.h and the file systems'
+ * own headers). SQLite's locks and shared memory do not hold there.
  */
 const NETWORK_MAGIC: ReadonlyMap<number, string> = new Map([
   [0x6969, 'NFS'],
@@ -57,7 +63,10 @@ const FUSE_MAGIC = 0x65735546
 /** FUSE file systems that stay on this machine; every other one is taken for a network one. */
 const LOCAL_FUSE = new Set(['fuse.fuse-overlayfs', 'fuse.lxcfs', 'fuseblk', 'fuse.encfs'])
 
-/** Type of the mount that holds `directory`, from the text of /proc/self/mountinfo: the longest mount point above it, the last of equals. */
+/**
+ * Type of the mount that holds `directory`, from the text of /proc/self/mountinfo: the longest
+ * mount point above it, the last of equals.
+ */
 export function mountType(mountinfo: string, directory: string): string {
   let best = { point: '', type: '' }
   for (const line of mountinfo.split('\n')) {
@@ -70,7 +79,10 @@ export function mountType(mountinfo: string, directory: string): string {
   return best.type
 }
 
-/** Name of the network file system; undefined when it is a local one. `fuseType` is asked for on FUSE only. */
+/**
+ * Name of the network file system; undefined when it is a local one. `fuseType` is asked for on
+ * FUSE only.
+ */
 export function networkFileSystem(magic: number, fuseType: () => string): string | undefined {
   const unsigned = magic >>> 0
   if (unsigned !== FUSE_MAGIC) return NETWORK_MAGIC.get(unsigned)
@@ -135,7 +147,8 @@ export function damagedError(files: LogFiles, path: string, what: string): LogOp
 }
 
 /**
- * True when there is a database, false when there has never been one. Throws {@link LogOpenError} `DAMAGED` when there was one and it is gone.
+ * True when there is a database, false when there has never been one. Throws {@link LogOpenError}
+ * `DAMAGED` when there was one and it is gone.
  */
 export function databaseExists(files: LogFiles): boolean {
   if (existsSync(files.main)) return true

@@ -21,7 +21,10 @@ export interface SqliteLogOptions {
   /** Absolute path of a directory of its own on a local disk; made when missing. */
   readonly directory: string
   readonly ports: { readonly timers: Timers }
-  /** The database file may not grow beyond this, bytes (whole pages of 4 KiB). Default: as the disk allows. */
+  /**
+   * The database file may not grow beyond this, bytes (whole pages of 4 KiB). Default: as the disk
+   * allows.
+   */
   readonly maxBytes?: number
 }
 
@@ -39,8 +42,9 @@ interface Partition {
 type FetchOptions = Parameters<EventLog['fetch']>[1]
 
 /**
- * Opens a log in a directory. One worker thread owns the file; one fsync serves all appends that arrived while the last one ran. Exactly one
- * process may have a directory open. Rejects with {@link LogOpenError}.
+ * Opens a log in a directory. One worker thread owns the file; one fsync serves all appends that
+ * arrived while the last one ran. Exactly one process may have a directory open. Rejects with
+ * {@link LogOpenError}.
  */
 export async function openSqliteLog(options: SqliteLogOptions): Promise<EventLog> {
   const maxPages = Math.floor((options.maxBytes ?? 0) / PAGE_BYTES)

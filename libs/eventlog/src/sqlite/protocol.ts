@@ -1,4 +1,7 @@
-/** Messages between the log's thread and its worker. Bytes travel in one packed buffer per message, transferred, not copied. */
+/**
+ * Messages between the log's thread and its worker. Bytes travel in one packed buffer per message,
+ * transferred, not copied.
+ */
 import type { AppendRefusedError, LogAddress, LogEntry, LogOpenError } from '../port.ts'
 
 /** Entries in one buffer. */

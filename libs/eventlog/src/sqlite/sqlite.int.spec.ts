@@ -58,7 +58,10 @@ interface Acknowledged {
   readonly texts: readonly string[]
 }
 
-/** Runs the appending process until it has acknowledged `count` appends, kills it, and returns all it acknowledged. */
+/**
+ * Runs the appending process until it has acknowledged `count` appends, kills it, and returns all
+ * it acknowledged.
+ */
 async function appendUntilKilled(options: {
   directory: string
   run: number

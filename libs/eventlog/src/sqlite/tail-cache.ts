@@ -3,7 +3,10 @@ import type { LogEntry, LogRecord } from '../port.ts'
 /** Bytes of the newest records kept per partition. */
 const CACHE_MAX_BYTES = 1024 * 1024
 
-/** The newest durable records of a partition: readers at the tail are served without asking the worker. */
+/**
+ * The newest durable records of a partition: readers at the tail are served without asking the
+ * worker.
+ */
 export class TailCache {
   #records: LogRecord[] = []
   #bytes = 0

@@ -10,7 +10,10 @@ export interface WorkerLink {
   close(): Promise<void>
 }
 
-/** The built worker runs as it is; from sources it resolves the workspace's packages by their sources too. */
+/**
+ * The built worker runs as it is; from sources it resolves the workspace's packages by their
+ * sources too.
+ */
 function newWorker(settings: WorkerSettings): Worker {
   const fromSource = import.meta.url.endsWith('.ts')
   const url = new URL(fromSource ? './worker.ts' : './worker.js', import.meta.url)

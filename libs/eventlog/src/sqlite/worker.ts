@@ -1,11 +1,15 @@
-// The thread that owns the database file. It sleeps until a message comes; appends that arrived while an fsync ran share the next one.
+// The thread that owns the database file. It sleeps until a message comes; appends that arrived
+// while an fsync ran share the next one.
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { LogOpenError } from '../port.ts'
 import { type AppendOutcome, isDamage, LogDatabase, SQLITE_FULL, sqliteCode } from './database.ts'
 import { damagedError, logFiles } from './directory.ts'
 import type { FromWorker, Reply, ToWorker, WorkerSettings } from './protocol.ts'
 
-/** Bytes in one transaction: beyond, the group is split so that the first ones do not wait for the last. */
+/**
+ * Bytes in one transaction: beyond, the group is split so that the first ones do not wait for the
+ * last.
+ */
 const GROUP_MAX_BYTES = 16 * 1024 * 1024
 
 type Append = Extract<ToWorker, { type: 'append' }>
@@ -40,7 +44,10 @@ function appendReply({ id }: Append, outcome: AppendOutcome): Reply {
     : failure(id, outcome.error, outcome.unknown)
 }
 
-/** Appends as one transaction; when that fails for want of space each on its own, so that small ones still get in. */
+/**
+ * Appends as one transaction; when that fails for want of space each on its own, so that small ones
+ * still get in.
+ */
 function appendAll(db: LogDatabase, group: readonly Append[]): Reply[] {
   const outcomes = db.appendGroup(group)
   const failed = outcomes.find((outcome) => !outcome.ok)

@@ -1,4 +1,5 @@
-// A process that appends as fast as it can and says what was acknowledged; the durability test kills it. Arguments: directory, run number.
+// A process that appends as fast as it can and says what was acknowledged; the durability test
+// kills it. Arguments: directory, run number.
 import { writeSync } from 'node:fs'
 import { systemTimers } from '@serverless-ai/kernel/system'
 import { openSqliteLog } from '../sqlite/open.ts'

@@ -1,2 +1,9 @@
 export { eventLogContract, type LogHarness } from './contract.ts'
+export { type Breakage, type Broken, PromiseBroken } from './model/breakages.ts'
+export {
+  InterleavingFailure,
+  type InterleavingOptions,
+  type InterleavingSummary,
+  runInterleavings,
+} from './model/run.ts'
 export { wideCommit } from './wide-commit.ts'

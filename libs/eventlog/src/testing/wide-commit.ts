@@ -4,7 +4,8 @@ import { Commit_Kind, encodeCommit } from '../record.ts'
 const PORTS_PER_DEVICE = 37
 
 /**
- * Bytes of a commit that allocates a gang over `devices` devices, written in columns (one array per attribute) as the scheduler does.
+ * Bytes of a commit that allocates a gang over `devices` devices, written in columns (one array per
+ * attribute) as the scheduler does.
  */
 export function wideCommit(devices: number): Uint8Array {
   const indexes = Array.from({ length: devices }, (_, index) => index)
