@@ -1,0 +1,34 @@
+/** The control plane alone, for benchmarks that bring their own agents: `node bench-platform.js --data DIR --port P --nodes n1,n2`. */
+import { parseArgs } from 'node:util'
+import { createControlPlane } from '@serverless-ai/all-in-one'
+import { openPlatform, systemPorts } from '@serverless-ai/hosting'
+
+const { values } = parseArgs({
+  options: {
+    data: { type: 'string', default: '' },
+    port: { type: 'string', default: '0' },
+    nodes: { type: 'string', default: '' },
+  },
+})
+const config = {
+  data: values.data,
+  host: '127.0.0.1',
+  port: Number(values.port),
+  replica: 'r1',
+  insecureDev: false,
+  logLevel: 'warn',
+} as const
+const { options } = await openPlatform({
+  config,
+  ports: systemPorts('bench', config.logLevel),
+  tenants: ['team-a'],
+  nodes: values.nodes.split(','),
+  peers: {},
+  required: [],
+})
+const app = await createControlPlane(options, { leaseMs: 15_000, workspacesMaxMib: 1_024 })
+await app.listen(config.port + 1, config.host)
+process.stdout.write('ready\n')
+process.on('SIGTERM', () => {
+  void app.close().then(() => process.exit(0))
+})
