@@ -1,4 +1,5 @@
 import { invariant } from '@serverless-ai/kernel'
+import { BlockBounds } from './block-bounds.ts'
 import { FreeIndex } from './free-index.ts'
 import { Ports } from './ports.ts'
 import type { NodeFacts, NodeState, Resources } from './types.ts'
@@ -24,6 +25,7 @@ export class Fleet {
   readonly ids: string[] = []
   readonly facts: NodeFacts[] = []
   readonly ports = new Ports()
+  readonly bounds = new BlockBounds()
   /** Names of device models by model index, in order of first appearance. */
   readonly models: string[] = []
   /** Per model: ready nodes by free devices of that model (nodes with none are left out). */
@@ -59,12 +61,6 @@ export class Fleet {
   readonly #modelsOf: number[][] = []
   /** Per node: devices of each of those models, broken ones too. */
   readonly #totalsOf: number[][] = []
-  /**
-   * Per 32 nodes: upper bounds of free CPU and memory of a ready node; may be too high, never too
-   * low.
-   */
-  #blockCpu = new Float64Array(2)
-  #blockMemory = new Float64Array(2)
 
   constructor() {
     this.ready = new FreeIndex(this.#capacity)
@@ -175,34 +171,14 @@ export class Fleet {
     return picked
   }
 
-  /** May any node of these 32 have that much free? False is certain. */
-  blockMayFit(word: number, cpuMillis: number, memoryMib: number): boolean {
-    return (
-      (cpuMillis === 0 || this.#blockCpu[word]! >= cpuMillis) &&
-      (memoryMib === 0 || this.#blockMemory[word]! >= memoryMib)
-    )
-  }
-
-  /** Upper bound of tasks by CPU and memory on any one node of these 32. */
-  blockTasks(word: number, each: Resources): number {
-    return Math.min(
-      each.cpuMillis === 0 ? Infinity : Math.floor(this.#blockCpu[word]! / each.cpuMillis),
-      each.memoryMib === 0 ? Infinity : Math.floor(this.#blockMemory[word]! / each.memoryMib),
-    )
-  }
-
   /** Makes the bounds of 32 nodes exact again, after a search in vain. */
   tightenBlock(word: number): void {
-    let cpu = -Infinity
-    let memory = -Infinity
+    this.bounds.reset(word)
     const end = Math.min(this.ids.length, (word + 1) << 5)
     for (let node = word << 5; node < end; node++) {
       if (this.#state[node] !== READY) continue
-      cpu = Math.max(cpu, this.cpuFree(node))
-      memory = Math.max(memory, this.memoryFree(node))
+      this.bounds.raise(node, this.cpuFree(node), this.memoryFree(node))
     }
-    this.#blockCpu[word] = cpu
-    this.#blockMemory[word] = memory
   }
 
   #add(nodeId: string): number {
@@ -229,8 +205,7 @@ export class Fleet {
     this.#memoryHeld = wider(new Float64Array(size), this.#memoryHeld)
     this.#deviceStart = wider(new Uint32Array(size), this.#deviceStart)
     this.#deviceCount = wider(new Uint16Array(size), this.#deviceCount)
-    this.#blockCpu = wider(new Float64Array(size >>> 5), this.#blockCpu)
-    this.#blockMemory = wider(new Float64Array(size >>> 5), this.#blockMemory)
+    this.bounds.grow(size)
     for (const pool of [this.ready, ...this.pools]) pool.grow(size)
   }
 
@@ -317,11 +292,6 @@ export class Fleet {
       this.pools[model]!.set(node, ready && free > 0 ? free : -1)
     }
     this.ready.set(node, ready ? all : -1)
-    if (!ready) return
-    const word = node >>> 5
-    const cpu = this.cpuFree(node)
-    const memory = this.memoryFree(node)
-    if (cpu > this.#blockCpu[word]!) this.#blockCpu[word] = cpu
-    if (memory > this.#blockMemory[word]!) this.#blockMemory[word] = memory
+    if (ready) this.bounds.raise(node, this.cpuFree(node), this.memoryFree(node))
   }
 }

@@ -182,7 +182,7 @@ function firstIn(
 ): number {
   for (let word = 0; word < bits.length; word++) {
     let rest = bits[word]!
-    if (rest === 0 || !fleet.blockMayFit(word, need.cpu, need.memory)) continue
+    if (rest === 0 || !fleet.bounds.mayFit(word, need.cpu, need.memory)) continue
     while (rest !== 0) {
       const node = (word << 5) + 31 - Math.clz32(rest & -rest)
       rest &= rest - 1
@@ -225,7 +225,7 @@ function mostIn(
   let best = at.best
   for (let word = 0; word < bits.length && best < at.cap; word++) {
     let rest = bits[word]!
-    if (rest === 0 || fleet.blockTasks(word, search.each) <= best) continue
+    if (rest === 0 || fleet.bounds.tasks(word, search.each) <= best) continue
     while (rest !== 0) {
       const node = (word << 5) + 31 - Math.clz32(rest & -rest)
       rest &= rest - 1
