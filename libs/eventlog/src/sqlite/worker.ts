@@ -2,8 +2,9 @@
 // while an fsync ran share the next one.
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { LogOpenError } from '../port.ts'
-import { type AppendOutcome, isDamage, LogDatabase, SQLITE_FULL, sqliteCode } from './database.ts'
+import { type AppendOutcome, LogDatabase } from './database.ts'
 import { damagedError, logFiles } from './directory.ts'
+import { isDamage, SQLITE_FULL, sqliteCode } from './open-database.ts'
 import type { FromWorker, Reply, ToWorker, WorkerSettings } from './protocol.ts'
 
 /**
@@ -32,7 +33,8 @@ function failure(id: number, error: unknown, unknown: boolean): Reply {
     return { type: 'damaged', id, path, message }
   }
   if (sqliteCode(error) === SQLITE_FULL) {
-    const message = `no space left for the log in ${settings.directory}; make room: nothing was lost`
+    const where = settings.directory
+    const message = `no space left for the log in ${where}; make room: nothing was lost`
     return { type: 'refused', id, code: 'DISK_FULL', message }
   }
   return { type: 'refused', id, code: 'IO', message: textOf(error) }

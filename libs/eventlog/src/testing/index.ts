@@ -1,9 +1,3 @@
-export { eventLogContract, type LogHarness } from './contract.ts'
-export { type Breakage, type Broken, PromiseBroken } from './model/breakages.ts'
-export {
-  InterleavingFailure,
-  type InterleavingOptions,
-  type InterleavingSummary,
-  runInterleavings,
-} from './model/run.ts'
+export { eventLogContract } from './contract.ts'
+export type { LogHarness } from './contract-bench.ts'
 export { wideCommit } from './wide-commit.ts'

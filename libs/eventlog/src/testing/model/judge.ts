@@ -14,7 +14,8 @@ function judgeReaders({ verdicts, items }: World, meaning: Meaning): void {
   for (const { position, effective } of verdicts) {
     promised(effective === (meaning.effective[position] === 1), 'P2', () => {
       const { meant } = items[position]!
-      return `position ${position} was read as ${effective ? 'effective' : 'void'}: ${JSON.stringify(meant)}`
+      const read = effective ? 'effective' : 'void'
+      return `position ${position} was read as ${read}: ${JSON.stringify(meant)}`
     })
   }
   meaning.links.forEach((item, index) => {

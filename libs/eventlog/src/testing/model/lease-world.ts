@@ -69,7 +69,8 @@ export class RunRecord {
   started(node: number, generation: number, at: number): void {
     for (const run of this.#runs) {
       promised(run.to <= at || run.generation === generation, 'P6', () => {
-        return `generation ${generation} starts on node ${node} while ${run.generation} runs on ${run.node}`
+        const other = `${run.generation} runs on ${run.node}`
+        return `generation ${generation} starts on node ${node} while ${other}`
       })
     }
     this.#runs.push({ node, generation, from: at, to: NEVER })
