@@ -4,6 +4,9 @@ import { LogClosedError } from '../errors.ts'
 import { type LogEntry, LogOutOfRangeError, RECORD_MAX_BYTES } from '../port.ts'
 import { COMMIT_MAX_BYTES } from '../record.ts'
 import { address, Bench, entry, type LogHarness, textOf } from './contract-bench.ts'
+
+export type { LogHarness } from './contract-bench.ts'
+
 import { wideCommit } from './wide-commit.ts'
 
 function appending(bench: () => Bench): void {

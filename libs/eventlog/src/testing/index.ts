@@ -1,3 +1,8 @@
-export { eventLogContract } from './contract.ts'
-export type { LogHarness } from './contract-bench.ts'
+export { type Breakage, type Broken, PromiseBroken } from './model/breakages.ts'
+export {
+  InterleavingFailure,
+  type InterleavingOptions,
+  type InterleavingSummary,
+  runInterleavings,
+} from './model/run.ts'
 export { wideCommit } from './wide-commit.ts'
