@@ -1,11 +1,13 @@
 /** Replaces everything known of a source by its present state, page by page under one id. */
-import type { Message } from '@serverless-ai/kernel'
+import { abortable, type Message } from '@serverless-ai/kernel'
 import { type Mark, parkedFact, type RuntimeFact, type StoredEvent } from './facts.ts'
 import { sourceKey } from './framework.ts'
 import type { Session } from './session.ts'
 import type { InputSource, PublicEvent } from './types.ts'
 
 const PAGE_EVENTS = 500
+/** Wait for a page, ms. */
+const PAGE_TIMEOUT_MS = 30_000
 /** A page is committed in pieces of at most this size. */
 const PIECE_BYTES = 512 * 1024
 
@@ -33,6 +35,24 @@ function pieces(events: readonly PublicEvent[]): StoredEvent[][] {
   return out
 }
 
+/** The promise's outcome, or a failure when its owner died on it. */
+async function inTime<T, S, C extends Message, E extends Message>(
+  session: Session<S, C, E>,
+  promise: Promise<T>,
+): Promise<T> {
+  const abort = new AbortController()
+  const stop = (): void => abort.abort(session.signal.reason)
+  session.signal.addEventListener('abort', stop, { once: true })
+  const late = (): void => abort.abort(new Error('the source did not answer in time'))
+  const timer = session.context.ports.timers.after(PAGE_TIMEOUT_MS, late)
+  try {
+    return await abortable(promise, abort.signal)
+  } finally {
+    timer.cancel()
+    session.signal.removeEventListener('abort', stop)
+  }
+}
+
 /**
  * Pages go into a shadow state; the last one swaps it: the core's `replaced` command, the mark and the end of the shadow are one commit. A crash
  * in between starts over under a new id. Returns the mark.
@@ -49,7 +69,7 @@ export async function bootstrap<S, C extends Message, E extends Message>(
   let pageToken = ''
   for (;;) {
     const request = { partition, pageSize: PAGE_EVENTS, pageToken }
-    const answer = await context.environment.feed(service, request)
+    const answer = await inTime(session, context.environment.feed(service, request))
     all.push(...answer.events)
     const parts = pieces(answer.events)
     for (const [index, events] of parts.entries()) {

@@ -1,6 +1,6 @@
 /** Leading a partition for one epoch: one commit in flight, the next batch gathers meanwhile. */
 import { AppendRefusedError, type LogAddress } from '@serverless-ai/eventlog'
-import type { Message, RpcError } from '@serverless-ai/kernel'
+import { invariant, type Message, type RpcError } from '@serverless-ai/kernel'
 import { encodeFacts } from './codec.ts'
 import type { Composer } from './composer.ts'
 import type { RuntimeContext } from './context.ts'
@@ -119,7 +119,8 @@ export class Leader<S, C extends Message, E extends Message> {
       else this.pump()
       return
     }
-    const { epoch, nextSequence, chain } = state.arbitration
+    const { epoch, open, nextSequence, chain } = state.arbitration
+    invariant(open && epoch === this.epoch, `epoch ${this.epoch} is over, ${epoch} is read`)
     const commitId = context.ports.randomness.bytes(16)
     const facts = draft.finish({ commitId, epoch, sequence: nextSequence })
     const own: OwnCommit<E> = { ...encodeFacts(facts, chain), domain: draft.domain }
