@@ -67,7 +67,8 @@ export async function prepareQueue(platform: Platform, name = 'team-a'): Promise
   })
 }
 
-async function trained(
+/** Submits a digits job. */
+export async function trained(
   clients: Clients,
   init: { tasks: number; exclusive: boolean; journal?: string; stepDelayMs: number; name: string },
 ): Promise<string> {
@@ -93,7 +94,8 @@ async function trained(
   )
 }
 
-const isEnded = (job: Job): boolean =>
+/** True when the job can change no more. */
+export const isEnded = (job: Job): boolean =>
   job.state === Job_State.SUCCEEDED ||
   job.state === Job_State.FAILED ||
   job.state === Job_State.CANCELLED
@@ -146,7 +148,8 @@ async function inject(
   signal([agent], 'SIGCONT')
 }
 
-function journalBreaches(lines: readonly JournalLine[], exclusive: boolean): string[] {
+/** Sentences about steps of an older generation that came after the first of a newer one; an exclusive job has none, ever. */
+export function journalBreaches(lines: readonly JournalLine[], exclusive: boolean): string[] {
   const breaches: string[] = []
   const generations = [...new Set(lines.map((line) => line.generation))].sort((a, b) => a - b)
   for (const generation of generations.slice(1)) {
