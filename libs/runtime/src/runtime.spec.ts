@@ -1,4 +1,4 @@
-import { AppendRefusedError, logTopic } from '@serverless-ai/eventlog'
+import { AppendRefusedError, encodeClaim, logTopic } from '@serverless-ai/eventlog'
 import { describe, expect, it } from 'vitest'
 import { type BankCommand, bank } from './testing/bank.ts'
 import { storyOf } from './testing/history.ts'
@@ -419,6 +419,34 @@ describe('a graceful stop', () => {
     await world.run(runtime.stop())
     expect(world.time.nowMs - startMs).toBeLessThanOrEqual(3100)
     expect(await sent).toBe('STOPPING')
+  })
+})
+
+describe('a claim of somebody else', () => {
+  it('ends leading at once: nothing in flight is acknowledged, nothing waiting is carried out', async () => {
+    const world = new World()
+    const first = await world.started(bank(), { replica: 'first' })
+    const told: string[] = []
+    first.runtime.onLeadership((leading, epoch) => told.push(`${leading} ${epoch}`))
+    const sends: Promise<string>[] = []
+    const epoch = Buffer.alloc(16, 1)
+    const claim = { epoch: 2n, claimId: epoch, replica: 'other', address: 'x:1', atMs: 0n }
+    await world.run(
+      first.log.append({ topic: logTopic('bank'), partition: 0 }, [
+        { key: '', headers: {}, value: encodeClaim(claim) },
+      ]),
+    )
+    sends.push(
+      failure(first.runtime.execute(add('a', 1))),
+      failure(first.runtime.execute(add('b', 1))),
+    )
+    await world.time.advance(10)
+    expect(await Promise.all(sends)).toEqual(['NOT_LEADING', 'NOT_LEADING'])
+    expect(told).toEqual(['false 1'])
+    expect(first.runtime.status()).toMatchObject({ role: 'Following', leader: 'other' })
+    await world.until(() => first.runtime.status().role === 'Leading', 'claims after silence')
+    expect(first.runtime.status().epoch).toBe(3)
+    expect((await world.fold(bank())).state.events).toBe(0)
   })
 })
 

@@ -22,6 +22,8 @@ export type BankCommand =
   | { readonly type: 'Shout'; readonly bytes: number }
   | { readonly type: 'Call'; readonly key: string }
   | { readonly type: 'Called'; readonly key: string }
+  /** Settles a call without its outcome. */
+  | { readonly type: 'HangUp'; readonly key: string }
   | { readonly type: 'Remind'; readonly key: string; readonly dueMs: number }
   | { readonly type: 'Reminded'; readonly key: string }
   | { readonly type: 'Seen'; readonly key: string; readonly seq: number }
@@ -35,6 +37,7 @@ export type BankEvent =
   | { readonly type: 'Shouted'; readonly bytes: number }
   | { readonly type: 'CallStarted'; readonly key: string }
   | { readonly type: 'CallEnded'; readonly key: string }
+  | { readonly type: 'CallCancelled'; readonly key: string }
   | { readonly type: 'ReminderSet'; readonly key: string }
   | { readonly type: 'ReminderRang'; readonly key: string }
   | { readonly type: 'SeenOther'; readonly key: string; readonly seq: number }
@@ -47,6 +50,9 @@ export interface BankState {
   calls: string[]
   reminders: string[]
   seen: Map<string, number>
+  lastSeen: number
+  /** Inputs that were taken more than once. */
+  repeated: number
   events: number
   interest: boolean
   paid: number
@@ -88,6 +94,10 @@ function decide(command: BankCommand, state: BankState): Decision<BankEvent> {
     }
     case 'Called':
       return accept<BankEvent>([{ type: 'CallEnded', key: command.key }])
+    case 'HangUp':
+      return accept<BankEvent>([{ type: 'CallCancelled', key: command.key }], {
+        settles: [`call:${command.key}`],
+      })
     case 'Remind': {
       const timers = [{ key: command.key, dueMs: command.dueMs }]
       return accept<BankEvent>([{ type: 'ReminderSet', key: command.key }], { timers })
@@ -119,6 +129,9 @@ function evolve(state: BankState, event: BankEvent): BankState {
     case 'CallEnded':
       state.calls.push(`end ${event.key}`)
       return state
+    case 'CallCancelled':
+      state.calls.push(`cancel ${event.key}`)
+      return state
     case 'ReminderSet':
       state.reminders.push(`set ${event.key}`)
       return state
@@ -126,6 +139,8 @@ function evolve(state: BankState, event: BankEvent): BankState {
       state.reminders.push(`rang ${event.key}`)
       return state
     case 'SeenOther':
+      if (event.seq <= state.lastSeen) state.repeated += 1
+      state.lastSeen = event.seq
       state.seen.set(event.key, event.seq)
       return state
     case 'SeenReplaced':
@@ -146,6 +161,8 @@ export const bankDecider: Decider<BankState, BankCommand, BankEvent> = {
     calls: [],
     reminders: [],
     seen: new Map(),
+    lastSeen: 0,
+    repeated: 0,
     events: 0,
     interest: false,
     paid: 0,
@@ -159,6 +176,8 @@ export const bankDecider: Decider<BankState, BankCommand, BankEvent> = {
     calls: [...state.calls],
     reminders: [...state.reminders],
     seen: [...state.seen],
+    lastSeen: state.lastSeen,
+    repeated: state.repeated,
     events: state.events,
     interest: state.interest,
     paid: state.paid,
@@ -170,6 +189,9 @@ export const bankDecider: Decider<BankState, BankCommand, BankEvent> = {
 }
 
 const text = new TextEncoder()
+
+/** Of no interest to those who listen. */
+export const isDull = ({ key }: { key: string }): boolean => key.startsWith('dull')
 
 /** The bank as a service. `other`: a source of inputs. */
 export function bank(
@@ -189,9 +211,12 @@ export function bank(
       if (event.key === 'undecodable') throw new Error('cannot be decoded')
       if (event.key === 'undecidable') return { type: 'Boom' }
       if (event.key === 'unevolvable') return { type: 'BoomLater' }
-      return event.key === 'dull' ? undefined : { type: 'Seen', key: event.key, seq: event.seq }
+      return isDull(event) ? undefined : { type: 'Seen', key: event.key, seq: event.seq }
     },
-    replaced: (events) => ({ type: 'SeenAll', keys: events.map(({ key }) => key) }),
+    replaced: (events) => {
+      const keys = events.filter((event) => !isDull(event)).map(({ key }) => key)
+      return { type: 'SeenAll', keys }
+    },
   }
   return {
     name: more.name ?? 'bank',

@@ -3,7 +3,7 @@ import { eventsTopic, type MemoryLogFaults } from '@serverless-ai/eventlog'
 import { invariant } from '@serverless-ai/kernel'
 import { type SeededRandomness, seededRandomness } from '@serverless-ai/kernel/testing'
 import type { Answer } from '../types.ts'
-import { type BankCommand, type BankState, bank } from './bank.ts'
+import { type BankCommand, type BankState, bank, isDull } from './bank.ts'
 import { checkHistory, consume, type SeenRead } from './history.ts'
 import { type BankDefinition, type Process, World } from './world.ts'
 
@@ -119,7 +119,7 @@ class Campaign {
   async request(index: number): Promise<void> {
     const { world, random } = this
     await world.time.sleep(random.int(3000))
-    const key = `k${index}`
+    const key = keyOf(index)
     const command = commandOf(index)
     const request = world.request(key)
     for (;;) {
@@ -244,7 +244,7 @@ class Campaign {
 
   #checkRequest(index: number, { calls, accounts }: BankState): void {
     const command = commandOf(index)
-    const key = `k${index}`
+    const key = keyOf(index)
     if (command.type === 'Add') {
       invariant(accounts.get(key) === 1, `P1: ${key} is ${accounts.get(key)}`)
     } else if (command.type === 'Call') {
@@ -259,17 +259,21 @@ class Campaign {
     const { world } = this
     const [sink] = this.of('sink')
     const { value } = await world.run(sink!.runtime.read((state) => [...state.seen.keys()].sort()))
-    const keys = [...accounts.keys()].sort()
+    const keys = [...accounts.keys()].filter((key) => !isDull({ key })).sort()
     invariant(value.join() === keys.join(), `P5: the consumer knows ${value}, not ${keys}`)
+    const twice = await world.run(sink!.runtime.read((state) => state.repeated))
+    invariant(twice.value === 0, `P5: the consumer took ${twice.value} inputs again`)
     const served = await world.run(sink!.runtime.digest())
     const folded = await world.fold(this.definition(() => undefined, 'sink'))
     invariant(served.digest === folded.digest, 'P2: the consumer serves another state')
   }
 }
 
+const keyOf = (index: number): string => (index % 3 === 1 ? `dull${index}` : `k${index}`)
+
 /** A client's command: most add to an account of their own, some call somebody, some go wrong after they were decided. */
 function commandOf(index: number): BankCommand {
-  const key = `k${index}`
+  const key = keyOf(index)
   if (index % 5 === 0) return { type: 'Call', key }
   return index % 7 === 3 ? { type: 'BoomLater' } : { type: 'Add', key, n: 1 }
 }
