@@ -2,6 +2,7 @@ import type { SeededRandomness } from '@serverless-ai/kernel/testing'
 import { type Broken, promised } from './breakages.ts'
 import { Consumer } from './consumer.ts'
 import type { Content, Request } from './content.ts'
+import { judgeDamage } from './damage.ts'
 import { judge } from './judge.ts'
 import { Replica } from './replica.ts'
 import { FUTURE, WINDOW } from './service-state.ts'
@@ -213,5 +214,6 @@ export class History {
     }
     this.#settle()
     judge({ world: this.world, requests: this.#requests, consumer: this.consumer })
+    judgeDamage(this.world.items, this.random)
   }
 }
