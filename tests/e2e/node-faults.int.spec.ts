@@ -14,7 +14,7 @@ function pick(fault: NodeFaultCase['fault']): NodeFaultCase {
 
 for (const fault of ['kill-node', 'kill-agent', 'stop-agent'] as const) {
   const one = pick(fault)
-  it(`${nameOf(one)}: ends with the parameters of an undisturbed run`, async () => {
+  it.concurrent(`${nameOf(one)}: ends with the parameters of an undisturbed run`, async () => {
     const result = await runNodeFault(one, OPTIONS)
     expect(result.breaches).toEqual([])
   })
