@@ -1,6 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { LogAddress } from '../port.ts'
-import { type LogFiles, logFiles, prepareDirectory } from './directory.ts'
+import { damagedError, type LogFiles, logFiles, prepareDirectory } from './directory.ts'
 import {
   isDamage,
   mayHaveHappened,
@@ -19,7 +19,8 @@ const POSITION_SPAN = 2 ** 40
 const PARTITIONS_MAX = 8191
 /** WAL bytes after which committed pages are moved to the database. */
 const CHECKPOINT_BYTES = 16 * 1024 * 1024
-const TRIM_ROWS_PER_TRANSACTION = 20_000
+/** Records removed in one transaction: a few milliseconds. */
+const TRIM_PIECE_ROWS = 500
 
 /** What became of one append of a group. */
 export type AppendOutcome =
@@ -40,6 +41,8 @@ export class LogDatabase {
   readonly #db: DatabaseSync
   readonly #insert: StatementSync
   readonly #select: StatementSync
+  readonly #remove: StatementSync
+  readonly #mark: StatementSync
   readonly #partitions = new Map<string, Partition>()
   #walBytes = 0
 
@@ -54,8 +57,10 @@ export class LogDatabase {
         'insert into records (id, key, headers, value) values (?, ?, ?, ?)',
       )
       this.#select = this.#db.prepare(
-        'select key, headers, value from records where id >= ? and id < ? order by id',
+        'select id, key, headers, value from records where id >= ? and id < ? order by id',
       )
+      this.#remove = this.#db.prepare('delete from records where id >= ? and id < ?')
+      this.#mark = this.#db.prepare('update partitions set start = ? where id = ?')
       this.#loadPartitions()
     } catch (error) {
       this.#lock.close()
@@ -178,7 +183,10 @@ export class LogDatabase {
       const base = partition.id * POSITION_SPAN
       for (const row of this.#select.iterate(base + from, base + partition.end)) {
         const value = row['value']
-        if (!(value instanceof Uint8Array)) throw new Error('a record without a value')
+        const wanted = from + values.length
+        if (row['id'] !== base + wanted || !(value instanceof Uint8Array)) {
+          throw damagedError(this.files, this.files.main, `record ${wanted} is missing`)
+        }
         if (values.length > 0 && total + value.byteLength > maxBytes) break
         total += value.byteLength
         keys.push(String(row['key']))
@@ -195,29 +203,31 @@ export class LogDatabase {
     return { keys, headers, lengths: values.map((each) => each.byteLength), buffer: bytes.buffer }
   }
 
-  /** Removes everything below `below`, piece by piece. */
-  trim(address: LogAddress, below: number): void {
+  /**
+   * Removes a piece of what is below `below`. Returns true when nothing is left to remove: between
+   * pieces others get their turn.
+   */
+  trimPiece(address: LogAddress, below: number): boolean {
     const partition = this.#find(address)
-    if (partition === undefined) return
+    if (partition === undefined) return true
     const target = Math.min(below, partition.end)
+    if (partition.start >= target) return true
     const base = partition.id * POSITION_SPAN
-    const remove = this.#db.prepare('delete from records where id >= ? and id < ?')
-    const mark = this.#db.prepare('update partitions set start = ? where id = ?')
-    while (partition.start < target) {
-      const next = Math.min(target, partition.start + TRIM_ROWS_PER_TRANSACTION)
-      this.#db.exec('begin immediate')
-      try {
-        mark.run(next, partition.id)
-        remove.run(base + partition.start, base + next)
-        this.#db.exec('commit')
-      } catch (error) {
-        this.#rollback()
-        throw error
-      }
-      partition.start = next
+    const next = Math.min(target, partition.start + TRIM_PIECE_ROWS)
+    this.#db.exec('begin immediate')
+    try {
+      this.#mark.run(next, partition.id)
+      this.#remove.run(base + partition.start, base + next)
+      this.#db.exec('commit')
+    } catch (error) {
+      this.#rollback()
+      throw error
     }
+    partition.start = next
+    if (next < target) return false
     // The freed pages are used again by later appends once the WAL is folded in.
     this.checkpoint()
+    return true
   }
 
   /** Folds the WAL into the database and lets go of the lock. */

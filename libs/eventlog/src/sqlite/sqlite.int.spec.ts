@@ -68,11 +68,14 @@ async function appendUntilKilled(options: {
     ['--conditions=sai-source', script, options.directory, `${options.run}`],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   )
+  const ended = new Promise((resolve) => child.once('exit', (_code, signal) => resolve(signal)))
   const acknowledged: Acknowledged[] = []
   for await (const line of createInterface({ input: child.stdout })) {
+    if (!line.endsWith('}')) break
     acknowledged.push(JSON.parse(line))
     if (acknowledged.length === options.count) child.kill('SIGKILL')
   }
+  expect(await ended).toBe('SIGKILL')
   return acknowledged
 }
 
@@ -132,6 +135,43 @@ describe('sqlite log: one process at a time', () => {
   })
 })
 
+describe('sqlite log: trimming', () => {
+  it('lets appends and reads through while it removes many records', async () => {
+    const log = await open(newDirectory())
+    const many = Array.from({ length: 1000 }, (_, n) => entry(`${n}`))
+    for (let n = 0; n < 20; n += 1) await log.append(address, many)
+    const order: string[] = []
+    const trimmed = log.trim(address, 19_990).then(() => order.push('trimmed'))
+    const appended = log.append(address, [entry('new')]).then(() => order.push('appended'))
+    await Promise.all([trimmed, appended])
+    expect(order).toEqual(['appended', 'trimmed'])
+    expect(await log.range(address)).toEqual({ start: 19_990, end: 20_001 })
+    const { records } = await log.fetch(address, { from: 19_990, maxBytes: 1 << 20, waitMs: 0 })
+    expect(records).toHaveLength(11)
+    await log.close()
+  })
+
+  it('is taken up again where a close interrupted it', async () => {
+    const directory = newDirectory()
+    const log = await open(directory)
+    for (let n = 0; n < 10; n += 1) {
+      await log.append(address, new Array<LogEntry>(1000).fill(entry('x')))
+    }
+    const interrupted = log.trim(address, 9_999)
+    const outcome = expect(interrupted).rejects.toMatchObject({ code: 'CLOSED' })
+    await log.close()
+    await outcome
+    const again = await open(directory)
+    const { start, end } = await again.range(address)
+    expect([start < 9_999, end]).toEqual([true, 10_000])
+    const { records } = await again.fetch(address, { from: start, maxBytes: 1 << 20, waitMs: 0 })
+    expect(records[0]?.position).toBe(start)
+    await again.trim(address, 9_999)
+    expect(await again.range(address)).toEqual({ start: 9_999, end: 10_000 })
+    await again.close()
+  })
+})
+
 describe('sqlite log: damage is never a fresh start', () => {
   const files = (directory: string) => ({
     main: join(directory, 'log.db'),
@@ -167,6 +207,19 @@ describe('sqlite log: damage is never a fresh start', () => {
     const before = existsSync(files(directory).main)
     await expectDamaged(directory)
     expect(existsSync(files(directory).main), 'it was not touched').toBe(before)
+  })
+
+  it('says so when a read finds a record missing', async () => {
+    const directory = await written()
+    const db = new DatabaseSync(files(directory).main)
+    db.exec('delete from records where id % 1099511627776 = 50')
+    db.close()
+    const log = await open(directory)
+    const fetch = (from: number) => log.fetch(address, { from, maxBytes: 1 << 20, waitMs: 0 })
+    await expect(fetch(10)).rejects.toMatchObject({ name: 'LogOpenError', code: 'DAMAGED' })
+    await expect(fetch(50)).rejects.toThrow('record 50 is missing')
+    expect((await fetch(51)).records[0]?.position).toBe(51)
+    await log.close()
   })
 
   it('says so when only the WAL is left', async () => {

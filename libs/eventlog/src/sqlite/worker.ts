@@ -14,6 +14,8 @@ import type { FromWorker, Reply, ToWorker, WorkerSettings } from './protocol.ts'
 const GROUP_MAX_BYTES = 16 * 1024 * 1024
 
 type Append = Extract<ToWorker, { type: 'append' }>
+type Read = Extract<ToWorker, { type: 'read' }>
+type Trim = Extract<ToWorker, { type: 'trim' }>
 
 const port = parentPort
 if (port === null) throw new Error('this file is a worker')
@@ -27,6 +29,9 @@ const textOf = (error: unknown): string => (error instanceof Error ? error.messa
 
 function failure(id: number, error: unknown, unknown: boolean): Reply {
   if (unknown) return { type: 'unknown', id, message: textOf(error) }
+  if (error instanceof LogOpenError) {
+    return { type: 'damaged', id, path: error.path, message: error.message }
+  }
   if (isDamage(error)) {
     const files = logFiles(settings.directory)
     const { path, message } = damagedError(files, files.main, textOf(error))
@@ -72,22 +77,57 @@ function flush(db: LogDatabase, appends: Append[]): void {
   }
 }
 
-function perform(db: LogDatabase, request: Exclude<ToWorker, Append>): void {
-  const { id } = request
+const reply = (each: Reply): void => send({ type: 'replies', replies: [each] })
+
+function read(db: LogDatabase, { id, address, from, maxBytes }: Read): void {
   try {
-    if (request.type === 'read') {
-      const packed = db.read(request.address, request.from, request.maxBytes)
-      const reply: Reply = { type: 'read', id, from: request.from, packed }
-      send({ type: 'replies', replies: [reply] }, [packed.buffer])
+    const packed = db.read(address, from, maxBytes)
+    send({ type: 'replies', replies: [{ type: 'read', id, from, packed }] }, [packed.buffer])
+  } catch (error) {
+    reply(failure(id, error, false))
+  }
+}
+
+/** Trims that are under way: a piece per turn, so that appends and reads need not wait. */
+const trims: Trim[] = []
+
+function trimOn(db: LogDatabase): void {
+  const [trim] = trims
+  if (trim === undefined) return
+  const { id, address, below } = trim
+  try {
+    if (!db.trimPiece(address, below)) {
+      setImmediate(trimOn, db)
       return
     }
-    if (request.type === 'trim') db.trim(request.address, request.below)
-    else db.close()
-    send({ type: 'replies', replies: [{ type: 'done', id }] })
+    reply({ type: 'done', id })
   } catch (error) {
-    send({ type: 'replies', replies: [failure(id, error, false)] })
+    reply(failure(id, error, false))
   }
-  if (request.type === 'close') port?.close()
+  trims.shift()
+  if (trims.length > 0) setImmediate(trimOn, db)
+}
+
+function close(db: LogDatabase, id: number): void {
+  for (const trim of trims.splice(0)) {
+    reply({ type: 'refused', id: trim.id, code: 'CLOSED', message: 'closed while trimming' })
+  }
+  try {
+    db.close()
+    reply({ type: 'done', id })
+  } catch (error) {
+    reply(failure(id, error, false))
+  }
+  port?.close()
+}
+
+function perform(db: LogDatabase, request: Exclude<ToWorker, Append>): void {
+  if (request.type === 'read') read(db, request)
+  else if (request.type === 'close') close(db, request.id)
+  else {
+    trims.push(request)
+    if (trims.length === 1) trimOn(db)
+  }
 }
 
 /** Handles everything that has arrived, in order; neighbouring appends in one transaction. */

@@ -1,6 +1,5 @@
 // A process that appends as fast as it can and says what was acknowledged; the durability test
 // kills it. Arguments: directory, run number.
-import { writeSync } from 'node:fs'
 import { systemTimers } from '@serverless-ai/kernel/system'
 import { openSqliteLog } from '../sqlite/open.ts'
 
@@ -17,8 +16,8 @@ async function appendForEver(lane: number): Promise<never> {
       value: Buffer.from(text.padEnd(50 + ((n * 37) % 3000))),
     }))
     const { position } = await log.append(address, entries)
-    // One write call per line: a line is there whole or not at all.
-    writeSync(1, `${JSON.stringify({ partition: address.partition, position, texts })}\n`)
+    // A last line that is cut off is not counted by the reader.
+    process.stdout.write(`${JSON.stringify({ partition: address.partition, position, texts })}\n`)
   }
 }
 
