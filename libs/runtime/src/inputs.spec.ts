@@ -65,6 +65,21 @@ describe('inputs', () => {
     expect(state.events).toBe(4)
   })
 
+  it('without a decision move the mark by just themselves', async () => {
+    const { world, from, to } = await pair()
+    await follow(world, from.runtime, to.runtime, 'a', 'dull')
+    to.log.kill()
+    await world.run(from.runtime.execute(add('b')))
+    const next = await world.started(sink)
+    await follow(world, from.runtime, next.runtime, 'c')
+    expect(await seen(world, next.runtime)).toEqual([
+      ['a', 1],
+      ['b', 3],
+      ['c', 4],
+    ])
+    expect(world.ports.logger.lines.filter(({ message }) => /taken over/.test(message))).toEqual([])
+  })
+
   it('that are published twice are taken once', async () => {
     const { world, from, to } = await pair()
     await follow(world, from.runtime, to.runtime, 'a', 'b')
