@@ -1,5 +1,5 @@
 /** Puts a batch together: takes what waits, has it decided, and collects everything that goes into one commit. */
-import type { Decision, Logger, Message, Refusal } from '@serverless-ai/kernel'
+import type { Clock, Decision, Logger, Message, Refusal } from '@serverless-ai/kernel'
 import { refuseRequestId } from './answers.ts'
 import { type Batch, Decisions, type DecisionsInit, failed } from './decisions.ts'
 import { acceptedOutcome, Draft } from './draft.ts'
@@ -7,6 +7,7 @@ import { errorText } from './errors.ts'
 import { type Mark, type ParkedFact, parkedFact, type RuntimeFact } from './facts.ts'
 import type { CommandItem, InputItem, Item, OutcomeItem, PageItem, TimerItem } from './items.ts'
 import type { Mailbox } from './mailbox.ts'
+import { Pace } from './pace.ts'
 import type { Partition } from './partition.ts'
 import { SpoiledError } from './prepare.ts'
 import type { Answer, ServiceDefinition } from './types.ts'
@@ -35,9 +36,12 @@ const answerOf = (outcome: string, position: string): Answer => ({
 export class Composer<S, C extends Message, E extends Message> {
   readonly #definition: ServiceDefinition<S, C, E>
   readonly #logger: Logger
+  readonly #clock: Clock
   readonly #decisions: Decisions<S, C, E>
+  readonly #digests = new Pace()
 
-  constructor(init: DecisionsInit<S, C, E>) {
+  constructor(init: DecisionsInit<S, C, E> & { readonly clock: Clock }) {
+    this.#clock = init.clock
     this.#definition = init.definition
     this.#logger = init.logger
     this.#decisions = new Decisions(init)
@@ -57,11 +61,7 @@ export class Composer<S, C extends Message, E extends Message> {
     const draft = new Draft<C, E>(state.framework, now.atMs)
     const batch = { draft, state }
     try {
-      if (state.framework.commitsSinceDigest >= DIGEST_EVERY_COMMITS) {
-        const { effectivePosition: position } = state
-        const { schemaVersion } = this.#definition
-        draft.fact({ type: 'StateDigest', position, schemaVersion, digest: state.digest() })
-      }
+      this.#digest(batch)
       for (const mark of now.marks) draft.mark(mark)
       const decided = this.#takeAll(batch, mailbox)
       if (decided || this.#decisions.roundOwed) this.#decisions.round(batch)
@@ -73,6 +73,17 @@ export class Composer<S, C extends Message, E extends Message> {
       })
       return { kind: 'spoiled', taken: draft.taken }
     }
+  }
+
+  /** A digest of the state before this commit, every so many commits; less often where it takes long. */
+  #digest({ draft, state }: Batch<S, C, E>): void {
+    const startMs = this.#clock.monotonicMs()
+    if (state.framework.commitsSinceDigest < DIGEST_EVERY_COMMITS) return
+    if (!this.#digests.ready(startMs)) return
+    const { effectivePosition: position } = state
+    const { schemaVersion } = this.#definition
+    draft.fact({ type: 'StateDigest', position, schemaVersion, digest: state.digest() })
+    this.#digests.took(startMs, this.#clock.monotonicMs())
   }
 
   /** True when something was decided. */

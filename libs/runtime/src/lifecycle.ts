@@ -17,6 +17,10 @@ import type { Role } from './types.ts'
 
 /** A leader whose partition another process wants too shows itself after so long a silence, ms. */
 const TICK_AFTER_MS = 1000
+/** Highest feature level of the log that this version can lead. */
+const FEATURE_LEVEL = 1
+/** A wall clock that is further behind the log is reported, ms. */
+const CLOCK_DIFFERENCE_MS = 5000
 /** Typical append time before one was measured, ms. */
 const APPEND_GUESS_MS = 5
 
@@ -53,6 +57,7 @@ export class Lifecycle<S, C extends Message, E extends Message> {
   #appendMs = APPEND_GUESS_MS
   #rivalSeen = false
   #lastRecordMs = 0
+  #clockTold = false
 
   constructor(context: RuntimeContext<S, C, E>) {
     this.context = context
@@ -60,7 +65,8 @@ export class Lifecycle<S, C extends Message, E extends Message> {
     this.address = { topic: logTopic(definition.name), partition: environment.partition }
     this.observers = new Observers(logger)
     this.snapshots = new Snapshots(context, this.address)
-    this.#composer = new Composer({ definition, randomness: ports.randomness, logger })
+    const { randomness, clock } = ports
+    this.#composer = new Composer({ definition, randomness, clock, logger })
     this.#claims = new Claims(context, {
       address: this.address,
       nextEpoch: () => this.#nextEpoch(),
@@ -179,17 +185,13 @@ export class Lifecycle<S, C extends Message, E extends Message> {
   #nextEpoch(): number | undefined {
     const { state } = this.#tail
     const wanted = this.#session === undefined && this.#caughtUp && !this.#stopping
-    return wanted && state !== undefined && this.alarm === ''
-      ? state.arbitration.epoch + 1
-      : undefined
+    if (!wanted || state === undefined || this.alarm !== '') return undefined
+    return state.framework.featureLevel > FEATURE_LEVEL ? undefined : state.arbitration.epoch + 1
   }
 
   #onCaughtUp(state: Partition<S, C, E>): void {
     this.#caughtUp = true
-    if (state.diverged !== '' && this.warning === '') {
-      this.warning = `the state differs from its ${state.diverged}`
-      this.context.logger.log('error', this.warning)
-    }
+    this.#look(state)
     if (this.#refolding) {
       this.#refolding = false
       const { arbitration } = state
@@ -200,6 +202,23 @@ export class Lifecycle<S, C extends Message, E extends Message> {
     this.changed.notify()
     if (!this.context.options.lead) this.#started.resolve()
     this.#claims.consider()
+  }
+
+  /** Says what an operator should look at. */
+  #look(state: Partition<S, C, E>): void {
+    const { featureLevel, lastAtMs } = state.framework
+    const aheadMs = lastAtMs - this.context.ports.clock.wallMs()
+    if (aheadMs > CLOCK_DIFFERENCE_MS && !this.#clockTold) {
+      this.#clockTold = true
+      this.context.logger.log('warn', 'the wall clock is behind the log', { aheadMs })
+    }
+    const told = this.warning
+    if (state.diverged !== '') this.warning = `the state differs from its ${state.diverged}`
+    if (featureLevel > FEATURE_LEVEL) {
+      this.warning = `feature level ${featureLevel} is in use, this version knows ${FEATURE_LEVEL}: it does not lead`
+      if (this.context.options.lead) this.#started.reject(new Error(this.warning))
+    }
+    if (this.warning !== told) this.context.logger.log('error', this.warning)
   }
 
   #dropped(why: string): void {

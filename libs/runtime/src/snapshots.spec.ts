@@ -1,9 +1,10 @@
-import { encodeVoid, logTopic, sha256 } from '@serverless-ai/eventlog'
+import { Commit_Kind, encodeCommit, encodeVoid, logTopic, sha256 } from '@serverless-ai/eventlog'
 import { describe, expect, it } from 'vitest'
 import { DIGEST_EVERY_COMMITS } from './composer.ts'
 import { Framework } from './framework.ts'
 import { trimBelow } from './snapshots.ts'
 import { type BankCommand, bank, bankDecider } from './testing/bank.ts'
+import { storyOf } from './testing/history.ts'
 import { type Bank, World } from './testing/world.ts'
 
 const add = (key: string, n = 1): BankCommand => ({ type: 'Add', key, n })
@@ -135,5 +136,34 @@ describe('a void of the administrator', () => {
     const next = await world.started(bank())
     const again = await world.run(next.runtime.read((state) => state.accounts.get('a')))
     expect(again.value).toBe(3)
+  })
+})
+
+describe('a log of a newer version', () => {
+  it('is followed but not led', async () => {
+    const world = new World()
+    const first = await world.started(bank())
+    await addAll(world, first.runtime, 1)
+    first.log.kill()
+    const { arbitration } = storyOf(world, bank()).state
+    const value = encodeCommit({
+      commitId: Buffer.alloc(16, 1),
+      epoch: 1n,
+      sequence: BigInt(arbitration.nextSequence),
+      prev: Buffer.from(arbitration.chain),
+      kind: Commit_Kind.NORMAL,
+      atMs: BigInt(world.time.wallMs()),
+      inputs: [],
+      answers: [],
+      events: [],
+      publics: [],
+      runtime: [{ type: 'FeatureLevelRaised', data: '{"level":9}' }],
+    })
+    const next = world.process(bank())
+    await world.run(next.log.append(address, [{ key: '', headers: {}, value }]))
+    await expect(world.run(next.runtime.start())).rejects.toThrow(/feature level 9/)
+    await world.time.advance(60_000)
+    expect(next.runtime.status()).toMatchObject({ role: 'Following', epoch: 1 })
+    expect(next.runtime.status().alarm).toMatch(/feature level 9/)
   })
 })

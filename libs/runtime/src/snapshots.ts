@@ -5,6 +5,7 @@ import type { RuntimeContext } from './context.ts'
 import { errorText } from './errors.ts'
 import type { CommitFacts, RuntimeFact } from './facts.ts'
 import type { Framework } from './framework.ts'
+import { Pace } from './pace.ts'
 import { Partition, type SnapshotContent } from './partition.ts'
 
 /** Nothing below this position is needed by the two newest verified snapshots or by the publisher; undefined = keep all. */
@@ -22,6 +23,7 @@ export class Snapshots<S, C extends Message, E extends Message> {
   /** Commits with content since the last snapshot. */
   #commits = 0
   #writing: Promise<string> | undefined
+  readonly #pace = new Pace()
   name = ''
   position = -1
 
@@ -36,9 +38,9 @@ export class Snapshots<S, C extends Message, E extends Message> {
   }
 
   get due(): boolean {
-    return (
-      this.#commits >= this.#context.options.snapshotEveryCommits && this.#writing === undefined
-    )
+    const { options, ports } = this.#context
+    if (this.#commits < options.snapshotEveryCommits || this.#writing !== undefined) return false
+    return this.#pace.ready(ports.clock.monotonicMs())
   }
 
   loaded(name: string, position: number): void {
@@ -57,9 +59,13 @@ export class Snapshots<S, C extends Message, E extends Message> {
   async write(
     state: Partition<S, C, E>,
   ): Promise<{ name: string; verified: RuntimeFact | undefined }> {
+    const { clock } = this.#context.ports
+    const startMs = clock.monotonicMs()
     const content = state.toSnapshot()
+    const text = new TextEncoder().encode(JSON.stringify(content))
+    this.#pace.took(startMs, clock.monotonicMs())
     this.#commits = 0
-    const put = this.#put(content)
+    const put = this.#put(content.position, text)
     this.#writing = put
     try {
       const name = await put
@@ -74,13 +80,11 @@ export class Snapshots<S, C extends Message, E extends Message> {
     }
   }
 
-  async #put(content: SnapshotContent): Promise<string> {
+  async #put(position: number, content: Uint8Array): Promise<string> {
     const { environment, definition } = this.#context
-    const info = await environment.snapshots.put(this.#address, {
-      position: content.position,
-      schemaVersion: definition.schemaVersion,
-      content: new TextEncoder().encode(JSON.stringify(content)),
-    })
+    const { schemaVersion } = definition
+    const snapshot = { position, schemaVersion, content }
+    const info = await environment.snapshots.put(this.#address, snapshot)
     return info.name
   }
 
