@@ -2,7 +2,7 @@ import type { SeededRandomness } from '@serverless-ai/kernel/testing'
 import { arbitrateBytes, initialArbitration } from '../../arbitration.ts'
 import { promised } from './breakages.ts'
 import type { Item } from './content.ts'
-import { meaningOf } from './reference.ts'
+import type { Meaning } from './reference.ts'
 
 /** The bytes with one bit turned over. */
 function flipped(bytes: Uint8Array, random: SeededRandomness): Uint8Array {
@@ -16,8 +16,11 @@ function flipped(bytes: Uint8Array, random: SeededRandomness): Uint8Array {
  * A reader whose copy of the log lost an effective record, or holds it with a turned bit, must say
  * so before it takes any later commit for effective: every commit names the chain before it. (P2)
  */
-export function judgeDamage(items: readonly Item[], random: SeededRandomness): void {
-  const { effective } = meaningOf(items)
+export function judgeDamage(
+  items: readonly Item[],
+  { effective }: Meaning,
+  random: SeededRandomness,
+): void {
   // Where another copy of the record is in the log, that one takes its place.
   const copies = new Map<number, number>()
   for (const { serial } of items) copies.set(serial, (copies.get(serial) ?? 0) + 1)

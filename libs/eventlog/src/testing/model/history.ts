@@ -213,7 +213,8 @@ export class History {
       this.random.pick(this.#steps)(this)
     }
     this.#settle()
-    judge({ world: this.world, requests: this.#requests, consumer: this.consumer })
-    judgeDamage(this.world.items, this.random)
+    const { world, consumer } = this
+    const meaning = judge({ world, requests: this.#requests, consumer })
+    judgeDamage(world.items, meaning, this.random)
   }
 }

@@ -133,12 +133,12 @@ function judgeEffects({ performed }: World, meaning: Meaning): void {
   }
 }
 
-/** Checks a finished history against the reference. Throws PromiseBroken. */
+/** Checks a finished history against the reference. Returns its meaning; throws PromiseBroken. */
 export function judge(history: {
   world: World
   requests: ReadonlyMap<number, Request>
   consumer: Consumer
-}): void {
+}): Meaning {
   const { world, requests, consumer } = history
   const meaning = meaningOf(world.items)
   judgeReaders(world, meaning)
@@ -147,4 +147,5 @@ export function judge(history: {
   judgeShown(world, meaning)
   judgeConsumer(consumer, judgePublics(world, meaning))
   judgeEffects(world, meaning)
+  return meaning
 }
