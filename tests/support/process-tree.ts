@@ -38,3 +38,20 @@ export function isAlive(pid: number): boolean {
   const info = readProcess(pid)
   return info !== undefined && info.state !== 'Z'
 }
+
+/** Clock ticks per second of /proc/PID/stat on Linux. */
+const TICKS = 100
+
+/** CPU time a process has used, s. */
+export function cpuSeconds(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return (Number(fields[11]) + Number(fields[12])) / TICKS
+}
+
+/** Resident memory of a process, MiB: now and at its highest. */
+export function memoryMib(pid: number): { readonly now: number; readonly peak: number } {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  const of = (name: string) => Number(new RegExp(`${name}:\\s+(\\d+) kB`).exec(status)?.[1]) / 1_024
+  return { now: of('VmRSS'), peak: of('VmHWM') }
+}

@@ -1,22 +1,8 @@
-import { readFileSync } from 'node:fs'
 import { Platform } from '../../support/platform.ts'
+import { cpuSeconds, memoryMib } from '../../support/process-tree.ts'
 import { type BenchResult, metric } from '../report.ts'
 
 const WATCH_MS = 10_000
-/** Clock ticks per second of /proc/PID/stat on Linux. */
-const TICKS = 100
-
-function rssMib(pid: number): number {
-  const match = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
-  return Number(match?.[1] ?? Number.NaN) / 1_024
-}
-
-function cpuSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / TICKS
-}
-
 interface Sample {
   readonly startSeconds: number
   readonly controlMib: number
@@ -35,10 +21,10 @@ async function sample(): Promise<Sample> {
     const nodeMib = Math.max(
       ...['n1', 'n2', 'n3'].map((nodeId) => {
         const { supervisor, agent } = platform.node(nodeId)
-        return rssMib(supervisor) + rssMib(agent)
+        return memoryMib(supervisor).now + memoryMib(agent).now
       }),
     )
-    return { startSeconds, controlMib: rssMib(platform.pid), controlCpuPct, nodeMib }
+    return { startSeconds, controlMib: memoryMib(platform.pid).now, controlCpuPct, nodeMib }
   } finally {
     await platform.close()
   }

@@ -11,6 +11,7 @@ import { createGrpcTransport } from '@serverless-ai/rpc'
 import { stringify } from 'yaml'
 import { requestId } from '../../support/digits.ts'
 import { freePorts } from '../../support/ports.ts'
+import { cpuSeconds, memoryMib } from '../../support/process-tree.ts'
 import { ROOT } from '../../support/root.ts'
 import { until } from '../../support/until.ts'
 import { type BenchResult, metric, quantile } from '../report.ts'
@@ -110,6 +111,11 @@ class BenchPlatform {
     const queue = { name: 'team-a', tenant: 'team-a', weight: 1, priority: 0, maximum: undefined }
     const queues = transport.client(QueueServiceService, target)
     await queues.createQueue({ requestId: '', queue })
+  }
+
+  /** Process id of the control plane. */
+  get pid(): number {
+    return this.#child?.pid ?? 0
   }
 
   /** A client over a connection of its own. */
@@ -212,6 +218,9 @@ interface Sample {
   readonly jobsPerSecond: number
   readonly gangTasksPerSecond: number
   readonly idle: readonly number[]
+  /** CPU time of the control plane for one single-task job, ms; says more than the rate on a machine that does other things too. */
+  readonly cpuPerJobMs: number
+  readonly peakMib: number
 }
 
 async function sample(): Promise<Sample> {
@@ -221,11 +230,14 @@ async function sample(): Promise<Sample> {
     await rateOf(platform, { count: 200, connections: CONNECTIONS, tasks: 1 })
     const idle = await idleMs(platform)
     const single = { count: SINGLE_JOBS, connections: CONNECTIONS, tasks: 1 }
+    const cpuBefore = cpuSeconds(platform.pid)
     const jobsPerSecond = await rateOf(platform, single)
+    const cpuPerJobMs = ((cpuSeconds(platform.pid) - cpuBefore) * 1_000) / SINGLE_JOBS
     const gangs = { count: GANGS, connections: GANG_CONNECTIONS, tasks: GANG_TASKS }
     const gangTasksPerSecond = (await rateOf(platform, gangs)) * GANG_TASKS
     await platform.allAllocated()
-    return { jobsPerSecond, gangTasksPerSecond, idle }
+    const { peak: peakMib } = memoryMib(platform.pid)
+    return { jobsPerSecond, gangTasksPerSecond, idle, cpuPerJobMs, peakMib }
   } finally {
     await platform.stop()
   }
@@ -266,6 +278,18 @@ export async function benchSubmit({ reps }: { reps: number; seed: number }): Pro
         better: higher,
         budget: gangTasks,
       }),
+      metric(
+        'control_plane_cpu_per_single_job',
+        'ms',
+        of((one) => one.cpuPerJobMs),
+        { better: lower },
+      ),
+      metric(
+        'control_plane_peak_rss',
+        'MiB',
+        of((one) => one.peakMib),
+        { better: lower },
+      ),
       metric('idle_submit_p50', 'ms', p(0.5), { better: lower, budget: idleP50Ms }),
       metric('idle_submit_p99', 'ms', p(0.99), { better: lower, budget: idleP99Ms }),
     ],
