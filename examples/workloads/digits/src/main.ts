@@ -30,9 +30,21 @@ async function main(): Promise<number> {
   }
 }
 
-main().then(exit, (error: unknown) => {
+/** What still holds the process open after this time is not waited for. */
+const DRAIN_MS = 1000
+
+/**
+ * Ends by running out of work. `exit` joins V8's worker threads at once, while one of them may be
+ * compiling and wait for this thread (nodejs/node#54918): the process would then stay for ever.
+ */
+function end(code: number): void {
+  process.exitCode = code
+  setTimeout(() => exit(code), DRAIN_MS).unref()
+}
+
+main().then(end, (error: unknown) => {
   const rank = env['RANK'] ?? '0'
   console.error(`digits: rank ${rank}: ${messageOf(error)}`)
   if (!(error instanceof WorkloadError) && error instanceof Error) console.error(error.stack)
-  exit(error instanceof WorkloadError ? error.exitCode : EXIT.software)
+  end(error instanceof WorkloadError ? error.exitCode : EXIT.software)
 })
