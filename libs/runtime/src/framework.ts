@@ -138,7 +138,8 @@ export class Framework {
         return
       case 'PublishedThrough':
         this.published = { seq: fact.seq, offset: fact.offset, position: fact.position }
-        this.unpublished = this.unpublished.filter((event) => event.seq > fact.seq)
+        // Seqs are dense.
+        this.unpublished.splice(0, fact.seq - (this.unpublished[0]?.seq ?? fact.seq + 1) + 1)
         return
       case 'InputParked':
         this.parkedCount += 1

@@ -11,7 +11,7 @@ import { Signal } from './signal.ts'
 /** Folded after so many events, or this long after the first one that is not folded. */
 const RECORD_EVERY_EVENTS = 1000
 const RECORD_AFTER_MS = 10_000
-const REQUEST_EVENTS_MAX = 500
+const REQUEST_EVENTS_MAX = 4000
 const REQUEST_BYTES_MAX = 1024 * 1024
 const RETRY_MS = 50
 const RETRY_MAX_MS = 2000
