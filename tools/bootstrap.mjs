@@ -122,23 +122,32 @@ function runForeground(cmd, args, whom = 'group') {
   })
 }
 
-/** `tsc -b` of everything; incremental, so well below a second when nothing changed. */
-function build() {
-  const status = run(join(binDir, 'tsc'), ['-b'])
+/**
+ * `tsc -b` of everything or of some projects and what they need; incremental, so well below a
+ * second when nothing changed. The first one takes long enough to be announced.
+ */
+function build(...projects) {
+  const first = !existsSync(join(root, 'apps/all-in-one/dist/main.js'))
+  if (first) console.error('bootstrap: compiling (only the first time takes long)')
+  const status = run(join(binDir, 'tsc'), ['-b', ...projects])
   if (status !== 0) process.exit(status)
 }
 
-function built(path) {
-  build()
+function built(path, ...projects) {
+  build(...projects)
   const main = join(root, path)
   if (!existsSync(main)) fail(`${path} does not exist after the build`)
   return main
 }
 
+/** What a start needs: the product and the quickstart’s workload, without tests and tools. */
+const PRODUCT = ['apps/all-in-one', 'apps/cli', 'examples/workloads/digits']
+
 const tasks = {
   start: (args) =>
-    runForeground(nodeBin, [built('apps/all-in-one/dist/main.js'), ...args], 'leader'),
-  sai: (args) => runForeground(nodeBin, [built('apps/cli/dist/main.js'), ...args], 'leader'),
+    runForeground(nodeBin, [built('apps/all-in-one/dist/main.js', ...PRODUCT), ...args], 'leader'),
+  sai: (args) =>
+    runForeground(nodeBin, [built('apps/cli/dist/main.js', 'apps/cli'), ...args], 'leader'),
   bench: (args) => runForeground(nodeBin, [built('tests/dist/load/bench.js'), ...args]),
   campaign: (args) => runForeground(nodeBin, [built('tests/dist/load/campaign.js'), ...args]),
   test: (args) => runForeground(nodeBin, [join(root, 'tools/verify.ts'), ...args]),
@@ -146,7 +155,7 @@ const tasks = {
   gen: (args) => runForeground(nodeBin, [join(root, 'tools/gen.ts'), ...args]),
   tidy: (args) => runForeground(nodeBin, [join(root, 'tools/tidy.ts'), ...args]),
   format: (args) => runForeground(nodeBin, [join(root, 'tools/format.ts'), ...args]),
-  build: () => build(),
+  build: (projects) => build(...projects),
   exec: ([cmd = 'node', ...args]) => runForeground(cmd, args),
 }
 
