@@ -164,6 +164,25 @@ it('reports every line before the end, and a note for one that is too long', asy
   expect(node.pool.lines.map(({ line }) => Number(line))).toEqual(lines.map((_, i) => i + 1))
 })
 
+it('tells the writer of a report line that is not used, in its own log', async () => {
+  await node.start()
+  const text = `
+    const fs = require('node:fs')
+    const say = (line) => fs.appendFileSync(process.env.SAI_REPORT, line)
+    say('{"kind":"progress","step":1}\\n{"checkpoint":"/c/1"}\\n')
+    say('{"kind":"checkpoint","step":1}\\nstep 3')`
+  node.pool.want([assignment(script(text))])
+  await node.exited()
+  expect((await node.log()).split('\n')).toEqual([
+    '[serverless-ai: line 2 of SAI_REPORT is not used: ' +
+      'it needs "kind": "progress", "checkpoint" or "result"]',
+    '[serverless-ai: line 3 of SAI_REPORT is not used: ' +
+      'a checkpoint needs "path": its absolute path]',
+    '[serverless-ai: line 4 of SAI_REPORT is not used: it is not JSON]',
+    '',
+  ])
+})
+
 it('kills what a task left behind, also in a session of its own', async () => {
   await node.start()
   const text = `

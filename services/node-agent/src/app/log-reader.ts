@@ -168,7 +168,7 @@ export async function* readLog(
   try {
     for (let waitedMs = 0; !(await reading.begin()); waitedMs += FOLLOW_MS) {
       if (!query.follow || waitedMs > APPEAR_MS || store.hasEnded(query.key)) {
-        throw new LogMissingError('there is no log of this task on the node')
+        throw new LogMissingError('it has written nothing, or its log was removed')
       }
       await timers.sleep(FOLLOW_MS, signal)
     }

@@ -1,10 +1,18 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
-import { LINES_START, type LinesPosition, type ReportLine, takeLines } from '../core/lines.ts'
+import {
+  LINES_START,
+  type LinesPosition,
+  problemOfLine,
+  type ReportLine,
+  takeLines,
+} from '../core/lines.ts'
 
 /** Most of a report file that is passed on, bytes; the rest is dropped with a note. */
 const REPORT_FILE_MAX_BYTES = 16 * 1024 * 1024
 /** Read at once, bytes: above the longest line. */
 const CHUNK_BYTES = 128 * 1024
+/** Lines that are not used and said so, of one file; more would only repeat themselves. */
+const PROBLEMS_MAX = 5
 
 /**
  * Follows the report file of a task. The task owns the file and its folder, so nothing about it is
@@ -18,6 +26,8 @@ export class ReportTail {
   /** Bytes looked at: an unfinished line there is looked at again only when it grew. */
   private examinedBytes = 0
   private ended = false
+  private checked: LinesPosition = LINES_START
+  private problemsTold = 0
 
   constructor(path: string, uid: number | undefined) {
     this.path = path
@@ -62,6 +72,34 @@ export class ReportTail {
   /** What was offered last is acknowledged. */
   accept(): void {
     this.position = this.offered
+  }
+
+  /**
+   * What is wrong with lines that were not looked at before, a sentence each: their writer is to
+   * know. Independent of what was offered.
+   *
+   * @param atEnd nothing will be appended: a last line without a newline counts.
+   */
+  problems(atEnd: boolean): readonly string[] {
+    const found: string[] = []
+    while (this.problemsTold < PROBLEMS_MAX && this.checked.offset < REPORT_FILE_MAX_BYTES) {
+      const from = this.checked
+      const { lines, next } = this.withFile((fd, bytes) => {
+        if (bytes <= from.offset) return NOTHING(from)
+        const buffer = new Uint8Array(CHUNK_BYTES)
+        const length = readSync(fd, buffer, 0, CHUNK_BYTES, from.offset)
+        return takeLines(from, buffer.subarray(0, length), atEnd && length < CHUNK_BYTES)
+      }, NOTHING(from))
+      if (next.offset === from.offset) break
+      this.checked = next
+      for (const { line, json } of lines) {
+        const problem = problemOfLine(json)
+        if (problem === undefined || this.problemsTold >= PROBLEMS_MAX) continue
+        this.problemsTold += 1
+        found.push(`line ${line} of SAI_REPORT is not used: ${problem}`)
+      }
+    }
+    return found
   }
 
   private withFile<T>(use: (fd: number, bytes: number) => T, missing: T): T {

@@ -1,4 +1,5 @@
 import {
+  appendFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -97,6 +98,16 @@ export class NodeStore {
   /** Folder of records and logs of an execution the node holds. */
   directory(key: ExecutionKey): string {
     return join(this.nodeDir, EXECUTIONS, keyPath(key))
+  }
+
+  /** Writes sentences of the platform into the log of an execution; a full disk loses them. */
+  noteInLog(key: ExecutionKey, sentences: readonly string[]): void {
+    const text = sentences.map((sentence) => `[serverless-ai: ${sentence}]\n`).join('')
+    try {
+      appendFileSync(join(this.directory(key), 'output.log'), text, { mode: 0o600 })
+    } catch {
+      // A note must not end a task.
+    }
   }
 
   /** The newest log file of an execution, wherever it is kept; undefined when there is none. */

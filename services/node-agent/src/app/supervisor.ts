@@ -67,6 +67,8 @@ export class Supervisor {
   private readonly reporter: Reporter
   private readonly tasks = new Map<string, RunningTask>()
   private readonly prepared = new Map<string, Prepared>()
+  /** Report files of tasks that run: what is wrong with their lines is told in their logs. */
+  private readonly checked = new Map<string, { key: ExecutionKey; tail: ReportTail }>()
   private portRange: PortRange | null = null
   private agent: AgentProcess | undefined
   private tick: Timer | undefined
@@ -252,12 +254,16 @@ export class Supervisor {
       return
     }
     this.tasks.set(keyText(key), started)
-    this.reporter.follow(key, new ReportTail(paths.report, uid))
+    const tail = new ReportTail(paths.report, uid)
+    this.reporter.follow(key, tail)
+    this.checked.set(keyText(key), { key, tail })
     this.options.logger.log('info', 'task is started', { task: keyText(key), pid: started.pid })
     this.apply({ type: 'spawned', key, pid: started.pid })
     this.armPoll()
     const exit = await started.ended
     this.tasks.delete(keyText(key))
+    this.tellProblems(true, keyText(key))
+    this.checked.delete(keyText(key))
     await this.writes.attempt('exit', () => this.options.store.recordExit(key, exit))
     this.reporter.ended(key)
     this.options.logger.log('info', 'task has ended', { task: keyText(key), ...exit })
@@ -291,9 +297,18 @@ export class Supervisor {
     this.poll = this.options.timers.after(POLL_MS, () => {
       this.poll = undefined
       this.reporter.poll()
+      for (const text of this.checked.keys()) this.tellProblems(false, text)
       this.report()
       this.armPoll()
     })
+  }
+
+  /** A report line that is not used is told where its writer looks: in the log of the task. */
+  private tellProblems(atEnd: boolean, text: string): void {
+    const found = this.checked.get(text)
+    if (found === undefined) return
+    const problems = found.tail.problems(atEnd)
+    if (problems.length > 0) this.options.store.noteInLog(found.key, problems)
   }
 
   private report(): void {

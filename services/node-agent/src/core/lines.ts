@@ -28,6 +28,24 @@ function dropped(line: number, bytes: number): string {
   return JSON.stringify({ kind: 'note', message })
 }
 
+/** Why the platform does not use a line; undefined when it does. */
+export function problemOfLine(json: string): string | undefined {
+  let value: unknown
+  try {
+    value = JSON.parse(json)
+  } catch {
+    return 'it is not JSON'
+  }
+  const fields = new Map(Object.entries(typeof value === 'object' && value !== null ? value : {}))
+  const kind = fields.get('kind')
+  if (kind === 'progress' || kind === 'result') return undefined
+  if (kind === 'note') return String(fields.get('message'))
+  if (kind !== 'checkpoint') return 'it needs "kind": "progress", "checkpoint" or "result"'
+  const path = fields.get('path')
+  if (typeof path === 'string' && path.startsWith('/')) return undefined
+  return 'a checkpoint needs "path": its absolute path'
+}
+
 /**
  * Takes the whole lines out of the bytes that follow `from`. A line over the limit is dropped and
  * a note takes its place; a line that is not finished yet stays for the next call.

@@ -6,7 +6,13 @@ import { parseNodeConfig } from './config.ts'
 import { deviceEnvironment, taskEnvironment } from './environment.ts'
 import { emulatedDevices, longestFreeRun, parseNvidiaSmi } from './inventory.ts'
 import { compareVersions, isSafeName, keyFromPath, keyPath } from './keys.ts'
-import { LINES_START, REPORT_LINE_MAX_BYTES, type ReportLine, takeLines } from './lines.ts'
+import {
+  LINES_START,
+  problemOfLine,
+  REPORT_LINE_MAX_BYTES,
+  type ReportLine,
+  takeLines,
+} from './lines.ts'
 import { acknowledge, newOutbox, nextReport } from './outbox.ts'
 import { uidFor } from './uids.ts'
 
@@ -72,6 +78,24 @@ describe('report lines', () => {
   it('of exactly 64 KiB are passed on', () => {
     const text = 'x'.repeat(REPORT_LINE_MAX_BYTES)
     expect(takeLines(LINES_START, bytes(`${text}\n`), false).lines[0]?.json).toBe(text)
+  })
+})
+
+describe('a report line that is not used', () => {
+  it.each([
+    ['{"kind":"progress","step":1}', undefined],
+    ['{"kind":"result"}', undefined],
+    ['{"kind":"checkpoint","step":1,"path":"/c/1"}', undefined],
+    ['{"kind":"checkpoint","step":1}', 'absolute path'],
+    ['{"kind":"checkpoint","step":1,"path":"c/1"}', 'absolute path'],
+    ['{"checkpoint":"/c/1"}', 'it needs "kind"'],
+    ['{"kind":"note","message":"line 1 was dropped"}', 'was dropped'],
+    ['[1]', 'it needs "kind"'],
+    ['null', 'it needs "kind"'],
+    ['step 5, loss 3', 'not JSON'],
+  ])('%s', (json, problem) => {
+    if (problem === undefined) expect(problemOfLine(json)).toBeUndefined()
+    else expect(problemOfLine(json)).toContain(problem)
   })
 })
 

@@ -5,7 +5,7 @@ import { LINE_MAX_CHARS, lineKind, linesToEvents } from './report-lines.ts'
 
 const key = { jobId: 'j-0-1', gang: 0, generation: 1, rank: 0 }
 const line = (number: number, kind: string): ReportedLine => {
-  return { key, line: number, json: JSON.stringify({ kind, n: number }) }
+  return { key, line: number, json: JSON.stringify({ kind, n: number, path: '/c' }) }
 }
 const taken = (lines: readonly ReportedLine[], last: number | undefined) =>
   linesToEvents(lines, () => last).map((event) => (event.type === 'TaskReported' ? event.line : 0))
@@ -22,6 +22,16 @@ test('lines that were taken before, unknown kinds and broken JSON are dropped', 
   const lines = [line(1, 'result'), line(2, 'journal'), line(3, 'checkpoint'), broken]
   expect(taken(lines, 1)).toEqual([3])
   expect(taken(lines, undefined)).toEqual([])
+})
+
+test.each([
+  ['{"kind":"checkpoint","step":1}', undefined],
+  ['{"kind":"checkpoint","step":1,"path":""}', undefined],
+  ['{"kind":"checkpoint","step":1,"path":7}', undefined],
+  ['{"kind":"checkpoint","step":1,"path":"step-1"}', undefined],
+  ['{"kind":"checkpoint","step":1,"path":"/c/step-1"}', 'checkpoint'],
+])('a checkpoint needs an absolute path: %s', (json, kind) => {
+  expect(lineKind(json)).toBe(kind)
 })
 
 test('a line is never longer than its bound', () => {

@@ -48,8 +48,14 @@ export function lineKind(json: string): LineKind | undefined {
     const value: unknown = JSON.parse(json)
     if (typeof value !== 'object' || value === null || !('kind' in value)) return undefined
     const { kind } = value
-    return kind === 'checkpoint' || kind === 'progress' || kind === 'result' ? kind : undefined
+    if (kind === 'checkpoint') return hasPath(value) ? kind : undefined
+    return kind === 'progress' || kind === 'result' ? kind : undefined
   } catch {
     return undefined
   }
+}
+
+/** A checkpoint that nobody can find is none: the next generation runs in another directory. */
+function hasPath(value: object): boolean {
+  return 'path' in value && typeof value.path === 'string' && value.path.startsWith('/')
 }

@@ -147,7 +147,7 @@ export class WalkNode {
     return {
       key: process.key,
       line: process.lines,
-      json: JSON.stringify({ kind, n: process.lines }),
+      json: JSON.stringify({ kind, n: process.lines, path: '/c' }),
     }
   }
 
