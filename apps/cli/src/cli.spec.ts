@@ -97,6 +97,61 @@ describe('sai run', () => {
   })
 })
 
+describe('what a newcomer types', () => {
+  test('options of the platform may stand before the command', async () => {
+    bench.jobs = [job({ state: 'STATE_RUNNING' })]
+    expect(await bench.sai('--data', bench.directory, '--json', 'job', 'list')).toBe(0)
+    expect(JSON.parse(bench.out)).toMatchObject({ jobs: [{ name: 'train' }] })
+    // Nearer to the command counts.
+    expect(await bench.sai('--as', 'x', 'job', 'list', '--as', 'a', ...here())).toBe(0)
+    expect(await bench.sai('--as', 'x', 'job', 'list', ...here())).toBe(2)
+    expect(bench.err).toContain('there is no context x')
+  })
+
+  test('options of sai run behind the command are refused, unless -- says whose they are', async () => {
+    const words = ['python3', 'train.py', '--workers', '2']
+    expect(await bench.sai('run', ...here(), ...words)).toBe(2)
+    expect(bench.err).toContain('--workers stands after the command and would go to python3')
+    expect(await bench.sai('run', ...here(), '--detach', '--', ...words)).toBe(0)
+    expect(parse(bench.manifests[0] ?? '')).toMatchObject({ spec: { tasks: 1, command: words } })
+  })
+
+  test.each([
+    [['logs', 'train'], 'sai job logs'],
+    [['--json', 'cancel', 'train'], 'sai job cancel'],
+  ])('%j lacks its group', async (argv, meant) => {
+    expect(await bench.sai(...argv)).toBe(2)
+    expect(bench.err).toContain(`Did you mean \`${meant}\`?`)
+  })
+
+  test('a job that has ended is not being cancelled', async () => {
+    bench.jobs = [job({ state: 'STATE_CANCELLED' })]
+    expect(await bench.sai('job', 'cancel', 'train', ...here())).toBe(0)
+    expect(bench.out).toBe('j-0-0123456789ab has ended (Cancelled)\n')
+  })
+
+  test('a long message does not widen the table of jobs', async () => {
+    bench.jobs = [job({ state: 'STATE_FAILED', message: 'x'.repeat(300) })]
+    expect(await bench.sai('job', 'list', ...here())).toBe(0)
+    expect(bench.out).toContain(`${'x'.repeat(59)}…  `)
+  })
+
+  test('a gang that fits nowhere: how to go on', async () => {
+    bench.submitError = refused('FAILED_PRECONDITION', 'NO_MATCHING_NODE')
+    expect(await bench.sai('run', ...here(), '--', 'x')).toBe(3)
+    expect(bench.err).toContain('or --wait for nodes to come')
+  })
+
+  test('a file with its directory: checked as written, then submitted with a workspace', async () => {
+    bench.stdin = '# mine\nspec:\n  queue: q # here\n'
+    expect(await bench.sai('job', 'submit', '-', '--workspace', '.', ...here())).toBe(0)
+    expect(bench.manifests[0]).toBe(bench.stdin)
+    expect(bench.manifests[1]).toMatch(
+      /^# mine\nspec:\n {2}queue: q # here\n {2}workspace: sha256:/,
+    )
+  })
+})
+
 describe('finding a job', () => {
   beforeEach(() => {
     bench.jobs = [

@@ -4,7 +4,7 @@ import { Command, CommanderError } from 'commander'
 import { addFleet } from './commands/fleet.ts'
 import { addJob } from './commands/job.ts'
 import { addRun } from './commands/run.ts'
-import type { CommandScope } from './commands/shared.ts'
+import { type CommandScope, withGlobals } from './commands/shared.ts'
 import { addStatus } from './commands/status.ts'
 import { addWorkspace } from './commands/workspace.ts'
 import { CliError, EXIT, exitOf } from './exit.ts'
@@ -27,6 +27,12 @@ function programOf(scope: CommandScope): Command {
     .addHelpText('after', AFTER_HELP)
     .exitOverride()
     .configureOutput({ writeOut: io.out, writeErr: io.err })
+  withGlobals(program).hook('preAction', (_, action) => {
+    // `sai --as b job list` is `sai job list --as b`; what stands nearer to the command counts.
+    for (const [name, value] of Object.entries(program.opts())) {
+      if (action.getOptionValueSource(name) !== 'cli') action.setOptionValue(name, value)
+    }
+  })
   addRun(program, scope)
   addJob(program, scope)
   addFleet(program, scope)
@@ -42,6 +48,22 @@ function programOf(scope: CommandScope): Command {
   return program
 }
 
+/** `sai logs` → `sai job logs`: the group that was left out. */
+function missingGroup(program: Command, argv: readonly string[]): string | undefined {
+  for (const group of program.commands) {
+    const found = group.commands.find((known) => argv.includes(known.name()))
+    if (found !== undefined) return `sai ${group.name()} ${found.name()}`
+  }
+  return undefined
+}
+
+/** How to go on after a refusal, where the command line is the place to. */
+function mendsOf({ code, reason }: RpcError): string[] {
+  if (code === 'UNAVAILABLE') return ['  is the platform running? Start it with `npm start`']
+  if (reason !== 'NO_MATCHING_NODE') return []
+  return ['  ask for less (`sai node list` shows what is there), or --wait for nodes to come']
+}
+
 /** What went wrong, for people: the sentence, each field, how to go on. */
 function errorText(error: unknown): string {
   if (error instanceof CliError || error instanceof ConfigError) return `sai: ${error.message}\n`
@@ -50,15 +72,13 @@ function errorText(error: unknown): string {
     return `sai: a bug: ${where}\n`
   }
   const { message, reason, violations, metadata } = error
-  const mend =
-    error.code === 'UNAVAILABLE' ? ['  is the platform running? Start it with `npm start`'] : []
   // The message of a description names its first problem only: here they are all listed.
   const told =
     reason === 'INVALID_SPEC' && violations.length > 0
       ? `${metadata.file ?? 'the description'} cannot be used`
       : message.replace(`${reason}: `, '')
   const fields = violations.map(({ field, description }) => `  ${field}: ${description}`)
-  return plain([`sai: ${told} [${reason}]`, ...fields, ...mend].join('\n')).concat('\n')
+  return plain([`sai: ${told} [${reason}]`, ...fields, ...mendsOf(error)].join('\n')).concat('\n')
 }
 
 function errorJson(error: unknown): string {
@@ -80,13 +100,20 @@ export async function runCli(argv: readonly string[], io: Io, checkout: string):
   const exit = (wanted: number) => {
     status = wanted
   }
+  const program = programOf({ io, checkout, argv, exit })
   try {
-    await programOf({ io, checkout, exit }).parseAsync([...argv], { from: 'user' })
+    await program.parseAsync([...argv], { from: 'user' })
     return io.signal.aborted ? EXIT.interrupted : status
   } catch (error) {
     if (io.signal.aborted) return EXIT.interrupted
     // Help and usage: the library has printed what there is to say.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
+    if (error instanceof CommanderError) {
+      const meant = missingGroup(program, argv)
+      if (error.code === 'commander.unknownCommand' && meant !== undefined) {
+        io.err(`(Did you mean \`${meant}\`?)\n`)
+      }
+      return error.exitCode === 0 ? EXIT.ok : EXIT.usage
+    }
     const before = argv.indexOf('--') < 0 ? argv : argv.slice(0, argv.indexOf('--'))
     io.err(before.includes('--json') ? errorJson(error) : errorText(error))
     return error instanceof ConfigError ? EXIT.usage : exitOf(error)

@@ -1,12 +1,14 @@
 import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { isFinished, type PlatformClient } from '@serverless-ai/client'
 import { ExplainJobResponse, type Job, Job_State } from '@serverless-ai/contracts/job/v1/job'
 import type { ReadLogsResponse } from '@serverless-ai/contracts/pool/v1/pool'
 import type { Command } from 'commander'
+import { parseDocument } from 'yaml'
 import { type Globals, resolveConnection, withPlatform } from '../context.ts'
 import { CliError } from '../exit.ts'
 import { progressText, shape, stateWord } from '../output/states.ts'
-import { age, plain, table } from '../output/text.ts'
+import { age, plain, shortened, table } from '../output/text.ts'
 import { factsOf } from '../why/reason.ts'
 import { storyText } from '../why/story.ts'
 import { changeText, endText, exitOfJob, followJob, hasLogs } from './follow.ts'
@@ -21,6 +23,7 @@ import {
   wholeNumber,
   withGlobals,
 } from './shared.ts'
+import { uploadDirectory } from './workspace.ts'
 
 type Work<O> = (platform: PlatformClient, options: O, jobId: string) => Promise<void>
 
@@ -38,6 +41,7 @@ function onJob<O extends Globals>(scope: CommandScope, work: Work<O>) {
 interface SubmitOptions extends Globals {
   readonly tenant?: string
   readonly dryRun?: boolean
+  readonly workspace?: string
   readonly follow?: boolean
 }
 
@@ -46,12 +50,19 @@ async function submit(file: string, options: SubmitOptions, scope: CommandScope)
   const manifest = file === '-' ? await io.readStdin() : await readManifest(file)
   const connection = resolveConnection({ globals: options, io, checkout })
   await withPlatform(io, connection, async (platform) => {
-    const { job } = await platform.jobs.submit({
-      manifest,
+    const common = {
       fileName: file === '-' ? 'standard input' : file,
-      validateOnly: options.dryRun === true,
       ...(options.tenant === undefined ? {} : { tenant: options.tenant }),
-    })
+    }
+    const validateOnly = options.dryRun === true
+    let wanted = manifest
+    if (options.workspace !== undefined) {
+      // As written first: the places that a refusal names are those of the file.
+      await platform.jobs.submit({ ...common, manifest, validateOnly: true })
+      const directory = resolve(io.cwd, options.workspace)
+      wanted = withWorkspace(manifest, await uploadDirectory({ platform, io, directory }))
+    }
+    const { job } = await platform.jobs.submit({ ...common, manifest: wanted, validateOnly })
     const text = () => (options.dryRun === true ? job.manifest : `${job.jobId}\n`)
     answer(io, options, { json: jobJson(job), text })
     if (options.follow !== true || options.dryRun === true) return
@@ -64,6 +75,13 @@ async function submit(file: string, options: SubmitOptions, scope: CommandScope)
     if (options.json !== true) io.err(endText(last))
     exit(exitOfJob(last))
   })
+}
+
+/** The description with the name of an uploaded directory in it. */
+function withWorkspace(manifest: string, workspace: string): string {
+  const description = parseDocument(manifest)
+  description.setIn(['spec', 'workspace'], workspace)
+  return description.toString()
 }
 
 async function readManifest(file: string): Promise<string> {
@@ -111,7 +129,7 @@ async function list(options: ListOptions, { io, checkout }: CommandScope): Promi
       stateWord(job.state),
       shape(job),
       job.generation === 0 ? '-' : String(job.generation),
-      factsOf(job.reason)?.code ?? plain(progressText(job) || job.message),
+      shortened(factsOf(job.reason)?.code ?? plain(progressText(job) || job.message)),
       age(job.submittedMs, io.clock.wallMs()),
     ]
     const heading = ['JOB', 'NAME', 'QUEUE', 'STATE', 'TASKS×DEVICES', 'GEN', 'DETAIL', 'AGE']
@@ -189,6 +207,7 @@ function addSubmitAndList(add: Add, scope: CommandScope): void {
       '--dry-run',
       'check everything, change nothing; print the description with all defaults',
     )
+    .option('--workspace <dir>', 'copy this directory to every task, as `sai run` does')
     .option('--follow', 'show what happens and the logs until the end')
     .action((file: string, options: SubmitOptions) => submit(file, options, scope))
   add('list', 'list jobs, newest first')
@@ -241,7 +260,8 @@ export function addJob(program: Command, scope: CommandScope): void {
   named('cancel', 'end a job').action(
     onJob(scope, async (platform, options: Globals, jobId) => {
       const job = await platform.jobs.cancel(jobId)
-      const text = () => `${jobId} is being cancelled (${stateWord(job.state)})\n`
+      const what = isFinished(job) ? 'has ended' : 'is being cancelled'
+      const text = () => `${jobId} ${what} (${stateWord(job.state)})\n`
       answer(scope.io, options, { json: jobJson(job), text })
     }),
   )

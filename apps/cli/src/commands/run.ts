@@ -91,6 +91,22 @@ export function manifestOf(init: {
   })
 }
 
+/**
+ * `sai run python3 train.py --workers 4` would give --workers to the script and run one worker:
+ * without `--` an option of `sai run` among the words of the command is refused.
+ */
+function refuseStrayOptions(command: readonly string[], known: Command, argv: readonly string[]) {
+  if (argv.includes('--')) return
+  const names = known.options.map(({ long }) => long)
+  const stray = command.find((word) => names.includes(word.split('=')[0]))
+  if (stray === undefined) return
+  throw new CliError(
+    'USAGE',
+    `${stray} stands after the command and would go to ${command[0]}: write ` +
+      '`sai run [options] -- COMMAND [ARGS…]`',
+  )
+}
+
 async function run(command: readonly string[], options: RunOptions, scope: CommandScope) {
   const { io, checkout, exit } = scope
   const connection = resolveConnection({ globals: options, io, checkout })
@@ -140,5 +156,8 @@ export function addRun(program: Command, scope: CommandScope): void {
     .option('--follow', 'show what happens and the logs until the end (the default)')
     .option('--detach', 'print the job id and leave')
     .passThroughOptions()
-    .action((command: readonly string[], options: RunOptions) => run(command, options, scope))
+    .action((command: readonly string[], options: RunOptions, self: Command) => {
+      refuseStrayOptions(command, self, scope.argv)
+      return run(command, options, scope)
+    })
 }

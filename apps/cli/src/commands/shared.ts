@@ -10,6 +10,8 @@ export interface CommandScope {
   readonly io: Io
   /** Directory of the product: where a local platform keeps `.sai`. */
   readonly checkout: string
+  /** The command line, as typed. */
+  readonly argv: readonly string[]
   /** Ends the process with this status. */
   readonly exit: (status: number) => void
 }

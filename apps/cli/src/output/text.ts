@@ -1,3 +1,10 @@
+/** Most of a sentence in a column of a table, characters. */
+const CELL_MAX = 60
+
+/** A sentence for a column of a table: its beginning; elsewhere it is told whole. */
+export const shortened = (text: string): string =>
+  text.length <= CELL_MAX ? text : `${text.slice(0, CELL_MAX - 1)}…`
+
 /** Rows as aligned columns; the first row is the heading. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths: number[] = []

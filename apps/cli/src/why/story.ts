@@ -30,7 +30,10 @@ function recovering(d: Details): string {
   const facts = factsOfDetails(d)
   const why = given(d.cause) ? `: ${d.cause}` : ''
   const wait = facts === undefined ? '' : `; ${reasonText(facts)}`
-  const from = resumes({ ...d, generation: '' }, d.checkpointStep)
+  const known = given(d.checkpointStep) && d.checkpointStep !== '0'
+  const from = known
+    ? resumes({ ...d, generation: '' }, d.checkpointStep)
+    : ' from the start: no checkpoint was reported'
   return `${generation(d)} is given up${why}; the next one starts${from}${wait}`
 }
 

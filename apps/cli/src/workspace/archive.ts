@@ -1,6 +1,7 @@
 import type { Dirent } from 'node:fs'
 import { lstat, readdir, readFile, readlink } from 'node:fs/promises'
 import { dirname, join, relative, resolve, sep } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { create } from 'tar'
 import { CliError } from '../exit.ts'
 import { bytes } from '../output/text.ts'
@@ -9,6 +10,8 @@ import { ignoreRules } from './ignore.ts'
 /** Largest directory that is copied, bytes. */
 export const DIRECTORY_MAX_BYTES = 100 * 1024 * 1024
 const ENTRIES_MAX = 50_000
+/** A tar without entries is two empty blocks, bytes. */
+const EMPTY_TAR_BYTES = 1024
 const BIGGEST_SHOWN = 5
 
 /** A directory ready to be uploaded. */
@@ -104,6 +107,9 @@ export async function packDirectory(directory: string): Promise<Archive> {
   const { files, totalBytes, notes } = found
   // Sorted and without owners: the same files give the same archive, which is stored once.
   const paths = found.paths.sort().map((path) => relative('.', path))
+  if (paths.length === 0) {
+    return { data: gzipSync(new Uint8Array(EMPTY_TAR_BYTES)), files, totalBytes, notes }
+  }
   const pack = create({ gzip: true, cwd: root, portable: true, noDirRecurse: true }, paths)
   const pieces: Uint8Array[] = []
   for await (const piece of pack) pieces.push(piece)
