@@ -151,7 +151,9 @@ export async function runQuickstart(init: QuickstartInit): Promise<void> {
   output.say('  try, in a second terminal:')
   output.say('    export PATH="$PWD/bin:$PATH"')
   output.say('    sai job list · sai job why digits · sai job logs digits --follow · sai node list')
-  output.say('    kill -9 a node’s supervisor (sai node list) and watch the job recover')
+  output.say('  then take a node from it, and see it recover (sai job why digits):')
+  const record = join(options.dataDir, 'nodes/n1/supervisor.json')
+  output.say(`    kill -9 $(sed 's/.*"pid":\\([0-9]*\\).*/\\1/' '${record}')`)
   follow(init, jobId).catch((error: unknown) => {
     if (error instanceof RpcError && error.code === 'UNAVAILABLE') return
     options.ports.logger.log('warn', 'the quickstart stopped following', { error })
