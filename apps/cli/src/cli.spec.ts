@@ -108,7 +108,7 @@ describe('what a newcomer types', () => {
     expect(bench.err).toContain('there is no context x')
   })
 
-  test('options of sai run behind the command are refused, unless -- says whose they are', async () => {
+  test('options of sai run behind the command are refused, unless -- is there', async () => {
     const words = ['python3', 'train.py', '--workers', '2']
     expect(await bench.sai('run', ...here(), ...words)).toBe(2)
     expect(bench.err).toContain('--workers stands after the command and would go to python3')
@@ -142,7 +142,7 @@ describe('what a newcomer types', () => {
     expect(bench.err).toContain('or --wait for nodes to come')
   })
 
-  test('a file with its directory: checked as written, then submitted with a workspace', async () => {
+  test('a file with its directory: checked as written, then with a workspace', async () => {
     bench.stdin = '# mine\nspec:\n  queue: q # here\n'
     expect(await bench.sai('job', 'submit', '-', '--workspace', '.', ...here())).toBe(0)
     expect(bench.manifests[0]).toBe(bench.stdin)
