@@ -33,8 +33,8 @@ export function refuseRequestId(
 }
 
 /**
- * Answers by request id. An entry goes when its id's own time is too old, by the same test that refuses the id: an id is either known or too
- * old, so nothing is ever carried out twice.
+ * Answers by request id. An entry goes when its id's own time is too old, by the same test that
+ * refuses the id: an id is either known or too old, so nothing is ever carried out twice.
  */
 export class AnswersTable {
   readonly #entries = new Map<string, KeptAnswer>()

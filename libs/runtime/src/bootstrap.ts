@@ -54,8 +54,9 @@ async function inTime<T, S, C extends Message, E extends Message>(
 }
 
 /**
- * Pages go into a shadow state; the last one swaps it: the core's `replaced` command, the mark and the end of the shadow are one commit. A crash
- * in between starts over under a new id. Returns the mark.
+ * Pages go into a shadow state; the last one swaps it: the core's `replaced` command, the mark and
+ * the end of the shadow are one commit. A crash in between starts over under a new id. Returns the
+ * mark.
  */
 export async function bootstrap<S, C extends Message, E extends Message>(
   session: Session<S, C, E>,

@@ -1,6 +1,7 @@
 /**
- * What breaks without which rule of the log protocol, as far as the runtime keeps them. Each case shows that the promise holds, and that the same
- * history breaks it when the rule is left out: by a wrapper or an alternative in here, never by a switch in the product.
+ * What breaks without which rule of the log protocol, as far as the runtime keeps them. Each case
+ * shows that the promise holds, and that the same history breaks it when the rule is left out: by a
+ * wrapper or an alternative in here, never by a switch in the product.
  */
 import {
   AppendOutcomeUnknownError,
@@ -43,7 +44,10 @@ const reasonOf = (promise: Promise<Answer>): Promise<string> =>
     (error) => error.reason,
   )
 
-/** The first append of a commit with events is held back; what `forge` makes of the commit lands in its place. */
+/**
+ * The first append of a commit with events is held back; what `forge` makes of the commit lands in
+ * its place.
+ */
 function overtaken(forge: (bytes: Uint8Array) => Uint8Array): {
   wrap: (environment: RuntimeEnvironment) => RuntimeEnvironment
   arm(): void
@@ -97,7 +101,7 @@ describe('3. a yield with a commit in flight', () => {
     expect(consume(world, 'bank')).toEqual([])
   })
 
-  it('publishes a void event where the publisher takes what was sent, not what is effective', async () => {
+  it('publishes a void event where the publisher takes what was merely sent', async () => {
     const world = new World()
     const trick = overtaken(() => otherCommit(world, 'yield'))
     // The rule left out: public events leave as soon as their commit is sent.
@@ -243,7 +247,10 @@ describe('6. request entries', () => {
   })
 })
 
-/** A leader that cannot publish, snapshots and trims and dies; the seqs that its successor brings out. */
+/**
+ * A leader that cannot publish, snapshots and trims and dies; the seqs that its successor brings
+ * out.
+ */
 async function publishedAfterTrim(forget: boolean): Promise<number[]> {
   const world = new World()
   const definition = bank()
@@ -289,7 +296,8 @@ describe('9. publishing', () => {
   const publishOnSlowLog = async (several: boolean): Promise<World> => {
     const world = new World(5)
     let promised = 0
-    // The rule left out: a request is said to be done when it is sent, so the next one leaves at once.
+    // The rule left out: a request is said to be done when it is sent, so the next one leaves at
+    // once.
     const eager = withLog((inner) => ({
       append: (address, entries) => {
         if (address.topic !== events.topic || !several) return inner.append(address, entries)

@@ -1,4 +1,7 @@
-/** Claiming a partition. Liveness only: whatever happens here, the order of the log decides who leads. */
+/**
+ * Claiming a partition. Liveness only: whatever happens here, the order of the log decides who
+ * leads.
+ */
 import {
   AppendRefusedError,
   type Claim,
@@ -29,7 +32,9 @@ interface Outstanding {
   readonly abort: AbortController
 }
 
-/** One claim is outstanding at a time; its id lives in memory only and is forgotten with the state. */
+/**
+ * One claim is outstanding at a time; its id lives in memory only and is forgotten with the state.
+ */
 export class Claims<S, C extends Message, E extends Message> {
   readonly #context: RuntimeContext<S, C, E>
   readonly #host: ClaimsHost

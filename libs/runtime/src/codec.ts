@@ -34,8 +34,9 @@ const buffer = (bytes: Uint8Array): Buffer =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
 /**
- * Encodes a commit. `prev` is the chain hash it follows. The runtime facts that come back are read from the text that was written, so that the
- * writer folds exactly what every reader folds, whatever happens later to the objects they were made of.
+ * Encodes a commit. `prev` is the chain hash it follows. The runtime facts that come back are read
+ * from the text that was written, so that the writer folds exactly what every reader folds,
+ * whatever happens later to the objects they were made of.
  */
 export function encodeFacts(facts: CommitFacts, prev: Uint8Array): EncodedCommit {
   const runtime = facts.runtime.map(({ type, ...data }) => ({ type, data: JSON.stringify(data) }))

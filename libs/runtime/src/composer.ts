@@ -1,4 +1,7 @@
-/** Puts a batch together: takes what waits, has it decided, and collects everything that goes into one commit. */
+/**
+ * Puts a batch together: takes what waits, has it decided, and collects everything that goes into
+ * one commit.
+ */
 import type { Clock, Decision, Logger, Message, Refusal } from '@serverless-ai/kernel'
 import { refuseRequestId } from './answers.ts'
 import { type Batch, Decisions, type DecisionsInit, failed } from './decisions.ts'
@@ -52,7 +55,10 @@ export class Composer<S, C extends Message, E extends Message> {
     return this.#decisions.roundOwed
   }
 
-  /** Composes the next commit; nothing may be in flight. `marks`: inputs that were taken without a decision. */
+  /**
+   * Composes the next commit; nothing may be in flight. `marks`: inputs that were taken without a
+   * decision.
+   */
   compose(
     state: Partition<S, C, E>,
     mailbox: Mailbox<C>,
@@ -75,7 +81,10 @@ export class Composer<S, C extends Message, E extends Message> {
     }
   }
 
-  /** A digest of the state before this commit, every so many commits; less often where it takes long. */
+  /**
+   * A digest of the state before this commit, every so many commits; less often where it takes
+   * long.
+   */
   #digest({ draft, state }: Batch<S, C, E>): void {
     const startMs = this.#clock.monotonicMs()
     if (state.framework.commitsSinceDigest < DIGEST_EVERY_COMMITS) return

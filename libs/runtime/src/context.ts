@@ -10,7 +10,10 @@ export interface RuntimeOptions {
   readonly mailboxMax?: number
   /** A snapshot after so many commits with content. Default 10,000. */
   readonly snapshotEveryCommits?: number
-  /** `keep` (default) never trims the log; `snapshots` keeps what the second newest verified snapshot and the publisher need. */
+  /**
+   * `keep` (default) never trims the log; `snapshots` keeps what the second newest verified
+   * snapshot and the publisher need.
+   */
   readonly trim?: 'keep' | 'snapshots'
   /** Longest wait of an idle read of the log, ms. Default 30,000. */
   readonly idleFetchMs?: number

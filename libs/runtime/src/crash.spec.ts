@@ -4,7 +4,10 @@ import { checkHistory } from './testing/history.ts'
 import { type Bank, World } from './testing/world.ts'
 import type { Answer, RuntimeEnvironment } from './types.ts'
 
-/** Counts every await on the outside world and lets the process die at one of them: before it is sent, or before its outcome is known. */
+/**
+ * Counts every await on the outside world and lets the process die at one of them: before it is
+ * sent, or before its outcome is known.
+ */
 class Killer {
   calls = 0
   dead = false
@@ -61,7 +64,10 @@ const REQUESTS: readonly BankCommand[] = [
   { type: 'AddMany', key: 'm', count: 3 },
 ]
 
-/** The life of a small bank, with one death in it. Returns whether the process came to its end undisturbed. */
+/**
+ * The life of a small bank, with one death in it. Returns whether the process came to its end
+ * undisturbed.
+ */
 async function live(at: number, when: 'before' | 'after'): Promise<boolean> {
   const world = new World(at)
   const killer = new Killer(at, when)

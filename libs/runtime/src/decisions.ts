@@ -1,4 +1,7 @@
-/** Carries out one decision of the core inside a batch: decide, check the size, evolve, public events. */
+/**
+ * Carries out one decision of the core inside a batch: decide, check the size, evolve, public
+ * events.
+ */
 import { COMMIT_MAX_BYTES } from '@serverless-ai/eventlog'
 import type {
   Accepted,
@@ -63,8 +66,9 @@ export class Decisions<S, C extends Message, E extends Message> {
   }
 
   /**
-   * Decides a command and, when it is accepted, evolves the state. `facts` come before those of the decision, also when it is refused. Throws
-   * {@link SpoiledError} when the state has to be folded again; the item is marked with what it comes to then.
+   * Decides a command and, when it is accepted, evolves the state. `facts` come before those of the
+   * decision, also when it is refused. Throws {@link SpoiledError} when the state has to be folded
+   * again; the item is marked with what it comes to then.
    */
   run(
     { draft, state }: Batch<S, C, E>,
@@ -100,7 +104,10 @@ export class Decisions<S, C extends Message, E extends Message> {
     return { kind: 'decided', decision }
   }
 
-  /** The core's own round at the end of a batch. One that fails is left out once; the commands of its batch are not refused for it. */
+  /**
+   * The core's own round at the end of a batch. One that fails is left out once; the commands of
+   * its batch are not refused for it.
+   */
   round({ draft, state }: Batch<S, C, E>): void {
     const owed = this.#roundOwed
     this.#roundOwed = false
@@ -130,7 +137,10 @@ export class Decisions<S, C extends Message, E extends Message> {
     for (const fact of facts) draft.fact(fact)
   }
 
-  /** The events are written down before they are evolved: what the core does to the objects later changes nothing that is committed. */
+  /**
+   * The events are written down before they are evolved: what the core does to the objects later
+   * changes nothing that is committed.
+   */
   #encode(events: readonly E[]): EventFact[] {
     const version = this.#definition.schemaVersion
     return events.map((event) => ({ type: event.type, version, data: JSON.stringify(event) }))
@@ -157,7 +167,9 @@ export class Decisions<S, C extends Message, E extends Message> {
     if (draft.bytes > COMMIT_MAX_BYTES) this.#tooLarge(draft, item)
   }
 
-  /** Public events are known only now: alone in a commit the item may fit, and if not it is refused. */
+  /**
+   * Public events are known only now: alone in a commit the item may fit, and if not it is refused.
+   */
   #tooLarge(draft: Draft<C, E>, item: Item<C> | undefined): never {
     if (item === undefined) {
       this.#roundBroken = true

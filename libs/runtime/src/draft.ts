@@ -19,10 +19,16 @@ export const factBytes = (fact: RuntimeFact): number =>
 export const eventBytes = (event: EventFact): number =>
   textBytes(event.data) + event.type.length + ENTRY_BYTES
 
-/** What happens when the commit is effective: its position and the public seq after it are known then. */
+/**
+ * What happens when the commit is effective: its position and the public seq after it are known
+ * then.
+ */
 export type Release = (at: { position: number; publicSeq: number }) => void
 
-/** A commit while it is being put together. Knows what the earlier decisions of the same batch changed in the framework state. */
+/**
+ * A commit while it is being put together. Knows what the earlier decisions of the same batch
+ * changed in the framework state.
+ */
 export class Draft<C extends Message, E extends Message> {
   readonly framework: Framework
   readonly atMs: number

@@ -1,4 +1,7 @@
-/** Performs the outbox: effects leave after their commit is effective and are performed again until an event settles them. */
+/**
+ * Performs the outbox: effects leave after their commit is effective and are performed again until
+ * an event settles them.
+ */
 import type { Message } from '@serverless-ai/kernel'
 import { errorText } from './errors.ts'
 import type { CommitFacts } from './facts.ts'

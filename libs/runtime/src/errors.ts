@@ -1,6 +1,9 @@
 import { RpcError } from '@serverless-ai/kernel'
 
-/** This replica does not lead the partition (any more). What was sent was certainly not carried out by it. */
+/**
+ * This replica does not lead the partition (any more). What was sent was certainly not carried out
+ * by it.
+ */
 export const notLeading = (
   service: string,
   leader: { replica: string; address: string },

@@ -25,7 +25,8 @@ async function repeated(
 describe('the promises hold', () => {
   it('for one process on a log that loses, delays and repeats', async () => {
     const options = { requests: 40, processes: 1, chaos: 0, faults: STORMY }
-    // One claim each, and no reader ever loads again: lost, late and repeated records are nothing to worry about.
+    // One claim each, and no reader ever loads again: lost, late and repeated records are nothing
+    // to worry about.
     expect(await repeated('storm', options)).toEqual({ leaders: 12, reloads: 0 })
   })
 

@@ -1,4 +1,7 @@
-/** Serves the service's public events: the present state in pages pinned at one position, and the live tail. */
+/**
+ * Serves the service's public events: the present state in pages pinned at one position, and the
+ * live tail.
+ */
 import { eventsTopic, LogOutOfRangeError } from '@serverless-ai/eventlog'
 import { type Message, RpcError } from '@serverless-ai/kernel'
 import type { RuntimeContext } from './context.ts'

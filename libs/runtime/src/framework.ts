@@ -1,4 +1,7 @@
-/** The part of a partition's state that the runtime keeps itself: folded from the same commits, alike by every reader. */
+/**
+ * The part of a partition's state that the runtime keeps itself: folded from the same commits,
+ * alike by every reader.
+ */
 import { invariant, type Json } from '@serverless-ai/kernel'
 import { AnswersTable, type KeptAnswerJson } from './answers.ts'
 import type {

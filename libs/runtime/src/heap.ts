@@ -1,4 +1,6 @@
-/** Binary heap; the least element first. Elements that compare equal leave in no particular order. */
+/**
+ * Binary heap; the least element first. Elements that compare equal leave in no particular order.
+ */
 export class MinHeap<T> {
   readonly #items: T[] = []
   readonly #less: (a: T, b: T) => boolean

@@ -96,7 +96,7 @@ describe('inputs', () => {
     expect(state.events).toBe(3)
   })
 
-  it('that cannot be decoded, decided or evolved are parked, and the partition goes on', async () => {
+  it('that cannot be decoded, decided or evolved are parked; the rest goes on', async () => {
     const { world, from, to } = await pair()
     const keys = ['undecodable', 'undecidable', 'unevolvable', 'good']
     await follow(world, from.runtime, to.runtime, ...keys)

@@ -1,4 +1,7 @@
-/** Consumes the public events of other services: by offset, with a mark of (seq, offset) that is folded with what they led to. */
+/**
+ * Consumes the public events of other services: by offset, with a mark of (seq, offset) that is
+ * folded with what they led to.
+ */
 import { eventsTopic, LogOutOfRangeError, type LogRecord } from '@serverless-ai/eventlog'
 import type { Message, Timer } from '@serverless-ai/kernel'
 import { bootstrap } from './bootstrap.ts'
@@ -119,7 +122,10 @@ export class InputReader<S, C extends Message, E extends Message> implements Ses
     }
   }
 
-  /** Reads a piece; false = the source's history has a gap and has to be replaced by its present state. */
+  /**
+   * Reads a piece; false = the source's history has a gap and has to be replaced by its present
+   * state.
+   */
   async #read(): Promise<boolean> {
     const { context, signal, partition } = this.#session
     while (this.#outstanding >= WINDOW_MAX) await this.#room.wait(signal)

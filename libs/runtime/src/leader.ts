@@ -83,7 +83,9 @@ export class Leader<S, C extends Message, E extends Message> {
     this.pump()
   }
 
-  /** Starts the next batch in the next turn, so that what arrives together is committed together. */
+  /**
+   * Starts the next batch in the next turn, so that what arrives together is committed together.
+   */
   pump(): void {
     if (this.#scheduled || this.#inFlight !== undefined || this.signal.aborted) return
     this.#scheduled = true
@@ -129,7 +131,10 @@ export class Leader<S, C extends Message, E extends Message> {
     void this.#append(flight)
   }
 
-  /** Appends the identical bytes until they, or a higher claim, are read: an unknown outcome never frees the sequence for other content. */
+  /**
+   * Appends the identical bytes until they, or a higher claim, are read: an unknown outcome never
+   * frees the sequence for other content.
+   */
   async #append(flight: InFlight<C, E>): Promise<void> {
     const { eventLog } = this.#host.context.environment
     const { clock, timers } = this.#host.context.ports
@@ -184,7 +189,10 @@ export class Leader<S, C extends Message, E extends Message> {
     for (const release of flight?.draft.releases ?? []) release({ position, publicSeq })
   }
 
-  /** The epoch is over for this process: nothing in flight or waiting can be committed by it any more. */
+  /**
+   * The epoch is over for this process: nothing in flight or waiting can be committed by it any
+   * more.
+   */
   close(error: Error): void {
     if (this.signal.aborted) return
     this.#abort.abort(error)

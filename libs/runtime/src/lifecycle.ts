@@ -1,4 +1,7 @@
-/** What the records of the log mean for this process: following, claiming, leading, being fenced, stopping. */
+/**
+ * What the records of the log mean for this process: following, claiming, leading, being fenced,
+ * stopping.
+ */
 import { type LogAddress, type LogRecord, logTopic } from '@serverless-ai/eventlog'
 import { type Message, RpcError, type Timer } from '@serverless-ai/kernel'
 import { Claims } from './claims.ts'
@@ -138,7 +141,10 @@ export class Lifecycle<S, C extends Message, E extends Message> {
     return this.#started.promise
   }
 
-  /** Writes a snapshot of this state, which is effective now, and commits that it is good. Returns its name. */
+  /**
+   * Writes a snapshot of this state, which is effective now, and commits that it is good. Returns
+   * its name.
+   */
   async writeSnapshot(state: Partition<S, C, E>): Promise<string> {
     const { name, verified } = await this.snapshots.write(state)
     if (verified !== undefined) this.#session?.fact(verified)
@@ -215,7 +221,8 @@ export class Lifecycle<S, C extends Message, E extends Message> {
     const told = this.warning
     if (state.diverged !== '') this.warning = `the state differs from its ${state.diverged}`
     if (featureLevel > FEATURE_LEVEL) {
-      this.warning = `feature level ${featureLevel} is in use, this version knows ${FEATURE_LEVEL}: it does not lead`
+      const known = `this version knows ${FEATURE_LEVEL} and does not lead`
+      this.warning = `feature level ${featureLevel} is in use: ${known}`
       if (this.context.options.lead) this.#started.reject(new Error(this.warning))
     }
     if (this.warning !== told) this.context.logger.log('error', this.warning)

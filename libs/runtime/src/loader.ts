@@ -55,8 +55,9 @@ async function readSnapshot<S, C extends Message, E extends Message>(
 }
 
 /**
- * A partition from the newest usable snapshot, or an empty one at the start of the log. Throws {@link HistoryLostError} when the log ends before
- * a snapshot or begins after what is needed: never a silent fresh start.
+ * A partition from the newest usable snapshot, or an empty one at the start of the log. Throws
+ * {@link HistoryLostError} when the log ends before a snapshot or begins after what is needed:
+ * never a silent fresh start.
  */
 export async function loadPartition<S, C extends Message, E extends Message>(
   context: RuntimeContext<S, C, E>,
@@ -90,13 +91,17 @@ export async function loadPartition<S, C extends Message, E extends Message>(
   }
   if (range.start > 0) {
     throw new HistoryLostError(
-      `the log ${address.topic} starts at ${range.start} and no usable snapshot covers what is before`,
+      `the log ${address.topic} starts at ${range.start} and no usable snapshot covers ` +
+        'what is before',
     )
   }
   return { state: new Partition(definition, address.partition, voids), snapshot: '' }
 }
 
-/** Folds up to and including `position`, from the nearest snapshot. Throws LogOutOfRangeError when that is not in the log. */
+/**
+ * Folds up to and including `position`, from the nearest snapshot. Throws LogOutOfRangeError when
+ * that is not in the log.
+ */
 export async function foldUpTo<S, C extends Message, E extends Message>(
   context: RuntimeContext<S, C, E>,
   address: LogAddress,

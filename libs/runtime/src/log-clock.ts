@@ -1,7 +1,8 @@
 import type { Clock } from '@serverless-ai/kernel'
 
 /**
- * Log time: max(wall clock, last log time + monotonic time since it was read). Never goes back, whatever the wall clock does. Whole ms since
+ * Log time: max(wall clock, last log time + monotonic time since it was read). Never goes back,
+ * whatever the wall clock does. Whole ms since
  * 1970.
  */
 export class LogClock {

@@ -5,8 +5,9 @@ import type { Item } from './items.ts'
 export const MAILBOX_MAX = 10_000
 
 /**
- * What waits for the next batch, first come first served. Only callers' commands are counted against the maximum: inputs, timers and effects
- * bound themselves (a window per source, one item per timer, 64 effects at once).
+ * What waits for the next batch, first come first served. Only callers' commands are counted
+ * against the maximum: inputs, timers and effects bound themselves (a window per source, one item
+ * per timer, 64 effects at once).
  */
 export class Mailbox<C extends Message> {
   readonly #max: number

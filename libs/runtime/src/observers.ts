@@ -4,7 +4,9 @@ import type { CommitFacts } from './facts.ts'
 import type { Partition } from './partition.ts'
 import type { EffectiveChange } from './types.ts'
 
-/** Those who hear of effective records and of leadership. A listener that throws harms nobody else. */
+/**
+ * Those who hear of effective records and of leadership. A listener that throws harms nobody else.
+ */
 export class Observers<S, C extends Message, E extends Message> {
   readonly #logger: Logger
   readonly #effective = new Set<(change: EffectiveChange<S, E>) => void>()

@@ -2,7 +2,8 @@
 const PAUSE_FACTOR = 100
 
 /**
- * Spaces out a duty that holds up the loop for longer the bigger the state is (digests, snapshots): after one that took t, none begins for 100 t.
+ * Spaces out a duty that holds up the loop for longer the bigger the state is (digests, snapshots):
+ * after one that took t, none begins for 100 t.
  */
 export class Pace {
   #notBeforeMs = Number.NEGATIVE_INFINITY

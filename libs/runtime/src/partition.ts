@@ -100,8 +100,8 @@ export class Partition<S, C extends Message, E extends Message> {
   }
 
   /**
-   * Applies the next record. `own` is the commit in flight of this leader: when the record is that commit, byte by byte, its events are not
-   * evolved again. Throws {@link FoldError}.
+   * Applies the next record. `own` is the commit in flight of this leader: when the record is that
+   * commit, byte by byte, its events are not evolved again. Throws {@link FoldError}.
    */
   apply(record: LogRecord, own?: OwnCommit<E>): Applied<E> {
     const mine = own !== undefined && Buffer.compare(record.value, own.bytes) === 0

@@ -7,7 +7,10 @@ export class SpoiledError extends Error {
   override readonly name = 'SpoiledError'
 }
 
-/** The runtime facts of an accepted decision. Throws for an effect whose key is not settled yet. `before` come first in the commit. */
+/**
+ * The runtime facts of an accepted decision. Throws for an effect whose key is not settled yet.
+ * `before` come first in the commit.
+ */
 export function preparedFacts<C extends Message, E extends Message>(
   draft: Draft<C, E>,
   decision: Accepted<E>,

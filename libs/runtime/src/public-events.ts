@@ -1,4 +1,6 @@
-/** Public events on their topic: CloudEvents in the binary form, the value is the protobuf message. */
+/**
+ * Public events on their topic: CloudEvents in the binary form, the value is the protobuf message.
+ */
 import type { LogEntry, LogRecord } from '@serverless-ai/eventlog'
 import { InvariantError } from '@serverless-ai/kernel'
 import type { Unpublished } from './framework.ts'
@@ -22,7 +24,10 @@ export function entryOf(service: string, partition: number, event: Unpublished):
   }
 }
 
-/** Public event of a record of the events topic. Throws when it is none of this service and partition. */
+/**
+ * Public event of a record of the events topic. Throws when it is none of this service and
+ * partition.
+ */
 export function publicEventOf(service: string, partition: number, record: LogRecord): PublicEvent {
   const { headers } = record
   const id = headers['ce_id'] ?? ''

@@ -1,4 +1,7 @@
-/** Republishes public events in order, one request in flight; what is published is folded now and then, never while idle. */
+/**
+ * Republishes public events in order, one request in flight; what is published is folded now and
+ * then, never while idle.
+ */
 import { AppendRefusedError, eventsTopic } from '@serverless-ai/eventlog'
 import type { Message, Timer } from '@serverless-ai/kernel'
 import { errorText } from './errors.ts'
@@ -120,7 +123,10 @@ export class Publisher<S, C extends Message, E extends Message> implements Sessi
     }
   }
 
-  /** Position of the first entry; the same request again while its outcome is unknown: readers drop what they have seen. */
+  /**
+   * Position of the first entry; the same request again while its outcome is unknown: readers drop
+   * what they have seen.
+   */
   async #publish(batch: readonly Unpublished[]): Promise<number | undefined> {
     const { context, partition, signal } = this.#session
     const service = context.definition.name

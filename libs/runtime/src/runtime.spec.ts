@@ -105,7 +105,7 @@ describe('a leading partition', () => {
     expect(await failure(runtime.execute(add('a', 1)))).toBe('NOT_LEADING')
   })
 
-  it('tells callers that the disk is full, loses nothing, and goes on when there is space', async () => {
+  it('tells callers that the disk is full, loses nothing, goes on when it is not', async () => {
     const world = new World()
     let full = false
     const { runtime } = await world.started(bank(), {
@@ -148,7 +148,7 @@ describe('commands that go wrong', () => {
     expect(runtime.status().parkedInputs).toBe(1)
   })
 
-  it('refuses one whose evolve throws, with nothing of it in the state, and carries out the others', async () => {
+  it('refuses one whose evolve throws, leaves no trace of it, carries out the others', async () => {
     const world = new World()
     const { runtime } = await world.started(bank())
     await world.run(runtime.execute(add('a', 1)))
@@ -176,7 +176,7 @@ describe('commands that go wrong', () => {
     expect(value).toBe(0)
   })
 
-  it('refuses one whose public events do not fit, restores the state, carries out the others', async () => {
+  it('refuses one whose public events do not fit, carries out the others', async () => {
     const world = new World()
     const { runtime } = await world.started(bank())
     const answers = await world.run(
@@ -242,7 +242,7 @@ describe('requests', () => {
     expect(two).toEqual(one)
   })
 
-  it('refuses the same id with another body, foreign ids, too old ones and ones from the future', async () => {
+  it('refuses the same id with another body, foreign, too old and future ids', async () => {
     const world = new World()
     const { runtime } = await world.started(bank())
     const request = world.request()
@@ -391,7 +391,7 @@ describe('listeners', () => {
 })
 
 describe('a graceful stop', () => {
-  it('finishes the batch, snapshots and yields; the next start reads the snapshot and leads at once', async () => {
+  it('finishes the batch, snapshots and yields; the next start leads at once', async () => {
     const world = new World()
     const { runtime } = await world.started(bank())
     const late = runtime.execute(add('a', 5))
@@ -423,7 +423,7 @@ describe('a graceful stop', () => {
 })
 
 describe('a claim of somebody else', () => {
-  it('ends leading at once: nothing in flight is acknowledged, nothing waiting is carried out', async () => {
+  it('ends leading at once: nothing that waits is acknowledged or carried out', async () => {
     const world = new World()
     const first = await world.started(bank(), { replica: 'first' })
     const told: string[] = []

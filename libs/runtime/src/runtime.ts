@@ -44,7 +44,8 @@ class PartitionRuntime<S, C extends Message, E extends Message> implements Servi
     })
     this.#feed = new Feed(context, {
       withState: async (query) => {
-        // Proof of leadership first: a consumer must not be taken back by an ex-leader that does not know it yet.
+        // Proof of leadership first: a consumer must not be taken back by an ex-leader that does
+        // not know it yet.
         await this.confirm()
         return this.#reads.read(query)
       },
@@ -148,8 +149,9 @@ class PartitionRuntime<S, C extends Message, E extends Message> implements Servi
 }
 
 /**
- * A runtime for one partition of a service. `start` claims the partition after catching up (unless `lead` is false) and resolves when it leads.
- * Throws RangeError for a service name or partition that cannot be one.
+ * A runtime for one partition of a service. `start` claims the partition after catching up (unless
+ * `lead` is false) and resolves when it leads. Throws RangeError for a service name or partition
+ * that cannot be one.
  */
 export function createRuntime<S, C extends Message, E extends Message>(
   definition: ServiceDefinition<S, C, E>,

@@ -10,7 +10,9 @@ export interface Session<S, C extends Message, E extends Message> {
   readonly partition: number
   /** Aborted when the epoch ends for this process. */
   readonly signal: AbortSignal
-  /** The folded state; its framework part is effective always. Undefined while it is folded again. */
+  /**
+   * The folded state; its framework part is effective always. Undefined while it is folded again.
+   */
   state(): Partition<S, C, E> | undefined
   submit(item: Item<C>): void
 }

@@ -1,4 +1,6 @@
-/** Lets any number of waiters go on at once. Nothing is remembered: check the condition, then wait. */
+/**
+ * Lets any number of waiters go on at once. Nothing is remembered: check the condition, then wait.
+ */
 export class Signal {
   #waiters: (() => void)[] = []
 

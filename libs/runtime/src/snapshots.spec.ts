@@ -73,7 +73,7 @@ describe('snapshots', () => {
     expect(trimBelow(framework)).toBe(7)
   })
 
-  it('allow the log to be trimmed where the options say so, and a restart needs no more', async () => {
+  it('allow the log to be trimmed where asked; a restart needs no more', async () => {
     const world = new World()
     const options = { snapshotEveryCommits: 5, trim: 'snapshots' } as const
     const { runtime, log } = await world.started(bank(), { options })

@@ -8,7 +8,10 @@ import type { Framework } from './framework.ts'
 import { Pace } from './pace.ts'
 import { Partition, type SnapshotContent } from './partition.ts'
 
-/** Nothing below this position is needed by the two newest verified snapshots or by the publisher; undefined = keep all. */
+/**
+ * Nothing below this position is needed by the two newest verified snapshots or by the publisher;
+ * undefined = keep all.
+ */
 export function trimBelow(framework: Framework): number | undefined {
   const second = framework.verified[1]
   if (second === undefined) return undefined
@@ -54,7 +57,8 @@ export class Snapshots<S, C extends Message, E extends Message> {
   }
 
   /**
-   * Writes a snapshot of the state, which is effective now, and checks it by reading it back. Returns its name and the fact to be committed.
+   * Writes a snapshot of the state, which is effective now, and checks it by reading it back.
+   * Returns its name and the fact to be committed.
    */
   async write(
     state: Partition<S, C, E>,
@@ -103,7 +107,9 @@ export class Snapshots<S, C extends Message, E extends Message> {
     }
   }
 
-  /** Removes what the two newest verified snapshots replace; trims the log where the options say so. */
+  /**
+   * Removes what the two newest verified snapshots replace; trims the log where the options say so.
+   */
   async tidy(framework: Framework): Promise<void> {
     const { environment, options, logger } = this.#context
     const keep = new Set(framework.verified.map(({ name }) => name))

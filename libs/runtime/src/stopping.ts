@@ -14,7 +14,10 @@ interface Stopping<S, C extends Message, E extends Message> {
   snapshot(): Promise<string> | undefined
 }
 
-/** Finish the batch, bring out what is committed, snapshot, yield. Ends early when the log does not go along. */
+/**
+ * Finish the batch, bring out what is committed, snapshot, yield. Ends early when the log does not
+ * go along.
+ */
 export async function stopGracefully<S, C extends Message, E extends Message>(
   how: Stopping<S, C, E>,
 ): Promise<void> {

@@ -6,7 +6,9 @@ import type { Answer, ExecuteOptions } from './types.ts'
 
 /** Public events that wait to be published; more commands are refused until they are out. */
 const PUBLISH_BACKLOG_MAX = 100_000
-/** Answers kept for repeated requests; more requests with an id are refused until some are too old. */
+/**
+ * Answers kept for repeated requests; more requests with an id are refused until some are too old.
+ */
 const ANSWERS_MAX = 2_000_000
 
 const exhausted = (reason: string, message: string): RpcError =>

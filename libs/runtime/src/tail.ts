@@ -1,4 +1,7 @@
-/** The one reader of the partition's log: everything that changes the effective state comes through here, in log order. */
+/**
+ * The one reader of the partition's log: everything that changes the effective state comes through
+ * here, in log order.
+ */
 import {
   type LogAddress,
   LogClosedError,
@@ -111,7 +114,10 @@ export class Tail<S, C extends Message, E extends Message> {
     this.#host.stopped(error)
   }
 
-  /** A copy of the log that cannot be: load again from elsewhere; the same place twice stops the partition. */
+  /**
+   * A copy of the log that cannot be: load again from elsewhere; the same place twice stops the
+   * partition.
+   */
   #damaged(position: number, reason: string): void {
     if (this.#damagedAt === position) {
       this.#stop(new HistoryLostError(`record ${position}: ${reason}`))

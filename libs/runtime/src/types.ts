@@ -34,34 +34,53 @@ export interface PublicEvent extends PublicDraft {
 export interface InputSource<C> {
   /** Name of the service, for example `pool-manager`. */
   readonly service: string
-  /** The command for an event; undefined when it does not concern this service. Throws when it cannot be decoded: it is parked then. */
+  /**
+   * The command for an event; undefined when it does not concern this service. Throws when it
+   * cannot be decoded: it is parked then.
+   */
   toCommand(event: PublicEvent): C | undefined
   /**
-   * The command that replaces everything known of the source by this full state (after a gap): what is absent in `events` is gone. The core
-   * reconciles in `decide`, with ordinary events.
+   * The command that replaces everything known of the source by this full state (after a gap): what
+   * is absent in `events` is gone. The core reconciles in `decide`, with ordinary events.
    */
   replaced(events: readonly PublicEvent[]): C
 }
 
-/** What a service is made of: its core and how the core meets the world. All functions but `perform` are pure. */
+/**
+ * What a service is made of: its core and how the core meets the world. All functions but `perform`
+ * are pure.
+ */
 export interface ServiceDefinition<S, C extends Message, E extends Message> {
   /** `scheduler`, `pool-manager`, … */
   readonly name: string
-  /** Version of state JSON and event data; snapshots of another version are ignored (the log is folded instead). */
+  /**
+   * Version of state JSON and event data; snapshots of another version are ignored (the log is
+   * folded instead).
+   */
   readonly schemaVersion: number
   readonly decider: Decider<S, C, E>
-  /** Brings an older event to the present shape: (type, version, data) → event. Absent = every event is read as it is. */
+  /**
+   * Brings an older event to the present shape: (type, version, data) → event. Absent = every event
+   * is read as it is.
+   */
   upcast?(type: string, version: number, data: Json): E
-  /** Public events of a domain event; `state` is the state after it. Called once, by the leader, inside the commit. */
+  /**
+   * Public events of a domain event; `state` is the state after it. Called once, by the leader,
+   * inside the commit.
+   */
   publish(event: E, state: S, atMs: number): readonly PublicDraft[]
-  /** The present state as public events, for bootstrap: what an empty consumer must see. Lazy and in stable order. */
+  /**
+   * The present state as public events, for bootstrap: what an empty consumer must see. Lazy and in
+   * stable order.
+   */
   snapshotFeed(state: S): Iterable<PublicDraft>
   readonly inputs: readonly InputSource<C>[]
   /** Command for a due timer. */
   onTimer?(key: string): C
   /**
-   * Performs an effect (call of another service). Returns the command that records its outcome, which settles the effect; or throws, and
-   * it is performed again after a back-off (0.2 s doubling to 10 s). At least once: the callee is idempotent by domain key.
+   * Performs an effect (call of another service). Returns the command that records its outcome,
+   * which settles the effect; or throws, and it is performed again after a back-off (0.2 s doubling
+   * to 10 s). At least once: the callee is idempotent by domain key.
    */
   perform?(effect: EffectRequest, context: { attempt: number; signal: AbortSignal }): Promise<C>
 }
@@ -76,7 +95,10 @@ export type Answer =
 
 /** Options of {@link ServiceRuntime.execute}. */
 export interface ExecuteOptions {
-  /** UUIDv7: the same id again gets the first answer. Without it the command must be idempotent by its domain key. */
+  /**
+   * UUIDv7: the same id again gets the first answer. Without it the command must be idempotent by
+   * its domain key.
+   */
   readonly requestId?: string
   /** SHA-256 of the request body; needed with `requestId`. */
   readonly bodyHash?: Uint8Array
@@ -85,7 +107,10 @@ export interface ExecuteOptions {
   readonly timeoutMs?: number
 }
 
-/** What changed with an effective commit, for views and streams. `state` is after the commit; read only, use at once. */
+/**
+ * What changed with an effective commit, for views and streams. `state` is after the commit; read
+ * only, use at once.
+ */
 export interface EffectiveChange<S, E extends Message> {
   readonly position: number
   readonly token: PositionToken
@@ -93,7 +118,10 @@ export interface EffectiveChange<S, E extends Message> {
   readonly atMs: number
   readonly events: readonly E[]
   readonly state: S
-  /** True while the replica is catching up after a (re)start: no one should act on it, only views update. */
+  /**
+   * True while the replica is catching up after a (re)start: no one should act on it, only views
+   * update.
+   */
   readonly replaying: boolean
 }
 
@@ -121,23 +149,41 @@ export interface RuntimeStatus {
 export interface ServiceRuntime<S, C extends Message, E extends Message> {
   readonly service: string
   readonly partition: number
-  /** Folds snapshot and tail, claims, resolves when it leads and its claim was read back (or when it follows, with `lead: false`). */
+  /**
+   * Folds snapshot and tail, claims, resolves when it leads and its claim was read back (or when it
+   * follows, with `lead: false`).
+   */
   start(): Promise<void>
-  /** Decides a command; resolves when its commit was read back. Rejects with RpcError UNAVAILABLE `NOT_LEADING`, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED `MAILBOX_FULL`. */
+  /**
+   * Decides a command; resolves when its commit was read back. Rejects with RpcError UNAVAILABLE
+   * `NOT_LEADING`, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED `MAILBOX_FULL`.
+   */
   execute(command: C, options?: ExecuteOptions): Promise<Answer>
-  /** Reads effective state only (waits for the commit in flight). `minPosition` waits for the own log or for the folded mark of its source. */
+  /**
+   * Reads effective state only (waits for the commit in flight). `minPosition` waits for the own
+   * log or for the folded mark of its source.
+   */
   read<T>(
     query: (state: S, at: { position: number; token: PositionToken; atMs: number }) => T,
     options?: { minPosition?: PositionToken; signal?: AbortSignal; timeoutMs?: number },
   ): Promise<{ value: T; token: PositionToken }>
-  /** State folded up to a past log position (from the nearest snapshot). Rejects with RpcError OUT_OF_RANGE. */
+  /**
+   * State folded up to a past log position (from the nearest snapshot). Rejects with RpcError
+   * OUT_OF_RANGE.
+   */
   readAt<T>(
     position: number,
     query: (state: S, at: { position: number; atMs: number }) => T,
   ): Promise<T>
-  /** Resolves when a commit (a tick when there is nothing else) that began after this call was read back: proof of leadership. */
+  /**
+   * Resolves when a commit (a tick when there is nothing else) that began after this call was read
+   * back: proof of leadership.
+   */
   confirm(): Promise<PositionToken>
-  /** Called for each effective record with domain events, in order; also while catching up. Returns unsubscribe. */
+  /**
+   * Called for each effective record with domain events, in order; also while catching up. Returns
+   * unsubscribe.
+   */
   onEffective(listener: (change: EffectiveChange<S, E>) => void): () => void
   /** Called when leadership is won (after the claim was read back) and lost. */
   onLeadership(listener: (leading: boolean, epoch: number) => void): () => void
@@ -154,7 +200,9 @@ export interface ServiceRuntime<S, C extends Message, E extends Message> {
   }>
   watchFeed(afterSeq: number, signal: AbortSignal): AsyncIterable<readonly PublicEvent[]>
   status(): RuntimeStatus
-  /** SHA-256 over the canonical JSON of the effective state, hex, with the position it belongs to. */
+  /**
+   * SHA-256 over the canonical JSON of the effective state, hex, with the position it belongs to.
+   */
   digest(): Promise<{ position: number; digest: string }>
   /** Writes a snapshot now. */
   snapshot(): Promise<string>

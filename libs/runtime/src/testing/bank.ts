@@ -1,4 +1,7 @@
-/** A small service for the specs of the runtime: accounts, with a command for everything a core can do. */
+/**
+ * A small service for the specs of the runtime: accounts, with a command for everything a core can
+ * do.
+ */
 import {
   accept,
   type Decider,

@@ -1,4 +1,7 @@
-/** Random histories of a bank: several processes on one log, faults, kills, pauses, clients that repeat their requests. */
+/**
+ * Random histories of a bank: several processes on one log, faults, kills, pauses, clients that
+ * repeat their requests.
+ */
 import { eventsTopic, type MemoryLogFaults } from '@serverless-ai/eventlog'
 import { invariant } from '@serverless-ai/kernel'
 import { type SeededRandomness, seededRandomness } from '@serverless-ai/kernel/testing'
@@ -23,7 +26,10 @@ export interface CampaignOptions {
 export interface Outcome {
   /** Effective claims. */
   readonly leaders: number
-  /** How often a process dropped its state and folded again, but for a command that could not be applied. */
+  /**
+   * How often a process dropped its state and folded again, but for a command that could not be
+   * applied.
+   */
   readonly reloads: number
 }
 
@@ -271,7 +277,10 @@ class Campaign {
 
 const keyOf = (index: number): string => (index % 3 === 1 ? `dull${index}` : `k${index}`)
 
-/** A client's command: most add to an account of their own, some call somebody, some go wrong after they were decided. */
+/**
+ * A client's command: most add to an account of their own, some call somebody, some go wrong after
+ * they were decided.
+ */
 function commandOf(index: number): BankCommand {
   const key = keyOf(index)
   if (index % 5 === 0) return { type: 'Call', key }

@@ -1,4 +1,7 @@
-/** What has to hold of any history, whatever went wrong while it was made. Checked on the log itself, by a reader of its own. */
+/**
+ * What has to hold of any history, whatever went wrong while it was made. Checked on the log
+ * itself, by a reader of its own.
+ */
 import { eventsTopic, logTopic } from '@serverless-ai/eventlog'
 import { invariant } from '@serverless-ai/kernel'
 import { Partition } from '../partition.ts'
@@ -47,7 +50,10 @@ export function storyOf(world: World, definition: BankDefinition): Story {
   return { state, eventsAt, publics, leaders }
 }
 
-/** A consumer with a mark, from the start of the events topic: it must see each public event once, in order. Returns what it took. */
+/**
+ * A consumer with a mark, from the start of the events topic: it must see each public event once,
+ * in order. Returns what it took.
+ */
 export function consume(world: World, service: string): string[] {
   const taken: string[] = []
   const address = { topic: eventsTopic(service), partition: 0 }

@@ -1,4 +1,7 @@
-/** A world for the specs of the runtime: one log and one snapshot directory that outlive the processes on them. */
+/**
+ * A world for the specs of the runtime: one log and one snapshot directory that outlive the
+ * processes on them.
+ */
 import {
   createMemoryLogStore,
   eventsTopic,
