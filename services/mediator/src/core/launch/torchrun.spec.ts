@@ -73,4 +73,8 @@ test('the platform decides its own variables, the job all others', () => {
     SAI_GENERATION: '3',
     SAI_RESUME_FROM: '/c/gen-2/step-40.ckpt',
   })
+  const first = { ...placement, generation: 1, checkpointPath: '' }
+  expect(torchrunContract({ jobId: 'j-0-abc', spec }, first).env).not.toHaveProperty(
+    'SAI_RESUME_FROM',
+  )
 })

@@ -58,8 +58,9 @@ export function torchrunContract(
     SAI_JOB_ID: jobId,
     SAI_GANG: String(placement.gang),
     SAI_GENERATION: String(placement.generation),
-    SAI_RESUME_FROM: placement.checkpointPath,
   }
+  // Not set at all without a checkpoint: a script asks whether it is there.
+  if (placement.checkpointPath !== '') env.SAI_RESUME_FROM = placement.checkpointPath
   const [masterPort] = rank0Ports
   if (masterPort !== undefined) {
     env.MASTER_PORT = String(masterPort)
