@@ -1,4 +1,4 @@
-import { rm, writeFile } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PartitionStatus } from '@serverless-ai/contracts/admin/v1/admin'
 import { Job_State } from '@serverless-ai/contracts/job/v1/job'
@@ -134,6 +134,30 @@ describe('what a newcomer types', () => {
     bench.jobs = [job({ state: 'STATE_FAILED', message: 'x'.repeat(300) })]
     expect(await bench.sai('job', 'list', ...here())).toBe(0)
     expect(bench.out).toContain(`${'x'.repeat(59)}…  `)
+  })
+
+  test('an empty directory is none', async () => {
+    const empty = join(bench.directory, 'empty')
+    await mkdir(empty)
+    bench.stdin = 'spec:\n  queue: q\n'
+    expect(await bench.sai('job', 'submit', '-', '--workspace', 'empty', ...here())).toBe(0)
+    expect(bench.err).toContain('there is nothing to copy in')
+    expect(bench.manifests[1]).toContain('workspace: ""')
+  })
+
+  test('numbers of a waiting job change without a word, reasons do not', async () => {
+    const waits = (free: number, code = 'CODE_CAPACITY_WAIT') => {
+      const shortfalls = [{ dimension: 'devices', want: 4, free, total: 6 }]
+      return job({ state: 'STATE_QUEUED', reason: { code, shortfalls } })
+    }
+    const end = job({ state: 'STATE_SUCCEEDED', generation: 1 })
+    bench.changes = [waits(1), waits(2), waits(3), waits(3, 'CODE_QUOTA_WAIT'), end]
+    expect(await bench.sai('run', ...here(), '--', 'x')).toBe(0)
+    const told = bench.err.split('\n').filter((line) => line.startsWith('── queued'))
+    expect(told.map((line) => line.slice(0, 25))).toEqual([
+      '── queued; CAPACITY_WAIT:',
+      '── queued; QUOTA_WAIT: it',
+    ])
   })
 
   test('a gang that fits nowhere: how to go on', async () => {

@@ -44,6 +44,10 @@ export function changeText(job: Job): string {
   }
 }
 
+/** Numbers of a waiting job change all the time: only another reason is worth a line. */
+const changeKey = (job: Job): string =>
+  job.state === Job_State.QUEUED ? `queued ${factsOf(job.reason)?.code ?? ''}` : changeText(job)
+
 /** Exit status that tells how a job ended. */
 export const exitOfJob = (job: Job): number =>
   job.state === Job_State.SUCCEEDED ? EXIT.ok : EXIT.jobFailed
@@ -73,8 +77,9 @@ export async function followJob(init: {
     for await (const job of platform.jobs.watch(jobId, { signal: io.signal })) {
       last = job
       const text = changeText(job)
-      if (text !== '' && text !== told) io.err(`── ${text}\n`)
-      told = text === '' ? told : text
+      const key = changeKey(job)
+      if (text !== '' && key !== told) io.err(`── ${text}\n`)
+      told = key === '' ? told : key
       if (reading === undefined && hasLogs(job)) {
         const { err } = io
         const printer = new LogPrinter(init.json === true ? { out: err, err } : io, {

@@ -7,7 +7,7 @@ import { bytes, count } from '../output/text.ts'
 import { packDirectory } from '../workspace/archive.ts'
 import { answer, type CommandScope, withGlobals } from './shared.ts'
 
-/** Copies a directory to the platform; returns its name for descriptions. */
+/** Copies a directory to the platform; its name for descriptions, empty = nothing to copy. */
 export async function uploadDirectory(init: {
   platform: PlatformClient
   io: Io
@@ -15,6 +15,10 @@ export async function uploadDirectory(init: {
 }): Promise<string> {
   const { platform, io, directory } = init
   const archive = await packDirectory(directory)
+  if (archive === undefined) {
+    io.err(`note: there is nothing to copy in ${directory}: tasks start in an empty directory\n`)
+    return ''
+  }
   for (const note of archive.notes) io.err(`note: ${note}\n`)
   const what = `${count(archive.files, 'file')}, ${bytes(archive.totalBytes)}`
   io.err(`── copying ${directory} (${what})\n`)

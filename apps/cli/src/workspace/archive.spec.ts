@@ -43,6 +43,12 @@ describe('a packed directory', () => {
     await writeFile(join(root, path), content)
   }
 
+  async function packed(): Promise<Archive> {
+    const archive = await packDirectory(root)
+    if (archive === undefined) throw new Error('nothing was packed')
+    return archive
+  }
+
   async function entries({ data }: Archive): Promise<string[]> {
     const names: string[] = []
     const parser = list({ onReadEntry: ({ path }) => names.push(path) })
@@ -52,12 +58,17 @@ describe('a packed directory', () => {
     return names.sort()
   }
 
+  test('is none when nothing is left', async () => {
+    await write('node_modules/x/y')
+    expect(await packDirectory(root)).toBeUndefined()
+  })
+
   test('holds what is not left out', async () => {
     for (const path of ['train.py', 'lib/model.py', '.git/HEAD', 'node_modules/x/y', 'big.bin']) {
       await write(path)
     }
     await write('.saiignore', '*.bin\n')
-    const archive = await packDirectory(root)
+    const archive = await packed()
     expect(await entries(archive)).toEqual(['.saiignore', 'lib/', 'lib/model.py', 'train.py'])
     expect(archive.files).toBe(3)
   })
@@ -65,7 +76,7 @@ describe('a packed directory', () => {
   test('is the same for the same files', async () => {
     await write('a')
     await write('b/c')
-    const [one, two] = [await packDirectory(root), await packDirectory(root)]
+    const [one, two] = [await packed(), await packed()]
     expect(Buffer.from(one.data).equals(Buffer.from(two.data))).toBe(true)
   })
 
@@ -73,7 +84,7 @@ describe('a packed directory', () => {
     await write('here')
     await symlink('here', join(root, 'inside'))
     await symlink('/etc/passwd', join(root, 'outside'))
-    const archive = await packDirectory(root)
+    const archive = await packed()
     expect(await entries(archive)).toEqual(['here', 'inside'])
     expect(archive.notes).toEqual(['outside is left out: the link leads out of the directory'])
   })

@@ -1,7 +1,6 @@
 import type { Dirent } from 'node:fs'
 import { lstat, readdir, readFile, readlink } from 'node:fs/promises'
 import { dirname, join, relative, resolve, sep } from 'node:path'
-import { gzipSync } from 'node:zlib'
 import { create } from 'tar'
 import { CliError } from '../exit.ts'
 import { bytes } from '../output/text.ts'
@@ -10,8 +9,6 @@ import { ignoreRules } from './ignore.ts'
 /** Largest directory that is copied, bytes. */
 export const DIRECTORY_MAX_BYTES = 100 * 1024 * 1024
 const ENTRIES_MAX = 50_000
-/** A tar without entries is two empty blocks, bytes. */
-const EMPTY_TAR_BYTES = 1024
 const BIGGEST_SHOWN = 5
 
 /** A directory ready to be uploaded. */
@@ -96,20 +93,19 @@ async function collect(root: string): Promise<Found> {
 }
 
 /**
- * Packs a directory as a gzipped tar, without what `.saiignore` and the defaults leave out.
+ * Packs a directory as a gzipped tar, without what `.saiignore` and the defaults leave out;
+ * undefined when nothing is left.
  *
  * @throws {CliError} `WORKSPACE_TOO_LARGE` above 100 MiB, naming the biggest entries.
  */
-export async function packDirectory(directory: string): Promise<Archive> {
+export async function packDirectory(directory: string): Promise<Archive | undefined> {
   const root = resolve(directory)
   const found = await collect(root)
+  if (found.paths.length === 0) return undefined
   if (found.totalBytes > DIRECTORY_MAX_BYTES) throw tooLarge(root, found)
   const { files, totalBytes, notes } = found
   // Sorted and without owners: the same files give the same archive, which is stored once.
   const paths = found.paths.sort().map((path) => relative('.', path))
-  if (paths.length === 0) {
-    return { data: gzipSync(new Uint8Array(EMPTY_TAR_BYTES)), files, totalBytes, notes }
-  }
   const pack = create({ gzip: true, cwd: root, portable: true, noDirRecurse: true }, paths)
   const pieces: Uint8Array[] = []
   for await (const piece of pack) pieces.push(piece)
