@@ -42,6 +42,12 @@ async function allPublished(admin: Clients['admin']): Promise<true | undefined> 
   return partitions.every((one) => one.publishedSeq === one.publicSeq) ? true : undefined
 }
 
+/** True when no effect is open; undefined before. */
+async function allSettled(admin: Clients['admin']): Promise<true | undefined> {
+  const { partitions } = await admin.getStatus({ withDigest: false })
+  return partitions.every((one) => one.unsettledEffects === 0) ? true : undefined
+}
+
 /** A campaign of kills on one platform. */
 class Campaign {
   readonly breaches: string[] = []
@@ -159,18 +165,31 @@ class Campaign {
 
   async #check(): Promise<KillsResult['folded']> {
     const { admin } = await this.#reachable()
-    this.breaches.push(...(await this.#recorder.repeatAll()), ...this.#recorder.startBreaches())
+    this.breaches.push(
+      ...(await this.#recorder.repeatAll()),
+      ...(await this.#recorder.endBreaches()),
+      ...this.#recorder.startBreaches(),
+    )
     await until('public events to be out', () => allPublished(admin), { timeoutMs: 30_000 })
+    await until('effects to be settled', () => allSettled(admin), { timeoutMs: 30_000 }).catch(
+      () => undefined, // Told below, with the service's name.
+    )
     const { partitions } = await admin.getStatus({ withDigest: true })
     // Not a graceful end: its snapshots would take the place of those at and below these positions.
     await this.#platform.kill()
     const folded: Record<string, { position: number; digest: string }> = {}
     const { dataDir } = this.#platform
     await withLog(dataDir, async (log) => {
-      for (const { service: name, position, digest, publicSeq, alarm } of partitions) {
+      for (const partition of partitions) {
+        const { service: name, position, digest, publicSeq, alarm } = partition
+        const { parkedInputs, unsettledEffects } = partition
         const service = name as Service
         const last = Number(position)
         if (alarm !== '') this.breaches.push(`${service}: ${alarm}`)
+        if (parkedInputs > 0) this.breaches.push(`${service}: ${parkedInputs} inputs are parked`)
+        if (unsettledEffects > 0) {
+          this.breaches.push(`${service}: ${unsettledEffects} effects were never settled`)
+        }
         const full = await fold(log, { dataDir, service, last, from: 'start' })
         const tail = await fold(log, { dataDir, service, last, from: 'snapshot' })
         folded[service] = { position: last, digest: full.digest }

@@ -46,6 +46,7 @@ export class Recorder {
   readonly #seconds: number
   readonly #live = new Set<string>()
   #made = 0
+  #asking = 0
   #stopping = false
   #abandoned = false
   #done: Promise<void> = Promise.resolve()
@@ -77,7 +78,9 @@ export class Recorder {
     this.#stopping = true
     const late = pause(timeoutMs).then(() => true)
     if (await Promise.race([this.#done.then(() => false), late])) {
-      this.breaches.push(`not ended after ${timeoutMs} ms: ${[...this.#live].join(', ')}`)
+      const asked = `${this.#asking} requests not acknowledged`
+      const left = [...this.#live].join(', ')
+      this.breaches.push(`after ${timeoutMs} ms: ${asked}; jobs not ended: ${left}`)
     }
   }
 
@@ -90,7 +93,9 @@ export class Recorder {
   async #submitter(most: number): Promise<void> {
     while (!this.#stopping) {
       if (this.#live.size < most) {
+        this.#asking += 1
         const job = await this.#submit()
+        this.#asking -= 1
         if (job === undefined) continue
         this.acknowledged.push(job)
         this.#live.add(job.jobId)
@@ -128,8 +133,7 @@ export class Recorder {
           this.breaches.push(`job ${number} was refused: ${String(error)}`)
           return undefined
         }
-        // Never acknowledged: nothing is promised of it.
-        if (this.#stopping && attempt > 1) return undefined
+        if (this.#abandoned) return undefined
         await pause(RETRY_MS)
       }
     }
@@ -181,6 +185,22 @@ export class Recorder {
         breaches.push(`${job.jobId}: the request again failed: ${String(error)}`)
       }
     }
+    return breaches
+  }
+
+  /** Sentences about jobs that the platform knows of, whoever knows they were acknowledged, and that have not ended. */
+  async endBreaches(): Promise<string[]> {
+    const breaches: string[] = []
+    const { jobs } = this.#clients()
+    let pageToken = ''
+    do {
+      const request = { pageSize: 500, pageToken, minPosition: '', states: [], queue: '' }
+      const page = await jobs.listJobs(request)
+      for (const { jobId, state } of page.jobs) {
+        if (state < Job_State.SUCCEEDED) breaches.push(`${jobId} is in state ${state} for ever`)
+      }
+      pageToken = page.nextPageToken
+    } while (pageToken !== '')
     return breaches
   }
 

@@ -89,21 +89,20 @@ export async function runControlPlaneAway(options: AwayOptions): Promise<AwayRes
       exclusive: await undisturbedDigest(platform, EXCLUSIVE_TASKS),
     }
     const clients = platform.as('team-a')
-    // Both outlive the outage.
-    const stepDelayMs = Math.ceil((1.2 * awayMs + 9_000) / STEPS)
-    const common = { stepDelayMs, journal }
+    // One outlives the outage, the other the lease that is left.
+    const delayFor = (ms: number) => Math.ceil((1.2 * ms + 9_000) / STEPS)
     const keepId = await trained(clients, {
-      ...common,
-      journal: join(directory, 'keep.jsonl'),
       name: 'keeps',
       tasks: KEEP_TASKS,
       exclusive: false,
+      stepDelayMs: delayFor(awayMs),
     })
     const exclusiveId = await trained(clients, {
-      ...common,
       name: 'exclusive',
       tasks: EXCLUSIVE_TASKS,
       exclusive: true,
+      stepDelayMs: delayFor(leaseMs),
+      journal,
     })
     for (const jobId of [keepId, exclusiveId]) {
       const reached = (step: bigint | undefined) => (step ?? 0n) > 0n

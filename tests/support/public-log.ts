@@ -40,8 +40,11 @@ export async function readPublicEvents(dataDir: string, service: string): Promis
       for (const record of batch.records) {
         const id = record.headers['ce_id'] ?? ''
         const type = record.headers['ce_type'] ?? ''
-        records.push({ type, seq: Number(id.split('/').at(-1)), payload: record.value })
+        const seq = Number(id.split('/').at(-1))
         from = record.position + 1
+        // A leader that died is followed by one that publishes again what it does not know to be out.
+        if (seq <= (records.at(-1)?.seq ?? 0)) continue
+        records.push({ type, seq, payload: record.value })
       }
       if (batch.records.length === 0) return records
     }
