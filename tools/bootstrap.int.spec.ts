@@ -52,6 +52,20 @@ describe('bootstrap', () => {
     expect(output()).toContain('signals 1')
   })
 
+  it.each(['port', 'lease_ms', 'quickstart'])('names the -- that npm needs: %s', async (name) => {
+    const child = spawn(process.execPath, [bootstrap, 'start'], {
+      cwd: ROOT,
+      env: { ...process.env, [`npm_config_${name}`]: '7080' },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    let errors = ''
+    child.stderr.on('data', (chunk: Buffer) => {
+      errors += chunk.toString()
+    })
+    expect(await once(child, 'close')).toEqual([1, null])
+    expect(errors).toContain(`npm took --${name.replace('_', '-')} for itself`)
+  })
+
   it('refuses a task that does not exist', async () => {
     const { ended } = start('no-such-task')
     expect(await ended).toEqual([1, null])

@@ -140,12 +140,24 @@ function built(path, ...projects) {
   return main
 }
 
-/** What a start needs: the product and the quickstart’s workload, without tests and tools. */
-const PRODUCT = ['apps/all-in-one', 'apps/cli', 'examples/workloads/digits']
+/** What a start needs: the product and what its first steps name, without tests and tools. */
+const PRODUCT = ['apps/all-in-one', 'apps/cli', 'examples/workloads/digits', 'examples/grpc-client']
+
+/** `npm start --port 7080` without `--`: npm takes the option for one of its own, silently. */
+function refuseEatenOptions() {
+  const options = ['data', 'port', 'nodes', 'devices-per-node', 'lease-ms', 'quickstart']
+  const eaten = options.find(
+    (name) => process.env[`npm_config_${name.replaceAll('-', '_')}`] !== undefined,
+  )
+  if (eaten === undefined) return
+  fail(`npm took --${eaten} for itself: options of the platform stand behind --, npm start -- …`)
+}
 
 const tasks = {
-  start: (args) =>
-    runForeground(nodeBin, [built('apps/all-in-one/dist/main.js', ...PRODUCT), ...args], 'leader'),
+  start: (args) => {
+    refuseEatenOptions()
+    runForeground(nodeBin, [built('apps/all-in-one/dist/main.js', ...PRODUCT), ...args], 'leader')
+  },
   sai: (args) =>
     runForeground(nodeBin, [built('apps/cli/dist/main.js', 'apps/cli'), ...args], 'leader'),
   bench: (args) => runForeground(nodeBin, [built('tests/dist/load/bench.js'), ...args]),
