@@ -160,3 +160,14 @@ test.each([
 ])('%j fails clearly', async (args, message) => {
   expect((await run(args)).stderr).toMatch(message)
 })
+
+test('a reader that has seen enough, such as head, ends it quietly', async () => {
+  const child = spawn(process.execPath, [MAIN, '--address', address, 'list'])
+  let stderr = ''
+  child.stderr.setEncoding('utf8').on('data', (part: string) => {
+    stderr += part
+  })
+  child.stdout.destroy()
+  await once(child, 'close')
+  expect({ code: child.exitCode, stderr }).toEqual({ code: 0, stderr: '' })
+})

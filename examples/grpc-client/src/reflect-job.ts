@@ -124,6 +124,12 @@ function parse() {
   }
 }
 
+// The reader of a pipe, such as head, may leave when it has seen enough: no failure of ours.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  exit(0)
+})
+
 async function main(): Promise<void> {
   const { address, token, command } = parse()
   const client = new DynamicClient({ address, token })
