@@ -151,7 +151,7 @@ describe('what a newcomer types', () => {
       return job({ state: 'STATE_QUEUED', reason: { code, shortfalls } })
     }
     const end = job({ state: 'STATE_SUCCEEDED', generation: 1 })
-    bench.changes = [waits(1), waits(2), waits(3), waits(3, 'CODE_QUOTA_WAIT'), end]
+    bench.changes = [waits(1), waits(2), waits(3), waits(3, 'CODE_QUOTA_WAIT'), waits(4), end]
     expect(await bench.sai('run', ...here(), '--', 'x')).toBe(0)
     const told = bench.err.split('\n').filter((line) => line.startsWith('── queued'))
     expect(told.map((line) => line.slice(0, 25))).toEqual([
@@ -160,10 +160,13 @@ describe('what a newcomer types', () => {
     ])
   })
 
-  test('a gang that fits nowhere: how to go on', async () => {
+  test('a gang that fits nowhere, a queue of another tenant: how to go on', async () => {
     bench.submitError = refused('FAILED_PRECONDITION', 'NO_MATCHING_NODE')
     expect(await bench.sai('run', ...here(), '--', 'x')).toBe(3)
     expect(bench.err).toContain('or --wait for nodes to come')
+    bench.submitError = refused('NOT_FOUND', 'UNKNOWN_QUEUE')
+    expect(await bench.sai('run', ...here(), '--', 'x')).toBe(4)
+    expect(bench.err).toContain('--as NAME acts for another tenant')
   })
 
   test('a file with its directory: checked as written, then with a workspace', async () => {

@@ -60,6 +60,9 @@ function missingGroup(program: Command, argv: readonly string[]): string | undef
 /** How to go on after a refusal, where the command line is the place to. */
 function mendsOf({ code, reason }: RpcError): string[] {
   if (code === 'UNAVAILABLE') return ['  is the platform running? Start it with `npm start`']
+  if (reason === 'UNKNOWN_QUEUE') {
+    return ['  `sai queue list` shows yours; --as NAME acts for another tenant']
+  }
   if (reason !== 'NO_MATCHING_NODE') return []
   return ['  ask for less (`sai node list` shows what is there), or --wait for nodes to come']
 }

@@ -73,12 +73,16 @@ export async function followJob(init: {
   let last: Job | undefined
   let reading: Promise<void> | undefined
   let told = ''
+  const waits = new Set<string>()
   try {
     for await (const job of platform.jobs.watch(jobId, { signal: io.signal })) {
       last = job
       const text = changeText(job)
       const key = changeKey(job)
-      if (text !== '' && key !== told) io.err(`── ${text}\n`)
+      if (text !== '' && key !== told && !waits.has(key)) io.err(`── ${text}\n`)
+      // While others come and go the reasons alternate: each is told once in a wait.
+      if (job.state === Job_State.QUEUED) waits.add(key)
+      else waits.clear()
       told = key === '' ? told : key
       if (reading === undefined && hasLogs(job)) {
         const { err } = io
