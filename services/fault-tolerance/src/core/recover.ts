@@ -100,7 +100,10 @@ export function decideIncident(state: FaultState, incident: Incident, atMs: numb
   const verdict = judge([...gang.ends.values()])
   const plan = decided(gang, incident, verdict, atMs)
   const restart = mayRestart(job, gang, verdict, plan.restartsCharged)
-  const progress: Decided = { ...plan, decision: restart ? 'RECOVER' : 'GIVE_UP' }
+  // A job that is given up gets no restart: nothing is charged for one.
+  const progress: Decided = restart
+    ? plan
+    : { ...plan, decision: 'GIVE_UP', charged: false, restartsCharged: gang.restartsCharged }
   const moved: FaultEvent = { type: 'IncidentMoved', incidentId: incident.incidentId, progress }
   const effect = restart
     ? recoverEffect({ job, gang, incident, progress, atMs })
@@ -136,10 +139,8 @@ function recoverEffect(init: {
 }
 
 function giveUpEffect(job: JobState, incident: Incident, progress: Decided): EffectRequest {
-  const overBudget = progress.restartsCharged > job.retry.restartsMax
-  const code =
-    progress.verdict.blame === 'User' && !overBudget ? 'USER_ERROR' : 'RETRY_BUDGET_SPENT'
-  const spent = overBudget ? ` (${job.retry.restartsMax} restarts without progress used)` : ''
+  const user = progress.verdict.blame === 'User'
+  const spent = user ? '' : ` (${job.retry.restartsMax} restarts without progress used)`
   return {
     key: `giveup:${incident.jobId}:${incident.gang}:${incident.generation}`,
     kind: 'GiveUp',
@@ -149,7 +150,7 @@ function giveUpEffect(job: JobState, incident: Incident, progress: Decided): Eff
       expectedGeneration: incident.generation,
       incidentId: incident.incidentId,
       cause: `${progress.verdict.cause}: ${progress.verdict.summary}${spent}`,
-      code,
+      code: user ? 'USER_ERROR' : 'RETRY_BUDGET_SPENT',
     },
   }
 }

@@ -40,7 +40,9 @@ export function evidenceOf(end: TaskEnd): string {
         ? `exit code ${end.exitCode}`
         : `signal ${end.signal}`
       : end.cause
-  return `rank ${end.rank} on ${end.nodeId}: ${how}${end.message === '' ? '' : ` (${end.message})`}`
+  // Of a process that ended by itself the code or signal says all that the node's sentence does.
+  const more = end.message === '' || end.cause === 'EXITED' ? '' : ` (${end.message})`
+  return `rank ${end.rank} on ${end.nodeId}: ${how}${more}`
 }
 
 function classify(end: TaskEnd): { blame: Verdict['blame']; cause: string } {
