@@ -18,6 +18,7 @@ const slices: readonly Slice[] = [
   campaign('node-faults', 15),
   campaign('control-plane-kills', 10),
   campaign('interleavings', 10),
+  campaign('runtime-histories', 10),
   campaign('scheduler-walk', 5),
   campaign('pool-walk', 5),
 ]

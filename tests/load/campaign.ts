@@ -3,12 +3,13 @@ import type { Campaign } from './campaigns/campaign.ts'
 import { controlPlaneKills } from './campaigns/control-plane-kills.ts'
 import { nodeFaults } from './campaigns/node-faults.ts'
 import { runCampaign } from './campaigns/run.ts'
-import { interleavings, poolWalk, schedulerWalk } from './campaigns/walks.ts'
+import { interleavings, poolWalk, runtimeHistories, schedulerWalk } from './campaigns/walks.ts'
 
 const CAMPAIGNS: readonly Campaign[] = [
   nodeFaults,
   controlPlaneKills,
   interleavings,
+  runtimeHistories,
   schedulerWalk,
   poolWalk,
 ]

@@ -186,6 +186,25 @@ describe('a gap', () => {
     expect(folded.digest).toBe((await world.run(second.runtime.digest())).digest)
   })
 
+  it('that only the last record shows is mended though the source could not help at first', async () => {
+    const { world, from, to } = await pair()
+    await follow(world, from.runtime, to.runtime, 'a')
+    to.log.kill()
+    for (const key of ['b', 'c']) await world.run(from.runtime.execute(add(key)))
+    await world.time.advance(100)
+    const partition = world.store.partition(topic)
+    // The record of seq 2 is lost; no later one than that of seq 3 will come.
+    partition.records = partition.records.map((record, index) =>
+      index === 1 ? { ...partition.records[0]!, position: 1 } : record,
+    )
+    world.served.delete('source')
+    const next = await world.started(sink)
+    await world.time.advance(60_000)
+    world.served.set('source', from.runtime)
+    await world.time.advance(60_000)
+    expect((await seen(world, next.runtime)).map(([key]) => key)).toEqual(['a', 'b', 'c'])
+  })
+
   it('does not make a consumer load in a loop while its source cannot help', async () => {
     const { world, from, to } = await pair()
     await follow(world, from.runtime, to.runtime, 'a')

@@ -164,7 +164,11 @@ export class InputReader<S, C extends Message, E extends Message> implements Ses
       this.#cursor = { ...this.#cursor, offset }
       return true
     }
-    if (event.seq !== this.#cursor.seq + 1) return false
+    if (event.seq !== this.#cursor.seq + 1) {
+      // Read again should the bootstrap fail: there may be no later record that shows the gap.
+      this.#next = offset
+      return false
+    }
     this.#cursor = { source: service, partition, seq: event.seq, offset }
     this.#sinceBootstrap += 1
     try {

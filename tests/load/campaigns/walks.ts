@@ -1,5 +1,6 @@
 import { runInterleavings } from '@serverless-ai/eventlog/testing'
 import { runPoolWalk } from '@serverless-ai/pool-manager/testing'
+import { runRuntimeHistories } from '@serverless-ai/runtime/testing'
 import { runSchedulerWalk } from '@serverless-ai/scheduler/testing'
 import type { Campaign, CampaignInit, Case, Facts } from './campaign.ts'
 
@@ -11,7 +12,7 @@ interface WalkInit {
   readonly slice: number
   readonly perCase: number
   /** Runs `count` from the number `first` on. Throws with a repro. */
-  readonly walk: (part: { seed: number; first: number; count: number }) => Facts
+  readonly walk: (part: { seed: number; first: number; count: number }) => Facts | Promise<Facts>
 }
 
 /** A campaign that needs no processes: so many random steps or histories, in pieces that can be resumed. */
@@ -47,6 +48,18 @@ export const interleavings = walkCampaign({
   slice: 100_000,
   perCase: 10_000,
   walk: ({ seed, first, count }) => ({ ...runInterleavings({ seed, first, count }) }),
+})
+
+/** Random histories of the real runtime over the faulty memory log. */
+export const runtimeHistories = walkCampaign({
+  name: 'runtime-histories',
+  about: 'COUNT (default 50,000) random histories of the runtime: duels, storms, kills, pauses',
+  full: 50_000,
+  slice: 2_000,
+  perCase: 500,
+  walk: async ({ seed, first, count }) => ({
+    ...(await runRuntimeHistories({ seed, first, count })),
+  }),
 })
 
 /** Random steps of the scheduler's core against an independent ledger. */
