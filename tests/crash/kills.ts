@@ -94,7 +94,7 @@ class Campaign {
   }
 
   async #untilBusy(): Promise<void> {
-    const wanted = Math.ceil(this.#options.jobs / 2)
+    const { jobs: wanted } = this.#options
     await until(
       `${wanted} acknowledged jobs under way`,
       () => (this.#recorder.running >= wanted ? true : undefined),

@@ -26,7 +26,7 @@ const FINAL: ReadonlySet<string> = new Set([
 ])
 const SUBMITTERS = 3
 const RETRY_MS = 150
-const SUBMIT_EVERY_MS = 150
+const SUBMIT_EVERY_MS = 100
 const POLL_MS = 300
 
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))

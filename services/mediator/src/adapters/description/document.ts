@@ -145,12 +145,15 @@ class Reader {
 
 /** More than a text with all allowed values needs, spaces and line ends counted. */
 const TOKENS_MAX = 200_000
+/** A text below this, with few brackets, cannot be too much: it is not looked through. */
+const SMALL_CHARACTERS = 32_768
 
 /**
  * Looks through the tokens before the text is parsed: what is far too much is refused within
  * milliseconds, while parsing it would keep the process busy for seconds.
  */
 function tooMuchToParse(text: string): string | undefined {
+  if (text.length < SMALL_CHARACTERS && text.split(/[[{]/).length <= DEPTH_MAX) return undefined
   let tokens = 0
   let depth = 0
   for (const token of new Lexer().lex(text)) {
