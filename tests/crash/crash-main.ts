@@ -37,7 +37,7 @@ const options = {
   runtime: { snapshotEveryCommits: SNAPSHOT_EVERY_COMMITS },
 }
 const say = (line: string) => void process.stdout.write(`${line}\n`)
-const platform = await startPlatform(config, { say }, { ...opened, options })
+const platform = await startPlatform(config, { say }, { opened: { ...opened, options } })
 let stopping = false
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {

@@ -2,6 +2,7 @@ import type { Ports, Timer } from '@serverless-ai/kernel'
 import {
   type LocalNodeConfig,
   localNodeStatus,
+  runningLocalNodes,
   startLocalNode,
   stopLocalNode,
 } from '@serverless-ai/node-agent'
@@ -35,38 +36,75 @@ export function localNodeConfigs(init: {
   })
 }
 
+/** What a start came to. */
+export interface LocalNodesStarted {
+  /** Nodes whose supervisors ran already. */
+  readonly adopted: number
+  /** Ids of nodes that ran and are not configured any more: they were ended. */
+  readonly dropped: readonly string[]
+  /** One line for people, or empty. */
+  readonly notice: string
+}
+
 /** The local nodes of this process: started or adopted, looked after, and ended with it. */
 export class LocalNodes {
   readonly #ports: Ports
   readonly #configs: readonly LocalNodeConfig[]
   readonly #restartAtMs = new Map<string, { atMs: number; backoffMs: number }>()
+  readonly #dataDir: string
   #timer: Timer | undefined
+  /** Starts that are under way: one that is not waited for may come after the stop. */
+  #starting: Promise<unknown> = Promise.resolve()
+  #begun = false
   #stopped = false
 
-  constructor(ports: Ports, configs: readonly LocalNodeConfig[]) {
+  constructor(
+    ports: Ports,
+    init: { readonly dataDir: string; readonly configs: readonly LocalNodeConfig[] },
+  ) {
     this.#ports = ports
-    this.#configs = configs
+    this.#configs = init.configs
+    this.#dataDir = init.dataDir
   }
 
-  /** Starts supervisors that do not run; takes over those that do. */
-  async start(): Promise<{ readonly adopted: number; readonly notice: string }> {
-    const nodes = await Promise.all(this.#configs.map(startLocalNode))
+  /**
+   * Starts supervisors that do not run; takes over those that do; ends those of nodes that are not
+   * wanted any more.
+   */
+  async start(): Promise<LocalNodesStarted> {
+    this.#begun = true
+    const each = this.#configs.map(startLocalNode)
+    this.#starting = Promise.allSettled(each)
+    const nodes = await Promise.all(each)
+    const wanted = new Set(this.#configs.map(({ nodeId }) => nodeId))
+    const dropped = runningLocalNodes(this.#dataDir).filter((nodeId) => !wanted.has(nodeId))
+    await this.#end(dropped)
     this.#watch()
     const adopted = nodes.filter((node) => node.adopted).length
-    return { adopted, notice: nodes[0]?.notice ?? '' }
+    return { adopted, dropped, notice: nodes[0]?.notice ?? '' }
   }
 
-  /** Ends tasks, agents and supervisors, in that order. */
+  /**
+   * Ends tasks, agents and supervisors of all nodes of the directory, in that order. Before `start`
+   * nothing: what an earlier process left running is not this one's to end.
+   */
   async stop(): Promise<void> {
     this.#stopped = true
     this.#timer?.cancel()
-    await Promise.all(this.#configs.map(stopLocalNode))
+    if (!this.#begun) return
+    await this.#starting
+    await this.#end(runningLocalNodes(this.#dataDir))
+  }
+
+  async #end(nodeIds: readonly string[]): Promise<void> {
+    const dataDir = this.#dataDir
+    await Promise.all(nodeIds.map((nodeId) => stopLocalNode({ dataDir, nodeId })))
   }
 
   #watch(): void {
     if (this.#stopped) return
     this.#timer = this.#ports.timers.after(WATCH_EVERY_MS, () => {
-      void this.#mend().finally(() => this.#watch())
+      this.#starting = this.#mend().finally(() => this.#watch())
     })
   }
 

@@ -5,25 +5,29 @@ import { allInOneConfig } from './config.ts'
 import { startPlatform } from './platform.ts'
 
 const config = loadConfigOrExit('npm start --', allInOneConfig)
-try {
-  const platform = await startPlatform(config, {
-    say: (line) => void process.stdout.write(`${line}\n`),
-  })
-  let stopping = false
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(signal, () => {
-      if (stopping) return
-      stopping = true
-      platform.stop().then(
-        () => process.exit(0),
-        (error: unknown) => {
-          process.stderr.write(`stop failed: ${String(error)}\n`)
-          process.exit(1)
-        },
-      )
+const starting = new AbortController()
+let stop = async (): Promise<void> => starting.abort(new Error('interrupted during the start'))
+let stopping = false
+// From the first moment on: what a start has begun is ended by Ctrl-C, too.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    if (stopping) return
+    stopping = true
+    stop().catch((error: unknown) => {
+      process.stderr.write(`stop failed: ${String(error)}\n`)
+      process.exit(1)
     })
+  })
+}
+try {
+  const say = (line: string): void => void process.stdout.write(`${line}\n`)
+  const platform = await startPlatform(config, { say }, { signal: starting.signal })
+  stop = async () => {
+    await platform.stop()
+    process.exit(0)
   }
 } catch (error) {
+  if (starting.signal.aborted) process.exit(0)
   if (!isStartError(error)) throw error
   process.stderr.write(`${error.message}\n`)
   process.exit(EXIT_UNAVAILABLE)

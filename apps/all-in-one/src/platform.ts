@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { Node_State, PoolServiceService } from '@serverless-ai/contracts/pool/v1/pool'
 import {
   type Credentials,
+  listenHttp,
   openPlatform,
   PEERS,
   type Peers,
@@ -10,11 +11,11 @@ import {
   systemPorts,
   VERSION,
 } from '@serverless-ai/hosting'
-import { RpcError } from '@serverless-ai/kernel'
+import { abortable, RpcError } from '@serverless-ai/kernel'
 import { writeCliContext } from './cli-context.ts'
 import { type AllInOneConfig, nodeIdsOf, QUICKSTART_TENANTS } from './config.ts'
 import { createControlPlane } from './control-plane.ts'
-import { LocalNodes, localNodeConfigs } from './local-nodes.ts'
+import { LocalNodes, type LocalNodesStarted, localNodeConfigs } from './local-nodes.ts'
 import { runQuickstart } from './quickstart.ts'
 
 /** How the platform speaks to the person who started it. */
@@ -58,35 +59,51 @@ function nodesReady(peers: Peers, wanted: number) {
   }
 }
 
-/** Starts everything on opened ground; `opened` may carry wrapped ports (fault tests do that). */
+/**
+ * Starts everything on opened ground; `opened` may carry wrapped ports (fault tests do that). When
+ * the start fails, or `signal` is aborted during it, everything that it has started is ended first.
+ */
 export async function startPlatform(
   config: AllInOneConfig,
   output: PlatformOutput,
-  opened?: Opened,
+  more: { readonly opened?: Opened; readonly signal?: AbortSignal } = {},
 ): Promise<RunningPlatform> {
+  const { opened, signal } = more
   const startedMs = performance.now()
   const { options, credentials } = opened ?? (await openAllInOne(config))
   const { ports, dataDir } = options
-  const tokens = credentials.nodes
-  const nodes = new LocalNodes(ports, localNodeConfigs({ config, dataDir, tokens }))
+  const configs = localNodeConfigs({ config, dataDir, tokens: credentials.nodes })
+  const nodes = new LocalNodes(ports, { dataDir, configs })
   const app = await createControlPlane(options, config)
-  await app.init()
-  const local = await nodes.start()
-  const readiness = app.get(Readiness)
-  const check = nodesReady(app.get(PEERS), config.nodes)
-  readiness.add(check)
-  await app.listen(config.port + 1, config.host)
-  writeCliContext({ dataDir, address: options.listen, credentials })
-  greet({ config, options, output, local })
-  while ((await readiness.missing()).length > 0) await ports.timers.sleep(25)
-  const seconds = ((performance.now() - startedMs) / 1_000).toFixed(1)
-  output.say(`ready in ${seconds} s: ${config.nodes} nodes connected`)
-  if (config.quickstart) await runQuickstart({ options, credentials, config, output })
+  const end = async (): Promise<void> => {
+    await nodes.stop()
+    await app.close()
+  }
+  const ready = async (): Promise<void> => {
+    await app.init()
+    const readiness = app.get(Readiness)
+    readiness.add(nodesReady(app.get(PEERS), config.nodes))
+    // Before the nodes: a port that is taken must not leave any of them behind.
+    await listenHttp(app, config)
+    signal?.throwIfAborted()
+    writeCliContext({ dataDir, address: options.listen, credentials })
+    const local = await nodes.start()
+    greet({ config, options, output, local })
+    while ((await readiness.missing()).length > 0) await ports.timers.sleep(25, signal)
+    const seconds = ((performance.now() - startedMs) / 1_000).toFixed(1)
+    output.say(`ready in ${seconds} s: ${config.nodes} nodes connected`)
+    if (config.quickstart) await runQuickstart({ options, credentials, config, output })
+  }
+  try {
+    await abortable(ready(), signal)
+  } catch (error) {
+    await end()
+    throw error
+  }
   return {
     async stop() {
       output.say('stopping: tasks, nodes, control plane (jobs go on at the next start)')
-      await nodes.stop()
-      await app.close()
+      await end()
       output.say('stopped')
     },
   }
@@ -96,7 +113,7 @@ function greet(init: {
   config: AllInOneConfig
   options: PlatformOptions
   output: PlatformOutput
-  local: { readonly adopted: number; readonly notice: string }
+  local: LocalNodesStarted
 }): void {
   const { config, options, output, local } = init
   const { say } = output
@@ -111,5 +128,6 @@ function greet(init: {
     )
   }
   if (local.adopted > 0) say(`  nodes   ${local.adopted} still running from before: adopted`)
+  if (local.dropped.length > 0) say(`  nodes   ${local.dropped.join(', ')} ended: not wanted now`)
   if (local.notice !== '') say(`  note    ${local.notice}`)
 }

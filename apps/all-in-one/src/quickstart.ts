@@ -26,11 +26,23 @@ interface QuickstartInit {
   readonly output: PlatformOutput
 }
 
-/** Makes the tenants' queues; false when they were there already (a later start). */
+/**
+ * Makes the tenants' queues, those that are missing: a start may have been interrupted. False when
+ * there is a history already (a later start).
+ */
 async function makeQueues(admin: PlatformClient, { clock, randomness }: Ports): Promise<boolean> {
-  const { queues } = await admin.queues.listQueues({ pageSize: 1, pageToken: '', minPosition: '' })
-  if (queues.length > 0) return false
+  const { jobs } = await admin.jobs.page({ pageSize: 1 })
+  const { queues } = await admin.queues.listQueues({
+    pageSize: 100,
+    pageToken: '',
+    minPosition: '',
+  })
+  const tenants = new Set<string>(QUICKSTART_TENANTS)
+  const names = new Set(queues.map(({ queue }) => queue?.name ?? ''))
+  const others = [...names].some((name) => !tenants.has(name))
+  if (jobs.length > 0 || others) return false
   for (const [index, tenant] of QUICKSTART_TENANTS.entries()) {
+    if (names.has(tenant)) continue
     const weight = QUICKSTART_TENANTS.length - index
     const queue = { name: tenant, tenant, weight, priority: 0, maximum: undefined }
     await admin.queues.createQueue({

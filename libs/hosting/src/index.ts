@@ -11,7 +11,14 @@ export { Peers } from './peers.ts'
 export { PlatformModule } from './platform.module.ts'
 export { DataDirectoryError, openPlatform, systemPorts } from './platform.ts'
 export { Readiness, type ReadinessCheck } from './readiness.ts'
-export { createPlatformApp, EXIT_UNAVAILABLE, isStartError, runService } from './run-service.ts'
+export {
+  createPlatformApp,
+  EXIT_UNAVAILABLE,
+  isStartError,
+  ListenError,
+  listenHttp,
+  runService,
+} from './run-service.ts'
 export { RuntimeHost } from './runtime-host.ts'
 export {
   EVENT_LOG,

@@ -14,9 +14,15 @@ import { DataDirectoryError, openPlatform, systemPorts } from './platform.ts'
 /** Exit status when a resource that is needed cannot be used (EX_UNAVAILABLE of sysexits.h). */
 export const EXIT_UNAVAILABLE = 69
 
+/** The HTTP port cannot be listened on. The message names it and the mend. */
+export class ListenError extends Error {
+  override readonly name = 'ListenError'
+}
+
 /** Errors whose message is the whole story: no stack for people. */
 export function isStartError(error: unknown): error is Error {
   return (
+    error instanceof ListenError ||
     error instanceof DataDirectoryError ||
     error instanceof CredentialsError ||
     error instanceof LogOpenError ||
@@ -40,6 +46,25 @@ export async function createPlatformApp(
     logger: ['error', 'warn'],
     abortOnError: false,
   })
+}
+
+/**
+ * Listens for HTTP (health) on the port after the one for gRPC.
+ * @throws ListenError
+ */
+export async function listenHttp(
+  app: NestFastifyApplication,
+  { port, host }: { readonly port: number; readonly host: string },
+): Promise<void> {
+  try {
+    await app.listen(port + 1, host)
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new ListenError(
+      `cannot listen on ${host}:${port + 1} (health, the port after the one for gRPC): ${reason}; ` +
+        'choose another pair with --port',
+    )
+  }
 }
 
 /**
@@ -67,7 +92,7 @@ export async function runService<S extends typeof serviceConfig>(init: {
     const { options } = await openPlatform(platform)
     const app = await createPlatformApp(PlatformModule.with(options), [init.module(config)])
     app.enableShutdownHooks()
-    await app.listen(config.port + 1, config.host)
+    await listenHttp(app, config)
     process.stdout.write(
       `${init.name} listening on ${options.listen}, health on ${config.port + 1}\n`,
     )

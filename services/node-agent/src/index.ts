@@ -6,6 +6,7 @@ export {
   type LocalNodeStatus,
   localNodeDir,
   localNodeStatus,
+  runningLocalNodes,
   startLocalNode,
   stopLocalNode,
 } from './app/local-nodes.ts'

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process'
-import { openSync, readFileSync, renameSync, statSync } from 'node:fs'
+import { openSync, readdirSync, readFileSync, realpathSync, renameSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Timers } from '@serverless-ai/kernel'
 import { systemTimers } from '@serverless-ai/kernel/system'
-import { makePrivate, readText, writeAtomic } from '../adapters/os/files.ts'
+import { isRecord, makePrivate, readJson, readText, writeAtomic } from '../adapters/os/files.ts'
 import { SMALL_NODE_FLAGS } from '../adapters/os/launch.ts'
 import { isLocked } from '../adapters/os/lock.ts'
 import { isRunning, signal } from '../adapters/os/proc.ts'
@@ -87,6 +87,16 @@ async function until<T>(
   return undefined
 }
 
+/** True when the configuration was written while the directory was at another place. */
+function isMoved(config: unknown, nodeDir: string): boolean {
+  if (!isRecord(config) || typeof config['nodeDir'] !== 'string') return false
+  try {
+    return realpathSync(config['nodeDir']) !== realpathSync(nodeDir)
+  } catch {
+    return true
+  }
+}
+
 /** Writes the configuration; true when it is another one than before. */
 function writeConfig(path: string, config: unknown): boolean {
   const text = `${JSON.stringify(config, undefined, 2)}\n`
@@ -98,7 +108,7 @@ function writeConfig(path: string, config: unknown): boolean {
 /**
  * Starts the supervisor of a node of this machine, detached: it outlives this process. One that
  * runs already is adopted; when its configuration changed, its agent is started anew with it and
- * the tasks go on.
+ * the tasks go on. One whose directory was moved meanwhile is stopped and started at the new place.
  *
  * @throws {NodeConfigError} for an unusable configuration; Error when the supervisor does not come
  *   up, with the end of its log.
@@ -113,6 +123,8 @@ export async function startLocalNode(options: LocalNodeConfig): Promise<LocalNod
   if (!parsed.ok) throw new NodeConfigError(`CONFIG_INVALID: ${parsed.problems.join('; ')}`)
   makePrivate(nodeDir)
   const file = join(nodeDir, 'config.json')
+  // Moved while its supervisor ran: that one goes on writing to where the directory was.
+  if (isMoved(readJson(file), nodeDir)) await stopLocalNode({ dataDir, nodeId })
   const changed = writeConfig(file, parsed.config)
   const there = (await isLocked(nodeDir, SUPERVISOR_LOCK))
     ? await until(systemTimers, START_TIMEOUT_MS, () => runningRecord(nodeDir))
@@ -143,6 +155,17 @@ export async function startLocalNode(options: LocalNodeConfig): Promise<LocalNod
   if (record) return { nodeId, nodeDir, pid: record.pid, adopted: false, notice }
   const log = readFileSync(join(nodeDir, 'supervisor.log'), 'utf8').slice(-1000)
   throw new Error(`the supervisor of node ${nodeId} did not start; its log ends with: ${log}`)
+}
+
+/** Ids of the nodes of a data directory whose supervisors run, whoever started them. */
+export function runningLocalNodes(dataDir: string): readonly string[] {
+  let names: readonly string[]
+  try {
+    names = readdirSync(join(dataDir, 'nodes'))
+  } catch {
+    return []
+  }
+  return names.filter((nodeId) => localNodeStatus({ dataDir, nodeId }).state === 'running')
 }
 
 /** What runs of a local node. */
