@@ -1,4 +1,4 @@
-import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openSnapshotDirectory, openSqliteLog } from '@serverless-ai/eventlog'
@@ -11,6 +11,7 @@ import {
 } from '@serverless-ai/kernel/system'
 import { createRuntime, type ServiceDefinition, type ServiceRuntime } from '@serverless-ai/runtime'
 import { type BenchResult, metric, quantile } from '../report.ts'
+import { fsyncMs } from './fsync.ts'
 
 type Count = { type: 'Counted'; by: number; note: string }
 type Add = { type: 'Add'; events: number }
@@ -49,20 +50,6 @@ const ports: Ports = {
   randomness: systemRandomness,
   disk: systemDisk,
   logger: silent,
-}
-
-function fsyncP99Ms(directory: string, count: number): number {
-  const file = openSync(join(directory, 'fsync.probe'), 'w')
-  const bytes = Buffer.alloc(4_096, 1)
-  const samples: number[] = []
-  for (let i = 0; i < count; i++) {
-    const before = performance.now()
-    writeSync(file, bytes)
-    fdatasyncSync(file)
-    samples.push(performance.now() - before)
-  }
-  closeSync(file)
-  return quantile(samples, 0.99)
 }
 
 type Runtime = ServiceRuntime<Total, Add, Count>
@@ -128,7 +115,7 @@ export async function benchLog({ reps }: { reps: number }): Promise<BenchResult>
       const first = await openCounter(directory)
       await latencyMs(first.runtime, 200)
       const samples = await latencyMs(first.runtime, commands)
-      const syncP99 = fsyncP99Ms(directory, commands)
+      const syncP99 = quantile(fsyncMs(directory, commands), 0.99)
       rate.push(await throughput(first.runtime, batched, 250))
       fsync.push(syncP99)
       p50.push(quantile(samples, 0.5))

@@ -16,6 +16,7 @@ import { ROOT } from '../../support/root.ts'
 import { until } from '../../support/until.ts'
 import { type BenchResult, metric, quantile } from '../report.ts'
 import { BenchAgent } from './bench-agent.ts'
+import { fsyncMs } from './fsync.ts'
 
 const MAIN = join(ROOT, 'tests/dist/load/bench/bench-platform.js')
 const NODES = 16
@@ -51,7 +52,7 @@ function manifest(tasks: number, number: number): string {
 
 /** A control plane in a process of its own, with agents that start nothing. */
 class BenchPlatform {
-  readonly #dataDir = mkdtempSync(join(tmpdir(), 'sai-bench-'))
+  readonly dataDir = mkdtempSync(join(tmpdir(), 'sai-bench-'))
   readonly #transports: Transport[] = []
   readonly #agents: BenchAgent[] = []
   #child: ChildProcess | undefined
@@ -68,7 +69,7 @@ class BenchPlatform {
     const port = await freePorts(2)
     this.#address = `127.0.0.1:${port}`
     const names = Array.from({ length: NODES }, (_, index) => `bench-${index + 1}`)
-    const args = ['--data', this.#dataDir, '--port', `${port}`, '--nodes', names.join(',')]
+    const args = ['--data', this.dataDir, '--port', `${port}`, '--nodes', names.join(',')]
     const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
     this.#child = child
     let output = ''
@@ -78,7 +79,7 @@ class BenchPlatform {
     await until('the control plane', () => (output.includes('ready') ? true : undefined), {
       timeoutMs: 20_000,
     })
-    this.#tokens = JSON.parse(readFileSync(join(this.#dataDir, 'tokens.json'), 'utf8'))
+    this.#tokens = JSON.parse(readFileSync(join(this.dataDir, 'tokens.json'), 'utf8'))
     for (const nodeId of names) {
       const token = this.#tokens.nodes[nodeId] ?? ''
       const agent = new BenchAgent({ nodeId, token, devices: DEVICES_PER_NODE })
@@ -166,7 +167,7 @@ class BenchPlatform {
       { timeoutMs: 10_000 },
     ).catch(() => this.#child?.kill('SIGKILL'))
     await Promise.all(this.#transports.map((transport) => transport.close()))
-    rmSync(this.#dataDir, { recursive: true, force: true })
+    rmSync(this.dataDir, { recursive: true, force: true })
   }
 }
 
@@ -218,6 +219,8 @@ interface Sample {
   readonly jobsPerSecond: number
   readonly gangTasksPerSecond: number
   readonly idle: readonly number[]
+  /** The same disk, a moment later. A submission is three commits one after the other. */
+  readonly fsync: readonly number[]
   /** CPU time of the control plane for one single-task job, ms; says more than the rate on a machine that does other things too. */
   readonly cpuPerJobMs: number
   readonly peakMib: number
@@ -229,6 +232,7 @@ async function sample(): Promise<Sample> {
     await platform.start()
     await rateOf(platform, { count: 200, connections: CONNECTIONS, tasks: 1 })
     const idle = await idleMs(platform)
+    const fsync = fsyncMs(platform.dataDir, IDLE_JOBS)
     const single = { count: SINGLE_JOBS, connections: CONNECTIONS, tasks: 1 }
     const cpuBefore = cpuSeconds(platform.pid)
     const jobsPerSecond = await rateOf(platform, single)
@@ -237,7 +241,7 @@ async function sample(): Promise<Sample> {
     const gangTasksPerSecond = (await rateOf(platform, gangs)) * GANG_TASKS
     await platform.allAllocated()
     const { peak: peakMib } = memoryMib(platform.pid)
-    return { jobsPerSecond, gangTasksPerSecond, idle, cpuPerJobMs, peakMib }
+    return { jobsPerSecond, gangTasksPerSecond, idle, fsync, cpuPerJobMs, peakMib }
   } finally {
     await platform.stop()
   }
@@ -292,6 +296,18 @@ export async function benchSubmit({ reps }: { reps: number; seed: number }): Pro
       ),
       metric('idle_submit_p50', 'ms', p(0.5), { better: lower, budget: idleP50Ms }),
       metric('idle_submit_p99', 'ms', p(0.99), { better: lower, budget: idleP99Ms }),
+      metric(
+        'fsync_p50',
+        'ms',
+        of(({ fsync }) => quantile(fsync, 0.5)),
+        { better: lower },
+      ),
+      metric(
+        'fsync_p99',
+        'ms',
+        of(({ fsync }) => quantile(fsync, 0.99)),
+        { better: lower },
+      ),
     ],
   }
 }
