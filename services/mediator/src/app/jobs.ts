@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type {
   CancelJobRequest,
   CancelJobResponse,
@@ -154,7 +155,7 @@ export class JobHandlers {
 
   async cancel(request: CancelJobRequest, context: CallContext): Promise<CancelJobResponse> {
     const { principal, signal } = context
-    const { jobId } = request
+    const { jobId, requestId } = request
     // Not in a commit: who may not see a job learns nothing and writes nothing.
     await this.#runtime.read((state) => visibleJob(state, jobId, principal).jobId)
     const command = {
@@ -163,7 +164,10 @@ export class JobHandlers {
       tenant: scopeOf(principal),
       by: principal.subject,
     } as const
-    const answer = await this.#runtime.execute(command, { signal })
+    const answer = await this.#runtime.execute(command, {
+      ...(requestId === '' ? {} : { requestId, bodyHash: cancelHash(command) }),
+      signal,
+    })
     if (!answer.ok) throw refusal(answer.refusal.reason, answer.refusal.details)
     const { value } = await this.#runtime.read((state) =>
       jobToProto(visibleJob(state, jobId, principal), { manifest: true }),
@@ -171,6 +175,12 @@ export class JobHandlers {
     return { job: value, position: answer.position }
   }
 }
+
+/** Tells a repeated request from another one under the same id, those of other methods included. */
+const cancelHash = ({ jobId, tenant }: { jobId: string; tenant: string }): Uint8Array =>
+  createHash('sha256')
+    .update(JSON.stringify(['CancelJob', tenant, jobId]))
+    .digest()
 
 const FINISHED: ReadonlySet<Job_State> = new Set(
   (['Succeeded', 'Failed', 'Cancelled', 'Rejected'] as const).filter(isFinished).map(stateToProto),

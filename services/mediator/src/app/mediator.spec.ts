@@ -239,6 +239,19 @@ describe('WatchJob', () => {
   })
 })
 
+test('CancelJob under an id that was used for another request is refused', async () => {
+  const [first, second] = [await submitted(), await submitted()]
+  const id = requestId()
+  const cancel = (jobId: string) => world.client('a').cancelJob({ jobId, requestId: id })
+  await world.run(cancel(first))
+  await world.run(cancel(first))
+  await expect(world.run(cancel(second))).rejects.toMatchObject({ reason: 'REQUEST_ID_REUSED' })
+  await world.until(() => world.cancelled.length > 0)
+  expect(world.cancelled).toEqual([first])
+  const invalid = world.client('a').cancelJob({ jobId: second, requestId: 'no-uuid' })
+  await expect(world.run(invalid)).rejects.toMatchObject({ reason: 'REQUEST_ID_INVALID' })
+})
+
 test('CancelJob reaches the scheduler once', async () => {
   const jobId = await submitted()
   const cancel = () => world.run(world.client('a').cancelJob({ jobId, requestId: requestId() }))
