@@ -220,7 +220,7 @@ describe('tasks that misbehave', () => {
     }
   })
 
-  it('a checkpoint directory that is gone at the resume fails the job by its exit code', async () => {
+  it('a checkpoint directory that is gone at the resume fails the job', async () => {
     const script = [
       'if [ "$SAI_GENERATION" = 1 ]; then',
       '  f="$SAI_CHECKPOINT_DIR/step-1.ckpt"; echo x > "$f"',

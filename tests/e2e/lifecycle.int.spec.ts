@@ -56,7 +56,7 @@ it('the quickstart trains digits once, later starts go on with its history', asy
   )
 })
 
-it('Ctrl-C stops stubborn tasks within 5 s; their jobs go on, the retry budget is untouched', async () => {
+it('Ctrl-C stops stubborn tasks within 5 s; their jobs go on without charge', async () => {
   const platform = await started({})
   await prepareQueue(platform)
   const team = platform.as('team-a')

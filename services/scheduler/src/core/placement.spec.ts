@@ -115,6 +115,18 @@ describe('placement', () => {
     fc.assert(property, { numRuns: 150 })
   })
 
+  it('a plan that is given back leaves the rotation of ports where it was', () => {
+    const fleet = fleetOf([{ models: ['a', 'a'], cpuMillis: 0, ports: 3 }])
+    fleet.ports.take(0, [100])
+    // The search starts at a port that somebody holds, and passes it over.
+    fleet.ports.setNext(0, 100)
+    const want = gang({ rank0Ports: 1 })
+    const plan = placeGang(fleet, want)
+    expect(plan?.ports).toEqual([101])
+    if (plan !== undefined) giveBack(fleet, want, plan)
+    expect(fleet.ports.next(0)).toBe(100)
+  })
+
   it('fills the fullest node that fits, the first of equals', () => {
     const eight = { models: Array.from({ length: 8 }, () => 'a'), cpuMillis: 9, ports: 0 }
     const fleet = fleetOf([eight, eight, eight])

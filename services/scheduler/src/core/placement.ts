@@ -13,6 +13,8 @@ export type Plan = {
   readonly deviceIndexes: readonly number[]
   /** Ports of rank 0 on the first node. */
   readonly ports: readonly number[]
+  /** Where the search for ports started there: not always a port that was free. */
+  readonly portsFrom: number
 }
 
 type Chunk = { readonly node: number; tasks: number; readonly devices: number[] }
@@ -84,7 +86,7 @@ export function placeGang(
 export function giveBack(fleet: Fleet, gang: GangSpec, plan: Plan): void {
   if (plan.ports.length > 0) {
     fleet.ports.give(plan.nodes[0]!, plan.ports)
-    fleet.ports.setNext(plan.nodes[0]!, plan.ports[0]!)
+    fleet.ports.setNext(plan.nodes[0]!, plan.portsFrom)
   }
   let from = 0
   plan.nodes.forEach((node, i) => {
@@ -245,12 +247,15 @@ function without<T>(items: readonly T[], index: number): T[] {
 }
 
 function toPlan(fleet: Fleet, gang: GangSpec, chunks: readonly Chunk[]): Plan {
-  const ports = gang.rank0Ports === 0 ? [] : fleet.ports.pick(chunks[0]!.node, gang.rank0Ports)
-  if (ports.length > 0) fleet.ports.take(chunks[0]!.node, ports)
+  const first = chunks[0]!.node
+  const portsFrom = fleet.ports.next(first)
+  const ports = gang.rank0Ports === 0 ? [] : fleet.ports.pick(first, gang.rank0Ports)
+  if (ports.length > 0) fleet.ports.take(first, ports)
   return {
     nodes: chunks.map((chunk) => chunk.node),
     tasksOnNode: chunks.map((chunk) => chunk.tasks),
     deviceIndexes: chunks.flatMap((chunk) => chunk.devices),
     ports,
+    portsFrom,
   }
 }
