@@ -48,6 +48,7 @@ export interface NodeFaultOptions {
 export interface NodeFaultResult {
   readonly case: string
   readonly generations: number
+  /** From the fault until all tasks of the next generation ran; 0 = nothing had to recover. */
   readonly recoverMs: number
   readonly parametersDigest: string
   readonly breaches: readonly string[]
@@ -209,7 +210,8 @@ export async function runNodeFault(
       pageSize: 10,
       pageToken: '',
     })
-    const recoverMs = Number(incidents[0]?.recoveredMs ?? 0n) - startedMs
+    const recoveredMs = Number(incidents[0]?.recoveredMs ?? 0n)
+    const recoverMs = recoveredMs === 0 ? 0 : recoveredMs - startedMs
     if (wanted === 2 && incidents[0]?.blame !== 1) breaches.push('not blamed on the infrastructure')
     if (before.length !== one.tasks)
       breaches.push(`${before.length} task processes, not ${one.tasks}`)
