@@ -52,7 +52,7 @@ export class PlatformGrpc implements OnModuleInit {
 
   async #status(request: GetStatusRequest): Promise<GetStatusResponse> {
     const partitions: PartitionStatus[] = []
-    for (const status of this.#host.statuses()) {
+    for (const { blocked: _, ...status } of this.#host.statuses()) {
       const digest = request.withDigest ? await this.#host.get(status.service).digest() : undefined
       partitions.push({
         ...status,

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type DynamicModule, Module } from '@nestjs/common'
 import { AdminServiceService } from '@serverless-ai/contracts/admin/v1/admin'
+import { AppendRefusedError, type EventLog } from '@serverless-ai/eventlog'
 import { accept, RpcError } from '@serverless-ai/kernel'
 import { systemClock } from '@serverless-ai/kernel/system'
 import { createGrpcTransport } from '@serverless-ai/rpc'
@@ -68,7 +69,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(data, { recursive: true, force: true }))
 
-async function start(required: readonly string[]) {
+async function start(required: readonly string[], wrap = (log: EventLog): EventLog => log) {
   const port = await freePort()
   const config = {
     data,
@@ -81,7 +82,8 @@ async function start(required: readonly string[]) {
   const ports = systemPorts('test', config.logLevel)
   const base = { config, ports, tenants: ['team-a'], nodes: [], peers: {}, required }
   const { options, credentials } = await openPlatform(base)
-  const app = await createPlatformApp(PlatformModule.with(options), [CounterModule.with()])
+  const platform = PlatformModule.with({ ...options, eventLog: wrap(options.eventLog) })
+  const app = await createPlatformApp(platform, [CounterModule.with()])
   await app.init()
   return { app, options, credentials }
 }
@@ -120,5 +122,31 @@ it('a peer that is not there makes it not ready and names it', async () => {
 it('a second process on the data directory is refused', async () => {
   const { app } = await start([])
   await expect(start([])).rejects.toMatchObject({ name: 'LogOpenError', code: 'IN_USE' })
+  await app.close()
+})
+
+it('is not ready while its log cannot be written, and says why', async () => {
+  let full = false
+  const { app } = await start([], (log) => ({
+    kind: log.kind,
+    durability: log.durability,
+    append: (...args) =>
+      full
+        ? Promise.reject(new AppendRefusedError('DISK_FULL', 'no space left'))
+        : log.append(...args),
+    fetch: (...args) => log.fetch(...args),
+    range: (...args) => log.range(...args),
+    trim: (...args) => log.trim(...args),
+    close: () => log.close(),
+  }))
+  const ask = () => app.getHttpAdapter().getInstance().inject('/readyz')
+  const runtime = app.get(COUNTER)
+  full = true
+  await expect(runtime.execute({ type: 'Add' })).rejects.toMatchObject({ reason: 'DISK_FULL' })
+  const refused = await ask()
+  expect(refused.statusCode).toBe(503)
+  expect(refused.body).toContain('no space left')
+  full = false
+  await expect.poll(async () => (await ask()).statusCode, { timeout: 10_000 }).toBe(200)
   await app.close()
 })

@@ -1,7 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common'
 import type { HealthRegistry } from '@serverless-ai/rpc'
 import type { Peers } from './peers.ts'
-import { HEALTH, PEERS } from './tokens.ts'
+import type { RuntimeHost } from './runtime-host.ts'
+import { HEALTH, PEERS, RUNTIME_HOST } from './tokens.ts'
 
 /** A condition of readiness: what is missing, or nothing. */
 export type ReadinessCheck = () => Promise<readonly string[]> | readonly string[]
@@ -11,11 +12,17 @@ export type ReadinessCheck = () => Promise<readonly string[]> | readonly string[
 export class Readiness {
   readonly #health: HealthRegistry
   readonly #peers: Peers
+  readonly #host: Pick<RuntimeHost, 'statuses'>
   readonly #checks: ReadinessCheck[] = []
 
-  constructor(@Inject(HEALTH) health: HealthRegistry, @Inject(PEERS) peers: Peers) {
+  constructor(
+    @Inject(HEALTH) health: HealthRegistry,
+    @Inject(PEERS) peers: Peers,
+    @Inject(RUNTIME_HOST) host: Pick<RuntimeHost, 'statuses'>,
+  ) {
     this.#health = health
     this.#peers = peers
+    this.#host = host
   }
 
   /** Adds a condition, for example `three agents are connected`. */
@@ -29,8 +36,9 @@ export class Readiness {
       .list()
       .filter(({ name, serving }) => name !== '' && !serving)
       .map(({ name }) => `${name} is not serving`)
+    const blocked = this.#host.statuses().flatMap((status) => status.blocked || [])
     const peers = this.#peers.unreachable().map((peer) => `peer ${peer}`)
     const more = await Promise.all(this.#checks.map((check) => check()))
-    return [...notServing, ...peers, ...more.flat()]
+    return [...notServing, ...blocked, ...peers, ...more.flat()]
   }
 }

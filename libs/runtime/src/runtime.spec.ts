@@ -130,8 +130,11 @@ describe('a leading partition', () => {
     expect(await first).toBe('DISK_FULL')
     expect(await failure(runtime.execute(add('b', 1)))).toBe('DISK_FULL')
     expect(await failure(runtime.read((state) => state.events))).toBe('DISK_FULL')
+    expect(runtime.status().alarm).toContain('no space left')
+    expect(runtime.status().blocked).toContain('no space left')
     full = false
     await world.until(() => world.logLength() === 2, 'the commit lands')
+    expect(runtime.status()).toMatchObject({ alarm: '', blocked: '' })
     const again = await world.run(runtime.execute(add('a', 1), request))
     expect(again).toMatchObject({ ok: true, value: { balance: 1 }, position: 'bank:0:1:1' })
   })

@@ -10,6 +10,7 @@ export function statusOf<S, C extends Message, E extends Message>(
   const framework = state?.framework
   let oldestMs = Number.POSITIVE_INFINITY
   for (const { atMs } of framework?.effects.values() ?? []) oldestMs = Math.min(oldestMs, atMs)
+  const blocked = session?.leader.blocked?.message ?? ''
   const nowMs = context.logClock.nowMs()
   return {
     service: context.definition.name,
@@ -25,6 +26,7 @@ export function statusOf<S, C extends Message, E extends Message>(
     unsettledEffects: framework?.effects.size ?? 0,
     oldestEffectAgeMs: Number.isFinite(oldestMs) ? Math.max(0, nowMs - oldestMs) : 0,
     parkedInputs: framework?.parkedCount ?? 0,
-    alarm: life.alarm || life.warning,
+    alarm: life.alarm || blocked || life.warning,
+    blocked,
   }
 }

@@ -142,7 +142,10 @@ export interface RuntimeStatus {
   readonly unsettledEffects: number
   readonly oldestEffectAgeMs: number
   readonly parkedInputs: number
+  /** What must be looked at: it stopped, cannot write, or differs from its log; empty = nothing. */
   readonly alarm: string
+  /** Why nothing can be committed now, for example a full disk; empty = it can. */
+  readonly blocked: string
 }
 
 /** A running partition of a service. */
