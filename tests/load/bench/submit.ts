@@ -22,6 +22,8 @@ const MAIN = join(ROOT, 'tests/dist/load/bench/bench-platform.js')
 const NODES = 16
 const DEVICES_PER_NODE = 512
 const CONNECTIONS = 64
+/** Enough for the compiler of the engine to have seen every path often. */
+const WARM_UP_JOBS = 1_000
 const SINGLE_JOBS = 2_000
 const IDLE_JOBS = 200
 const IDLE_EVERY_MS = 50
@@ -230,7 +232,7 @@ async function sample(): Promise<Sample> {
   const platform = new BenchPlatform()
   try {
     await platform.start()
-    await rateOf(platform, { count: 200, connections: CONNECTIONS, tasks: 1 })
+    await rateOf(platform, { count: WARM_UP_JOBS, connections: CONNECTIONS, tasks: 1 })
     const idle = await idleMs(platform)
     const fsync = fsyncMs(platform.dataDir, IDLE_JOBS)
     const single = { count: SINGLE_JOBS, connections: CONNECTIONS, tasks: 1 }
@@ -262,6 +264,7 @@ export async function benchSubmit({ reps }: { reps: number; seed: number }): Pro
     settings: {
       log: 'sqlite, synchronous=FULL',
       agents: `${NODES} bench agents that start nothing, ${DEVICES_PER_NODE} emulated devices each`,
+      warmUpJobs: WARM_UP_JOBS,
       singleJobs: SINGLE_JOBS,
       connections: CONNECTIONS,
       idleJobs: IDLE_JOBS,
