@@ -37,9 +37,11 @@ const isUp = (platform: Platform, nodeId: string): boolean => {
   }
 }
 
-it('a health port that is taken is named, and nothing is left behind', async () => {
+it('nothing is left behind by a closed terminal, nor by a health port that is taken', async () => {
   const platform = await started({ nodes: 1 })
-  await platform.interrupt()
+  platform.child?.kill('SIGHUP')
+  expect(await platform.exited()).toBe(0)
+  expect(platform.leftovers()).toEqual([])
   const server: Server = createServer()
   open.push(() => server.close())
   await new Promise<void>((resolve) => server.listen(platform.port + 1, '127.0.0.1', resolve))

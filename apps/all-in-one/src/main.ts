@@ -8,8 +8,9 @@ const config = loadConfigOrExit('npm start --', allInOneConfig)
 const starting = new AbortController()
 let stop = async (): Promise<void> => starting.abort(new Error('interrupted during the start'))
 let stopping = false
-// From the first moment on: what a start has begun is ended by Ctrl-C, too.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+// From the first moment on: what a start has begun is ended by Ctrl-C, too. SIGHUP: the terminal
+// was closed, and the nodes are detached from it.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
     if (stopping) return
     stopping = true
