@@ -28,7 +28,10 @@ class DueTimes {
     }
   }
 
-  /** True when the commit clears a timer because it is due, and not because nobody wants it any more. */
+  /**
+   * True when the commit clears a timer because it is due, and not because nobody wants it any
+   * more.
+   */
   fires(topic: string, commit: Commit): boolean {
     return commit.runtime.some(({ type, data }) => {
       if (type !== 'TimerCleared') return false

@@ -1,4 +1,7 @@
-/** The all-in-one as users start it, on ports that end the process at an ordered moment. The product itself knows nothing of it. */
+/**
+ * The all-in-one as users start it, on ports that end the process at an ordered moment. The product
+ * itself knows nothing of it.
+ */
 import {
   allInOneConfig,
   nodeIdsOf,

@@ -134,7 +134,10 @@ export interface Folded {
   readonly snapshot: string
 }
 
-/** Folds the history of a service up to `last` with the service's own core, from the newest snapshot or from the start. */
+/**
+ * Folds the history of a service up to `last` with the service's own core, from the newest snapshot
+ * or from the start.
+ */
 export function fold(
   log: EventLog,
   init: { dataDir: string; service: Service; last: number; from: 'snapshot' | 'start' },
@@ -177,8 +180,8 @@ export function fold(
 const seqOf = (record: LogRecord): number => Number(record.headers['ce_id']?.split('/').at(-1))
 
 /**
- * Sentences about the public events of a service: each seq follows the one before, what comes again is the same byte by byte, and nothing is
- * missing up to `publicSeq`.
+ * Sentences about the public events of a service: each seq follows the one before, what comes again
+ * is the same byte by byte, and nothing is missing up to `publicSeq`.
  */
 export async function publicBreaches(
   log: EventLog,
@@ -219,7 +222,9 @@ async function publishedThrough(log: EventLog, service: Service): Promise<number
   return offset
 }
 
-/** Removes public events as retention does, up to what the publisher still needs; returns how many. */
+/**
+ * Removes public events as retention does, up to what the publisher still needs; returns how many.
+ */
 export async function expirePublicEvents(dataDir: string, service: Service): Promise<number> {
   return withLog(dataDir, async (log) => {
     const address = { topic: eventsTopic(service), partition: PARTITION }

@@ -6,7 +6,9 @@ import { nameOfKill, planKills, someMoments } from './plan.ts'
 const seed = freshSeed()
 const kills = planKills({ seed, random: 1, moments: someMoments(seed, 2) })
 
-it(`seed ${seed}, killed at ${kills.map(nameOfKill).join('; ')}: nothing acknowledged is lost or runs twice`, async () => {
+const names = kills.map(nameOfKill).join('; ')
+
+it(`seed ${seed}, killed at ${names}: nothing is lost or runs twice`, async () => {
   const result = await runKills({ kills, jobs: 10, taskSeconds: 0.5 })
   expect(result.breaches).toEqual([])
   expect(result.acknowledged).toBeGreaterThan(5)

@@ -13,7 +13,10 @@ import { Recorder } from './recorder.ts'
 const MAIN = join(ROOT, 'tests/dist/crash/crash-main.js')
 /** Every ordered moment comes about within this, or something is wrong. */
 const MOMENT_TIMEOUT_MS = 60_000
-/** Public events of the stalled run: more than the publisher lets pass without recording how far it is, and more than two bootstrap pages. */
+/**
+ * Public events of the stalled run: more than the publisher lets pass without recording how far it
+ * is, and more than two bootstrap pages.
+ */
 const MANY_QUEUES = 1_100
 
 export interface KillsOptions {
@@ -127,12 +130,19 @@ class Campaign {
     const { signalCode } = this.#platform.child ?? {}
     if (signalCode !== 'SIGKILL' || !this.#platform.output.includes(lastWords(order))) {
       this.breaches.push(
-        `${orderText(order)}: ended with ${signalCode} instead:\n${this.#platform.output.slice(-2_000)}`,
+        `${orderText(order)}: ended with ${signalCode} instead:\n${this.#lastOutput()}`,
       )
     }
   }
 
-  /** A run in which no consumer gets the scheduler's events, after which they expire: their marks point before the topic's start. */
+  #lastOutput(): string {
+    return this.#platform.output.slice(-2_000)
+  }
+
+  /**
+   * A run in which no consumer gets the scheduler's events, after which they expire: their marks
+   * point before the topic's start.
+   */
   async #makeGap(): Promise<void> {
     this.#platform.spawn({ [STALL_VARIABLE]: 'scheduler' })
     await this.#platform.ready(60_000)
@@ -196,7 +206,8 @@ class Campaign {
         if (tail.snapshot === '') this.breaches.push(`${service}: there is no snapshot`)
         if (full.digest !== digest || tail.digest !== digest) {
           this.breaches.push(
-            `${service} at ${last}: served ${digest}, full fold ${full.digest}, snapshot ${tail.snapshot} and tail ${tail.digest}`,
+            `${service} at ${last}: served ${digest}, full fold ${full.digest}, ` +
+              `snapshot ${tail.snapshot} and tail ${tail.digest}`,
           )
         }
         const seq = Number(publicSeq)
@@ -207,7 +218,10 @@ class Campaign {
   }
 }
 
-/** Kills the control plane again and again while jobs run, and checks what must hold. Breaches are in the result. */
+/**
+ * Kills the control plane again and again while jobs run, and checks what must hold. Breaches are
+ * in the result.
+ */
 export async function runKills(options: KillsOptions): Promise<KillsResult> {
   const directory = mkdtempSync(join(tmpdir(), 'sai-kills-'))
   chmodSync(directory, 0o755)

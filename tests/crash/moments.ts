@@ -27,7 +27,10 @@ export type Moment = (typeof MOMENTS)[number]
 
 /** Environment variable of the order: `<moment>:<occurrence, from 1>`. */
 export const ORDER_VARIABLE = 'SAI_CRASH_AT'
-/** Environment variable: name of a service whose public events reach no consumer, as if all of them were slow. */
+/**
+ * Environment variable: name of a service whose public events reach no consumer, as if all of them
+ * were slow.
+ */
 export const STALL_VARIABLE = 'SAI_CRASH_STALL'
 
 /** When to die. */

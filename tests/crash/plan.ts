@@ -9,7 +9,9 @@ export type Kill =
 export const nameOfKill = (kill: Kill): string =>
   kill.at === 'random' ? `random, ${kill.afterMs} ms after the start` : orderText(kill)
 
-/** Chooses kills: `random` of them at random times, and one for each of `moments`, in random order. */
+/**
+ * Chooses kills: `random` of them at random times, and one for each of `moments`, in random order.
+ */
 export function planKills(init: {
   seed: number
   random: number

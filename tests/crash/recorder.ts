@@ -33,8 +33,8 @@ const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve,
 const isFinal = (error: unknown): boolean => error instanceof RpcError && FINAL.has(error.code)
 
 /**
- * The observer outside: keeps a number of small real jobs under way, asks again with the same request id until the platform acknowledges, and
- * remembers what was acknowledged.
+ * The observer outside: keeps a number of small real jobs under way, asks again with the same
+ * request id until the platform acknowledges, and remembers what was acknowledged.
  */
 export class Recorder {
   readonly acknowledged: Acknowledged[] = []
@@ -66,7 +66,10 @@ export class Recorder {
     return this.#live.size
   }
 
-  /** Keeps `jobs` jobs under way, and up to twice as many while the platform does not get on with them. */
+  /**
+   * Keeps `jobs` jobs under way, and up to twice as many while the platform does not get on with
+   * them.
+   */
   start(jobs: number): void {
     const submitters = Array.from({ length: SUBMITTERS }, () => this.#submitter(2 * jobs))
     const submitting = Promise.all(submitters).then(() => {})
@@ -139,7 +142,10 @@ export class Recorder {
     }
   }
 
-  /** Every fourth job loses its first generation to a SIGKILL from outside, so that recovery and its timers are met too. */
+  /**
+   * Every fourth job loses its first generation to a SIGKILL from outside, so that recovery and its
+   * timers are met too.
+   */
   #manifest(number: number, tasks: number): string {
     const start = `echo "$SAI_JOB_ID $SAI_GENERATION $RANK" >> ${this.#startFile}`
     const die = number % 4 === 1 ? '[ "$SAI_GENERATION" = 1 ] && kill -9 $$;' : ''
@@ -188,7 +194,10 @@ export class Recorder {
     return breaches
   }
 
-  /** Sentences about jobs that the platform knows of, whoever knows they were acknowledged, and that have not ended. */
+  /**
+   * Sentences about jobs that the platform knows of, whoever knows they were acknowledged, and that
+   * have not ended.
+   */
   async endBreaches(): Promise<string[]> {
     const breaches: string[] = []
     const { jobs } = this.#clients()

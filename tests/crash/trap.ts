@@ -29,7 +29,10 @@ export class Trap {
     return this.never()
   }
 
-  /** Dies after what is due now, such as answers on their way to a socket, had its turns of the event loop. */
+  /**
+   * Dies after what is due now, such as answers on their way to a socket, had its turns of the
+   * event loop.
+   */
   async dieSoon(): Promise<never> {
     for (let turn = 0; turn < 5; turn++) {
       await new Promise((resolve) => setImmediate(resolve))

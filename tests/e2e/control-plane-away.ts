@@ -43,7 +43,10 @@ const pidsOf = (platform: Platform, jobId: string): readonly number[] =>
     .map((task) => task.pid)
     .sort((a, b) => a - b)
 
-/** Watches the tasks while nobody is there: when the last exclusive one ended, and whether a `keep` one did. */
+/**
+ * Watches the tasks while nobody is there: when the last exclusive one ended, and whether a `keep`
+ * one did.
+ */
 async function watchAlone(init: {
   keep: readonly number[]
   exclusive: readonly number[]
@@ -73,8 +76,9 @@ async function plannedOnly(clients: Clients, jobId: string): Promise<string[]> {
 }
 
 /**
- * The control plane dies while a `disconnect: keep` gang and an exclusive job run, and comes back later. The first goes on untouched, the
- * second is ended by its supervisors at the lease deadline and goes on as the next generation. Throws on a breach.
+ * The control plane dies while a `disconnect: keep` gang and an exclusive job run, and comes back
+ * later. The first goes on untouched, the second is ended by its supervisors at the lease deadline
+ * and goes on as the next generation. Throws on a breach.
  */
 export async function runControlPlaneAway(options: AwayOptions): Promise<AwayResult> {
   const { leaseMs, awayMs } = options
@@ -125,7 +129,8 @@ export async function runControlPlaneAway(options: AwayOptions): Promise<AwayRes
     const latest = leaseMs + TOLERANCE_MS
     if (exclusiveEndedAfterMs < earliest || exclusiveEndedAfterMs > latest) {
       breaches.push(
-        `exclusive tasks ended ${exclusiveEndedAfterMs} ms after the control plane, not ${earliest} to ${latest}`,
+        `exclusive tasks ended ${exclusiveEndedAfterMs} ms after the control plane, ` +
+          `not ${earliest} to ${latest}`,
       )
     }
     platform.spawn()

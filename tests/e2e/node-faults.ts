@@ -149,7 +149,10 @@ async function inject(
   signal([agent], 'SIGCONT')
 }
 
-/** Sentences about steps of an older generation that came after the first of a newer one; an exclusive job has none, ever. */
+/**
+ * Sentences about steps of an older generation that came after the first of a newer one; an
+ * exclusive job has none, ever.
+ */
 export function journalBreaches(lines: readonly JournalLine[], exclusive: boolean): string[] {
   const breaches: string[] = []
   const generations = [...new Set(lines.map((line) => line.generation))].sort((a, b) => a - b)

@@ -14,7 +14,7 @@ const CAMPAIGNS: readonly Campaign[] = [
   poolWalk,
 ]
 
-const USAGE = `usage: npm run campaign -- NAME [--seed S] [--count N] [--hours H] [--slice] [--only CASE]
+const USAGE = `usage: npm run campaign -- NAME [OPTIONS]
   --seed S    same seed, same choices; a fresh one by default, it is printed
   --count N   how much; see each campaign
   --hours H   start no case after H hours; run it again to go on

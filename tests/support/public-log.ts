@@ -42,7 +42,8 @@ export async function readPublicEvents(dataDir: string, service: string): Promis
         const type = record.headers['ce_type'] ?? ''
         const seq = Number(id.split('/').at(-1))
         from = record.position + 1
-        // A leader that died is followed by one that publishes again what it does not know to be out.
+        // A leader that died is followed by one that publishes again what it does not know to be
+        // out.
         if (seq <= (records.at(-1)?.seq ?? 0)) continue
         records.push({ type, seq, payload: record.value })
       }

@@ -13,8 +13,8 @@ export interface BenchNode {
 }
 
 /**
- * An agent of a benchmark: the real stream with a real node token, heartbeats and reports, but it starts nothing. Its devices are
- * emulated, and labelled so.
+ * An agent of a benchmark: the real stream with a real node token, heartbeats and reports, but it
+ * starts nothing. Its devices are emulated, and labelled so.
  */
 export class BenchAgent {
   readonly #node: BenchNode

@@ -1,4 +1,7 @@
-/** The control plane alone, for benchmarks that bring their own agents: `node bench-platform.js --data DIR --port P --nodes n1,n2`. */
+/**
+ * The control plane alone, for benchmarks that bring their own agents: `node bench-platform.js
+ * --data DIR --port P --nodes n1,n2`.
+ */
 import { parseArgs } from 'node:util'
 import { createControlPlane } from '@serverless-ai/all-in-one'
 import { openPlatform, systemPorts } from '@serverless-ai/hosting'

@@ -1,7 +1,10 @@
 import { closeSync, fdatasyncSync, openSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** What the disk itself takes to make 4 KiB durable, ms each: the floor under everything that is committed. */
+/**
+ * What the disk itself takes to make 4 KiB durable, ms each: the floor under everything that is
+ * committed.
+ */
 export function fsyncMs(directory: string, count: number): readonly number[] {
   const path = join(directory, 'fsync.probe')
   const file = openSync(path, 'w')

@@ -38,7 +38,9 @@ function cases(init: CampaignInit): readonly Case[] {
 /** SIGKILL to the control plane while jobs run. */
 export const controlPlaneKills: Campaign = {
   name: 'control-plane-kills',
-  about: `the control plane killed at COUNT random (default ${RANDOM_KILLS}) and ${MOMENTS.length} named moments`,
+  about:
+    `the control plane killed at COUNT random (default ${RANDOM_KILLS}) ` +
+    `and ${MOMENTS.length} named moments`,
   settings: ({ count }) => ({
     randomKills: count ?? RANDOM_KILLS,
     moments: MOMENTS,

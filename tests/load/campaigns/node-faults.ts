@@ -2,7 +2,10 @@ import { runControlPlaneAway } from '../../e2e/control-plane-away.ts'
 import { NODE_FAULT_CASES, nameOf, runNodeFault } from '../../e2e/node-faults.ts'
 import type { Campaign, Case } from './campaign.ts'
 
-/** The default lease, and steps slow enough that a job outlives the loss of a node (1.1 leases + 5 s). */
+/**
+ * The default lease, and steps slow enough that a job outlives the loss of a node (1.1 leases + 5
+ * s).
+ */
 const LEASE_MS = 15_000
 const STOP_MS = 60_000
 const STEP_DELAY_MS = 80

@@ -106,11 +106,12 @@ class Run {
   #write(failed: number): void {
     const { name } = this.#campaign
     const { seed, count, commit: at, startedMs, results } = this.#state
+    const countFlag = count === undefined ? '' : ` --count ${count}`
     mkdirSync(RESULTS, { recursive: true })
     const path = join(RESULTS, `${name}.json`)
     writeWhole(path, {
       campaign: name,
-      command: `npm run campaign -- ${name} --seed ${seed}${count === undefined ? '' : ` --count ${count}`}`,
+      command: `npm run campaign -- ${name} --seed ${seed}${countFlag}`,
       commit: at,
       seed,
       machine: machine(),

@@ -15,7 +15,10 @@ interface WalkInit {
   readonly walk: (part: { seed: number; first: number; count: number }) => Facts | Promise<Facts>
 }
 
-/** A campaign that needs no processes: so many random steps or histories, in pieces that can be resumed. */
+/**
+ * A campaign that needs no processes: so many random steps or histories, in pieces that can be
+ * resumed.
+ */
 function walkCampaign(init: WalkInit): Campaign {
   const total = ({ count, slice }: CampaignInit): number =>
     count ?? (slice ? init.slice : init.full)
