@@ -138,6 +138,7 @@ export class AgentHub {
       supervisorSession: session.supervisorSession,
       inventory: inventoryFromProto(hello.inventory),
       clockSkewMs: this.#skewOf(hello),
+      leaseMs,
     })
     const wallMs = BigInt(Math.round(clock.wallMs()))
     const value = { leaseMs: BigInt(leaseMs), wallMs }

@@ -220,6 +220,27 @@ test('a leader whose commits do not come back renews no lease', async () => {
   expect(await rig.run(agent.next('heartbeatAck'))).toMatchObject({ number: 1n })
 })
 
+test('a shorter lease after a restart does not cut the wait for a longer one given before', async () => {
+  const rig = await started({ leaseMs: 20_000 })
+  const agent = rig.connect('n1', 's1')
+  await rig.run(agent.desired(0))
+  agent.heartbeat(1)
+  await rig.run(agent.next('heartbeatAck'))
+  rig.leaseMs = 2_000
+  await rig.restart(100)
+  const leadingMs = rig.ports.time.nowMs
+  await rig.until((state) => at(state, 'n1') === 'Lost')
+  expect(rig.ports.time.nowMs - leadingMs).toBeGreaterThanOrEqual(lostAfterMs(20_000) - 100)
+
+  // A new supervisor holds none of the old leases.
+  const back = rig.connect('n1', 's2')
+  await rig.run(back.desired(0))
+  await rig.restart(100)
+  const againMs = rig.ports.time.nowMs
+  await rig.until((state) => at(state, 'n1') === 'Lost')
+  expect(rig.ports.time.nowMs - againMs).toBeLessThan(lostAfterMs(2_000) + 1_500)
+})
+
 test('an outage of the control plane makes no lost node by itself', async () => {
   const rig = await started({ leaseMs: 2_000 })
   const agent = rig.connect('n1', 's1')

@@ -26,6 +26,7 @@ interface WatchedNode {
   readonly at: PoolNode['state']['at']
   readonly registration: number
   readonly supervisorSession: string
+  readonly heldLeaseMs: number
   /** True while executions of older supervisors are not accounted for. */
   readonly hasOlder: boolean
 }
@@ -81,10 +82,11 @@ export class LeaseWatch {
 
   #judge(node: WatchedNode, leadingSinceMs: number): void {
     const { hub, clock, leaseMs } = this.#options
-    const { nodeId, registration } = node
+    const { nodeId, registration, heldLeaseMs } = node
     if (this.#busy.has(nodeId)) return
     const lastSignMs = hub.lastSignMs(nodeId)
-    const view = { lastSignMs, leadingSinceMs, nowMs: clock.monotonicMs(), leaseMs }
+    const nowMs = clock.monotonicMs()
+    const view = { lastSignMs, leadingSinceMs, nowMs, leaseMs, heldLeaseMs }
     const silentMs = Math.round(silenceMs(view))
     switch (verdict(view)) {
       case 'lost':
@@ -143,6 +145,7 @@ function watched(state: PoolState): readonly WatchedNode[] {
       at: node.state.at,
       registration: node.registration,
       supervisorSession: node.supervisorSession,
+      heldLeaseMs: node.leaseMs,
       hasOlder: hasOlder(state, node),
     }))
 }

@@ -13,12 +13,12 @@ import { executionsOn, type PoolState } from './state.ts'
 
 /** A node registers: always taken; whatever its executions are, its first report says. */
 export function registerNode(command: RegisterNode, state: PoolState): Decision<PoolEvent> {
-  const { nodeId, supervisorSession, inventory, clockSkewMs } = command
+  const { nodeId, supervisorSession, inventory, clockSkewMs, leaseMs } = command
   const change = whatChanged(command, state.nodes.get(nodeId))
-  return accept(
-    [{ type: 'NodeRegistered', nodeId, supervisorSession, inventory, clockSkewMs, change }],
-    { answer: { registration: (state.nodes.get(nodeId)?.registration ?? 0) + 1 } },
-  )
+  const node = { nodeId, supervisorSession, inventory, clockSkewMs, leaseMs }
+  return accept([{ type: 'NodeRegistered', ...node, change }], {
+    answer: { registration: (state.nodes.get(nodeId)?.registration ?? 0) + 1 },
+  })
 }
 
 function whatChanged(command: RegisterNode, node: PoolNode | undefined): string {

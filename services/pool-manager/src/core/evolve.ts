@@ -87,7 +87,7 @@ function setNodeState(node: PoolNode, next: PoolNode['state'], atMs: number): vo
 }
 
 function registered(state: PoolState, event: NodeRegistered, atMs: number): void {
-  const { nodeId, supervisorSession, inventory, clockSkewMs } = event
+  const { nodeId, supervisorSession, inventory, clockSkewMs, leaseMs = 0 } = event
   const node = state.nodes.get(nodeId)
   if (node === undefined) {
     state.nodes.set(nodeId, {
@@ -97,6 +97,7 @@ function registered(state: PoolState, event: NodeRegistered, atMs: number): void
       inventory,
       supervisorSession,
       clockSkewMs,
+      leaseMs,
       registration: 1,
       lastReport: 0,
       desiredRevision: 1,
@@ -105,7 +106,10 @@ function registered(state: PoolState, event: NodeRegistered, atMs: number): void
     if (node.supervisorSession !== supervisorSession) {
       node.supervisorSession = supervisorSession
       node.lastReport = 0
+      node.leaseMs = leaseMs
     }
+    // The same supervisor may still hold a longer one from an earlier leader.
+    node.leaseMs = Math.max(node.leaseMs, leaseMs)
     if (node.state.at !== 'Ready') setNodeState(node, { at: 'Ready' }, atMs)
     node.inventory = inventory
     node.clockSkewMs = clockSkewMs

@@ -45,7 +45,9 @@ export function toJson(state: PoolState): Json {
 export function fromJson(json: Json): PoolState {
   const stored = asStored(structuredClone(json))
   const state = emptyState()
-  for (const node of stored.nodes) state.nodes.set(node.nodeId, node)
+  // Snapshots of before leases were recorded have none.
+  for (const node of stored.nodes)
+    state.nodes.set(node.nodeId, { ...node, leaseMs: node.leaseMs ?? 0 })
   for (const each of stored.gangs) loadGang(state, each)
   for (const key of stored.settled) {
     const gang = state.gangs.get(key)

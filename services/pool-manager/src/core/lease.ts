@@ -40,6 +40,8 @@ export interface LeaseView {
   readonly leadingSinceMs: number
   readonly nowMs: number
   readonly leaseMs: number
+  /** Longest lease the node may still hold, ms: an earlier leader may have given a longer one. */
+  readonly heldLeaseMs?: number
 }
 
 /** Time without a sign of life that counts: a silence of the control plane itself does not. */
@@ -50,6 +52,7 @@ export function silenceMs(view: LeaseView): number {
 /** What follows from the silence. */
 export function verdict(view: LeaseView): 'alive' | 'disconnected' | 'lost' {
   const silent = silenceMs(view)
-  if (silent >= lostAfterMs(view.leaseMs)) return 'lost'
+  const longestMs = Math.max(view.leaseMs, view.heldLeaseMs ?? 0)
+  if (silent >= lostAfterMs(longestMs)) return 'lost'
   return silent >= disconnectedAfterMs(view.leaseMs) ? 'disconnected' : 'alive'
 }

@@ -18,6 +18,8 @@ export interface RegisterNode {
   readonly inventory: Inventory
   /** Node's wall clock minus ours, ms; 0 when below 5 s. For people only. */
   readonly clockSkewMs: number
+  /** Lease that this leader gives, ms. */
+  readonly leaseMs: number
 }
 
 /** A node says what its executions are and did. */
@@ -111,6 +113,8 @@ export interface NodeRegistered {
   readonly supervisorSession: string
   readonly inventory: Inventory
   readonly clockSkewMs: number
+  /** Lease given from here on, ms; committed before the node has it. */
+  readonly leaseMs?: number
   /** One line for people; empty = nothing that others see changed. */
   readonly change: string
 }

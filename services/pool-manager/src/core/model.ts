@@ -133,6 +133,8 @@ export interface PoolNode {
   inventory: Inventory
   supervisorSession: string
   clockSkewMs: number
+  /** Longest lease the present supervisor may hold, ms; 0 = not recorded. */
+  leaseMs: number
   /** Counts registrations: tells a decision made before a reconnect from one made after it. */
   registration: number
   /** Highest report number taken of the present supervisor session; 0 = none. */

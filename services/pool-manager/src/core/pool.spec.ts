@@ -49,6 +49,7 @@ class Pool {
       supervisorSession,
       inventory,
       clockSkewMs: 0,
+      leaseMs: 15_000,
     })
   }
 

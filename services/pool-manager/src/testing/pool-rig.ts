@@ -31,7 +31,8 @@ const PRINCIPALS: readonly { token: string; principal: Principal }[] = [
 /** The pool manager on the real runtime, the memory log, the in-memory network and virtual time. */
 export class PoolRig {
   readonly ports: TestPorts
-  readonly leaseMs: number
+  /** Of the next start. */
+  leaseMs: number
   runtime: PoolRuntime
   app: PoolApp
   /** Can be paused, as a log that hangs. */

@@ -215,6 +215,7 @@ class PoolWalk {
       supervisorSession: session,
       inventory: INVENTORY,
       clockSkewMs: 0,
+      leaseMs: 15_000,
     })
     node.disconnect()
     node.connected = true
