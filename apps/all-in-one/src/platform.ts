@@ -52,7 +52,8 @@ function nodesReady(peers: Peers, wanted: number) {
       const ready = nodes.filter((node) => node.state === Node_State.READY).length
       return ready >= wanted ? [] : [`${ready} of ${wanted} local nodes are connected`]
     } catch (error) {
-      // A bootstrap may have tried the channel before this process listened: it backs off for a moment.
+      // A bootstrap may have tried the channel before this process listened: it backs off for a
+      // moment.
       if (!(error instanceof RpcError)) throw error
       return [`the pool manager does not answer: ${error.message}`]
     }
@@ -123,9 +124,7 @@ function greet(init: {
   say(`  data    ${resolve(config.data)} (${options.eventLog.durability})`)
   if (config.devicesPerNode > 0 && config.nodes > 0) {
     const model = `emulated/${config.deviceModel}`
-    say(
-      `  devices ${config.nodes} × ${config.devicesPerNode} ${model}: EMULATED, no accelerator behind them`,
-    )
+    say(`  devices ${config.nodes} × ${config.devicesPerNode} ${model}: EMULATED, none behind them`)
   }
   if (local.adopted > 0) say(`  nodes   ${local.adopted} still running from before: adopted`)
   if (local.dropped.length > 0) say(`  nodes   ${local.dropped.join(', ')} ended: not wanted now`)

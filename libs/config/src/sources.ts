@@ -122,7 +122,9 @@ export interface Asked {
   readonly file: string | undefined
 }
 
-/** `--key value`, `--key=value`, `--flag`, `--no-flag`, `--config FILE`, `--print-config`, `--help`. */
+/**
+ * `--key value`, `--key=value`, `--flag`, `--no-flag`, `--config FILE`, `--print-config`, `--help`.
+ */
 export function fromArgv(
   argv: readonly string[],
   leaves: readonly Leaf[],

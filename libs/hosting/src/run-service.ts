@@ -61,7 +61,7 @@ export async function listenHttp(
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     throw new ListenError(
-      `cannot listen on ${host}:${port + 1} (health, the port after the one for gRPC): ${reason}; ` +
+      `cannot listen on ${host}:${port + 1} (health, the one after the gRPC port): ${reason}; ` +
         'choose another pair with --port',
     )
   }

@@ -47,7 +47,7 @@ afterEach(async () => {
 describe('health', () => {
   const client = () => world.transport.client(HealthService, { address: world.address })
 
-  it('answers for the process, for services, for resolved keys, and refuses unknown names', async () => {
+  it('answers for process, services and resolved keys, refuses unknown names', async () => {
     const { health } = world
     health.set('scheduler', true)
     health.set('mediator', false)

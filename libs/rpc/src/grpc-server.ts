@@ -246,7 +246,8 @@ function requestsOf(call: Reading, scope: CallScope): AsyncIterable<unknown> {
 
 /** A gRPC server behind the transport port. */
 export function createGrpcServer(options: RpcServerOptions): TransportServer & ListsServices {
-  // The library prints failures that are thrown as well; errors of the process belong to its logger.
+  // The library prints failures that are thrown as well; errors of the process belong to its
+  // logger.
   setLogVerbosity(logVerbosity.NONE)
   return new GrpcServer(withDefaults(options))
 }

@@ -116,7 +116,8 @@ class MemoryServer implements TransportServer {
       call.answers.end()
     } catch (thrown) {
       const error = toRpcError(thrown, scope, { logger: this.#rules.logger, path })
-      // Through the same bytes as on a real wire, so that nothing survives here that would not there.
+      // Through the same bytes as on a real wire, so that nothing survives here that would not
+      // there.
       call.answers.end(decodeStatus(encodeStatus(error)))
     } finally {
       scope.dispose()

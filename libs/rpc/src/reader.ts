@@ -10,9 +10,9 @@ export interface ReaderHooks {
 }
 
 /**
- * Messages of a gRPC stream, one per pull: nothing is read ahead but the stream's own small buffer, so
- * a slow consumer slows the sender. Unlike `for await (… of readable)` it does not destroy a duplex
- * stream whose other half is still in use.
+ * Messages of a gRPC stream, one per pull: nothing is read ahead but the stream's own small buffer,
+ * so a slow consumer slows the sender. Unlike `for await (… of readable)` it does not destroy a
+ * duplex stream whose other half is still in use.
  */
 export function messagesOf(source: Readable, hooks: ReaderHooks): Messages {
   return new Messages(source, hooks)

@@ -90,7 +90,8 @@ function servedBy(server: TransportServer & Partial<ListsServices>): readonly st
  * Serves `grpc.reflection.v1.ServerReflection`.
  *
  * @param descriptorSet serialized `google.protobuf.FileDescriptorSet` with all imports.
- * @param services full names of the services to list, asked at each call; by default those the server
+ * @param services full names of the services to list, asked at each call; by default those the
+ * server
  *   serves (all of the set when it cannot tell).
  */
 export function addReflection(

@@ -9,8 +9,8 @@ import {
 import { rpcError } from './error-table.ts'
 
 /**
- * The life of one call: one abort signal, one deadline timer, and races against the abort that leave
- * nothing behind (a `Promise.race` per message on a long stream would).
+ * The life of one call: one abort signal, one deadline timer, and races against the abort that
+ * leave nothing behind (a `Promise.race` per message on a long stream would).
  */
 export class CallScope {
   readonly #controller = new AbortController()
@@ -69,8 +69,8 @@ export function contextOf(
 }
 
 /**
- * What the caller is told about anything that was thrown. An unexpected error is logged and its text
- * stays here: it may quote data of another tenant.
+ * What the caller is told about anything that was thrown. An unexpected error is logged and its
+ * text stays here: it may quote data of another tenant.
  */
 export function toRpcError(
   thrown: unknown,

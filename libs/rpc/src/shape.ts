@@ -64,7 +64,9 @@ export function isAsyncIterable(value: unknown): value is AsyncIterable<unknown>
   return isRecord(value) && Symbol.asyncIterator in value
 }
 
-/** Full names of the gRPC services in a definition, for example `serverlessai.job.v1.JobService`. */
+/**
+ * Full names of the gRPC services in a definition, for example `serverlessai.job.v1.JobService`.
+ */
 export function serviceNamesOf(service: unknown): readonly string[] {
   const names = [...methodsOf(service).values()].map(({ path }) => path.split('/')[1] ?? '')
   return [...new Set(names)]

@@ -294,7 +294,7 @@ describe.each(Object.entries(networks))('transport over %s', (_name, open) => {
     expect(seen).toEqual(['0', '1', '2'])
   })
 
-  it('holds a stream back when the reader is slow, and closes it when the reader leaves', async () => {
+  it('holds a stream back for a slow reader, closes it when the reader leaves', async () => {
     const { client, world } = await start()
     let seen = 0
     for await (const _ of client.list({ text: '20000' })) {
@@ -402,7 +402,7 @@ describe.each(Object.entries(networks))('transport over %s', (_name, open) => {
     await expect.poll(answered, { timeout: 10_000 }).toBe('hello x')
   })
 
-  it('refuses an address in use, an open address, a method twice or without an access row', async () => {
+  it('refuses an address in use or open, a method twice or without access row', async () => {
     const { server, address, network } = await start()
     const options = {
       clock: systemClock,

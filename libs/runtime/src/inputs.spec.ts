@@ -186,7 +186,7 @@ describe('a gap', () => {
     expect(folded.digest).toBe((await world.run(second.runtime.digest())).digest)
   })
 
-  it('that only the last record shows is mended though the source could not help at first', async () => {
+  it('that only the last record shows is mended once the source can help', async () => {
     const { world, from, to } = await pair()
     await follow(world, from.runtime, to.runtime, 'a')
     to.log.kill()

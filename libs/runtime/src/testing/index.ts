@@ -9,8 +9,8 @@ const KINDS = [
 ] as const
 
 /**
- * Random histories of the real runtime: processes that compete for one log, storms, kills, pauses, a
- * consumer. History `first + i` of a seed is always the same one.
+ * Random histories of the real runtime: processes that compete for one log, storms, kills, pauses,
+ * a consumer. History `first + i` of a seed is always the same one.
  * @throws with the number of the history and the promise that is broken
  */
 export async function runRuntimeHistories(init: {

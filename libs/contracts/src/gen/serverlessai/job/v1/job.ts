@@ -234,7 +234,7 @@ export interface SubmitJobRequest {
 
 /** Taken. */
 export interface SubmitJobResponse {
-  /** The job. */
+  /** The job; `manifest` is set with `validate_only` alone. */
   readonly job:
     | Job
     | undefined;
