@@ -189,7 +189,8 @@ function settledOf(job: JobRecord | undefined, position: string): Settled | unde
   }
   if (job.rejection !== null) return { job: undefined, error: rejected(job.rejection), position }
   if (!job.enqueued) return undefined
-  return { job: jobToProto(job, { manifest: true }), error: undefined, position }
+  // The caller has the description; rendering it again costs more than deciding the job did.
+  return { job: jobToProto(job, { manifest: false }), error: undefined, position }
 }
 
 function dryJob(init: { tenant: string; spec: JobSpec; waiting: Job['reason'] }): Job {
