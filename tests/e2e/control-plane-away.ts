@@ -143,7 +143,7 @@ export async function runControlPlaneAway(options: AwayOptions): Promise<AwayRes
       ...endBreaches(ended, { generation: 1, digest: undisturbed.keep }),
       ...endBreaches(next, { generation: 2, digest: undisturbed.exclusive }),
       ...(await plannedOnly(clients, exclusiveId)),
-      ...journalBreaches(readJournal(journal), true),
+      ...journalBreaches(readJournal(journal), { exclusive: true, wanted: 2 }),
     )
     await platform.interrupt()
     breaches.push(...generationBreaches(await acceptedOf(platform.dataDir)))

@@ -150,25 +150,29 @@ async function inject(
 }
 
 /**
- * Sentences about steps of an older generation that came after the first of a newer one; an
- * exclusive job has none, ever.
+ * Sentences about a journal that does not tell of as many generations as there were (it would prove
+ * nothing), and about steps of an older generation after the first of a newer one: an exclusive job
+ * has none, ever.
  */
-export function journalBreaches(lines: readonly JournalLine[], exclusive: boolean): string[] {
-  const breaches: string[] = []
+export function journalBreaches(
+  lines: readonly JournalLine[],
+  { exclusive, wanted }: { readonly exclusive: boolean; readonly wanted: number },
+): string[] {
   const generations = [...new Set(lines.map((line) => line.generation))].sort((a, b) => a - b)
+  const breaches =
+    generations.length === wanted
+      ? []
+      : [`the journal tells of generations ${generations.join() || 'none'}, not of ${wanted}`]
+  if (!exclusive) return breaches
   for (const generation of generations.slice(1)) {
-    if (!exclusive) continue
-    const lastBefore = Math.max(
-      ...lines.filter((line) => line.generation < generation).map((line) => line.atMs),
+    const before = lines.filter((line) => line.generation < generation)
+    const own = lines.filter((line) => line.generation === generation)
+    const lastBefore = Math.max(...before.map((line) => line.atMs))
+    const first = Math.min(...own.map((line) => line.atMs))
+    if (lastBefore < first) continue
+    breaches.push(
+      `exclusive: step of an older generation ${lastBefore - first} ms after ${generation} began`,
     )
-    const first = Math.min(
-      ...lines.filter((line) => line.generation === generation).map((line) => line.atMs),
-    )
-    if (lastBefore >= first) {
-      breaches.push(
-        `exclusive: step of an older generation ${lastBefore - first} ms after ${generation} began`,
-      )
-    }
   }
   return breaches
 }
@@ -201,12 +205,12 @@ export async function runNodeFault(
     const startedMs = Date.now()
     await inject(platform, { one, jobId, nodeId, stopMs: options.stopMs })
     const ended = await untilJob(clients, jobId, 'ends', isEnded, 240_000)
-    const breaches = journalBreaches(readJournal(journal), exclusive)
+    const wanted = one.fault === 'kill-agent' ? 1 : 2
+    const breaches = journalBreaches(readJournal(journal), { exclusive, wanted })
     if (ended.state !== Job_State.SUCCEEDED)
       breaches.push(`ended as ${ended.state}: ${ended.message}`)
     const digest = ended.resultJson === '' ? '' : resultOf(ended).parametersDigest
     if (digest !== expected) breaches.push(`parameters ${digest}, undisturbed ${expected}`)
-    const wanted = one.fault === 'kill-agent' ? 1 : 2
     if (ended.generation !== wanted) breaches.push(`generation ${ended.generation}, not ${wanted}`)
     const { incidents } = await clients.recovery.listIncidents({
       jobId,
