@@ -220,7 +220,7 @@ test('a leader whose commits do not come back renews no lease', async () => {
   expect(await rig.run(agent.next('heartbeatAck'))).toMatchObject({ number: 1n })
 })
 
-test('a shorter lease after a restart does not cut the wait for a longer one given before', async () => {
+test('a shorter lease after a restart does not cut the wait for a longer one', async () => {
   const rig = await started({ leaseMs: 20_000 })
   const agent = rig.connect('n1', 's1')
   await rig.run(agent.desired(0))
