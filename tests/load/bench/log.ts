@@ -11,7 +11,7 @@ import {
 } from '@serverless-ai/kernel/system'
 import { createRuntime, type ServiceDefinition, type ServiceRuntime } from '@serverless-ai/runtime'
 import { type BenchResult, metric, quantile } from '../report.ts'
-import { fsyncMs } from './fsync.ts'
+import { SyncProbe } from './fsync.ts'
 
 type Count = { type: 'Counted'; by: number; note: string }
 type Add = { type: 'Add'; events: number }
@@ -72,14 +72,21 @@ async function openCounter(
   }
 }
 
-async function latencyMs(runtime: Runtime, count: number): Promise<number[]> {
-  const samples: number[] = []
-  for (let i = 0; i < count; i++) {
+/** Commands one by one, a bare sync before each: both see the same moments of the disk. */
+async function latencies(
+  runtime: Runtime,
+  init: { directory: string; count: number },
+): Promise<{ commands: number[]; syncs: number[] }> {
+  using probe = new SyncProbe(init.directory)
+  const commands: number[] = []
+  const syncs: number[] = []
+  for (let i = 0; i < init.count; i++) {
+    syncs.push(probe.syncMs())
     const before = performance.now()
     await runtime.execute({ type: 'Add', events: 1 })
-    samples.push(performance.now() - before)
+    commands.push(performance.now() - before)
   }
-  return samples
+  return { commands, syncs }
 }
 
 async function throughput(runtime: Runtime, total: number, perCommand: number): Promise<number> {
@@ -100,7 +107,7 @@ async function throughput(runtime: Runtime, total: number, perCommand: number): 
  * read back, answer.
  */
 export async function benchLog({ reps }: { reps: number }): Promise<BenchResult> {
-  const commands = 1_000
+  const commands = 2_000
   const batched = 250_000
   const fsync: number[] = []
   const p50: number[] = []
@@ -113,9 +120,10 @@ export async function benchLog({ reps }: { reps: number }): Promise<BenchResult>
     const directory = mkdtempSync(join(tmpdir(), 'sai-bench-'))
     try {
       const first = await openCounter(directory)
-      await latencyMs(first.runtime, 200)
-      const samples = await latencyMs(first.runtime, commands)
-      const syncP99 = quantile(fsyncMs(directory, commands), 0.99)
+      await latencies(first.runtime, { directory, count: 200 })
+      const measured = await latencies(first.runtime, { directory, count: commands })
+      const samples = measured.commands
+      const syncP99 = quantile(measured.syncs, 0.99)
       rate.push(await throughput(first.runtime, batched, 250))
       fsync.push(syncP99)
       p50.push(quantile(samples, 0.5))
