@@ -112,6 +112,8 @@ describe('a bad description says what is wrong and where', () => {
     [['env: {RANK: "0"}'], 'spec.env.RANK: is set by the platform'],
     [['env: {SAI_X: "0"}'], 'spec.env.SAI_X: is set by the platform'],
     [['env: {"a b": "0"}'], '8:9 spec.env.a b: is not a name of a variable'],
+    [['env: {A: "x\\0y"}'], '8:12 spec.env.A: must not contain a NUL character'],
+    [['env: {"A\\0": x}'], '8:9 spec.env.A\0: is not a name of a variable'],
     [['workspace: ./here'], 'spec.workspace: must be "sha256:" and 64 hex digits'],
     [['tasks: 1', 'tasks: 2'], '9:3 spec.tasks: is there twice'],
     [['env: {A: *nope}'], 'the alias *nope has no anchor before it'],
@@ -124,6 +126,21 @@ describe('a bad description says what is wrong and where', () => {
     ],
   ])('%j', (lines, expected) => {
     expect(problems(withSpec(...lines)).join('\n')).toContain(expected)
+  })
+
+  test.each([
+    ['[""]', '7:13 spec.command[0]: must name a program'],
+    ['["", a]', '7:13 spec.command[0]: must name a program'],
+    ['["no\\0de"]', '7:13 spec.command[0]: must not contain a NUL character'],
+    ['[node, "a\\0b"]', '7:19 spec.command[1]: must not contain a NUL character'],
+  ])('the command %s', (command, expected) => {
+    expect(problems(MINIMAL.replace('[node, train.js]', command))).toEqual([expected])
+  })
+
+  test('a NUL in a name', () => {
+    expect(problems(MINIMAL.replace('digits', '"a\\0b"'))[0]).toContain(
+      '4:9 metadata.name: must be',
+    )
   })
 
   test('a missing field is told where it belongs', () => {

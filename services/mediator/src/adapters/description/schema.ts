@@ -30,7 +30,21 @@ const duration = () => amount(parseDuration, /^\d+(\.\d+)?\s*(ms|s|m|h)$/)
 const cpu = () => amount(parseCpu, /^\d+(\.\d+)?\s*m?$/)
 const count = (min: number, max: number) => z.number().int().min(min).max(max)
 const name = () => z.string().regex(NAME, NAME_RULE)
-const text = () => z.string().max(TEXT_MAX)
+// A program gets its words and variables as C strings: a NUL would end them early.
+const text = () =>
+  z
+    .string()
+    .max(TEXT_MAX)
+    .refine((value) => !value.includes('\0'), 'must not contain a NUL character')
+
+const command = z
+  .array(text())
+  .min(1)
+  .max(1024)
+  .superRefine(([program], context) => {
+    if (program !== '') return
+    context.addIssue({ code: 'custom', message: 'must name a program', path: [0] })
+  })
 
 const env = z
   .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,255}$/, 'is not a name of a variable'), text())
@@ -71,7 +85,7 @@ const spec = z
     queue: name().describe('queue of the tenant'),
     tasks: count(1, 16_384).default(1).describe('tasks (workers); they start together'),
     resources: resources.prefault({}).describe('what each task needs'),
-    command: z.array(text()).min(1).max(1024).describe('program and arguments'),
+    command: command.describe('program and arguments'),
     env: env.default({}).describe('environment of all tasks; values are text'),
     workspace: z
       .string()
