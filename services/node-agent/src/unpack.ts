@@ -1,7 +1,9 @@
 // Unpacks a workspace as the user of a task: `node unpack.js ARCHIVE DIRECTORY UID|-`. A process of
-// its own, so that neither its memory nor its privileges are those of the agent.
+// its own, so that neither its memory nor its privileges are those of the agent. Exit status 65: the
+// archive cannot be unpacked anywhere; another one: it failed here.
 import { openSync } from 'node:fs'
 import { messageOf } from './adapters/os/files.ts'
+import { ArchiveError, EXIT_BAD_ARCHIVE } from './app/archive-error.ts'
 import { unpackArchive } from './app/unpack-archive.ts'
 
 const [archive = '', directory = '', uid = '-'] = process.argv.slice(2)
@@ -17,5 +19,5 @@ try {
   await unpackArchive(fd, directory)
 } catch (error) {
   process.stderr.write(`${messageOf(error)}\n`)
-  process.exit(1)
+  process.exit(error instanceof ArchiveError ? EXIT_BAD_ARCHIVE : 1)
 }

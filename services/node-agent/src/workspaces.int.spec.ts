@@ -42,17 +42,18 @@ it('is unpacked into the working directory as the task user', async () => {
 })
 
 describe('is refused', () => {
-  async function refused(workspace: string): Promise<string> {
+  async function refused(workspace: string, cause: number): Promise<string> {
     await node.start()
     node.pool.want([assignment(script('console.log("ran")'), { workspace })])
     const exit = await node.exited()
-    expect(exit.cause).toBe(CAUSE.PREPARE_FAILED)
+    expect(exit.cause).toBe(cause)
     expect(exit.message).toContain(workspace)
     return exit.message
   }
 
   it('when an entry leads out of it', async () => {
-    const message = await refused(put([{ path: 'ok' }, { path: '../../../escaped', text: 'x' }]))
+    const wicked = put([{ path: 'ok' }, { path: '../../../escaped', text: 'x' }])
+    const message = await refused(wicked, CAUSE.START_FAILED)
     expect(message).toContain('../../../escaped contains ..')
     expect(existsSync(join(node.dataDir, 'work', 'tasks', 'escaped'))).toBe(false)
   })
@@ -62,23 +63,38 @@ describe('is refused', () => {
       { path: 'etc', flag: '2', link: '/etc' },
       { path: 'etc/owned', text: 'x' },
     ]
-    expect(await refused(put(entries))).toContain('etc is a link out of the workspace (to /etc)')
+    const message = await refused(put(entries), CAUSE.START_FAILED)
+    expect(message).toContain('etc is a link out of the workspace (to /etc)')
   })
 
   it('when its content is another one', async () => {
     const workspace = workspaceName(Buffer.from('something else'))
     node.pool.workspaces.set(workspace, rawArchive([{ path: 'a' }]))
-    expect(await refused(workspace)).toContain('its content has the digest sha256:')
+    const message = await refused(workspace, CAUSE.PREPARE_FAILED)
+    expect(message).toContain('its content has the digest sha256:')
   })
 
-  it('when it is no archive', async () => {
-    const archive = Buffer.from('not a tar')
+  it.each([
+    ['no archive', Buffer.from('not a tar'), 'Unrecognized archive format'],
+    ['cut off', rawArchive([{ path: 'a', text: 'x'.repeat(5000) }]).subarray(0, 60), 'cannot be'],
+    ['too large', rawArchive([{ path: 'a', bytes: 2 ** 31 }]), 'more than 1073741824 bytes'],
+    [
+      'a contradiction',
+      rawArchive([
+        { path: 'a', text: 'x' },
+        { path: 'b', flag: '2', link: 'a' },
+        { path: 'b/c', text: 'x' },
+      ]),
+      'cannot be unpacked',
+    ],
+  ])('when it is %s: no node can use it', async (_, archive, why) => {
     const workspace = workspaceName(archive)
     node.pool.workspaces.set(workspace, archive)
-    await refused(workspace)
+    expect(await refused(workspace, CAUSE.START_FAILED)).toContain(why)
   })
 
   it('when nobody has it', async () => {
-    expect(await refused(workspaceName(Buffer.from('gone')))).toContain('NOT_FOUND')
+    const gone = workspaceName(Buffer.from('gone'))
+    expect(await refused(gone, CAUSE.PREPARE_FAILED)).toContain('NOT_FOUND')
   })
 })

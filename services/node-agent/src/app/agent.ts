@@ -87,7 +87,8 @@ export class Agent {
   private async prepare(message: Extract<ToAgent, { type: 'prepare' }>): Promise<void> {
     const { key, workspace, directory, uid } = message
     const problem = await this.workspaces.prepare(workspace, directory, uid)
-    this.options.toSupervisor({ type: 'prepared', key, problem })
+    const failed = problem === undefined ? {} : { problem }
+    this.options.toSupervisor({ type: 'prepared', key, ...failed })
   }
 
   private async connectForEver(): Promise<void> {

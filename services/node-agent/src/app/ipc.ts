@@ -1,6 +1,6 @@
 import type { DesiredVersion, ExecutionKey } from '../core/keys.ts'
 import type { Report } from '../core/outbox.ts'
-import type { Assignment } from '../core/types.ts'
+import type { Assignment, ExitCause } from '../core/types.ts'
 
 /** What the supervisor tells its agent, over the IPC channel. */
 export type ToAgent =
@@ -26,6 +26,12 @@ export type ToAgent =
   /** End in order. */
   | { readonly type: 'stop' }
 
+/** Why a task cannot run: its workspace is unusable (START_FAILED), or it failed on this node. */
+export interface PrepareProblem {
+  readonly cause: Extract<ExitCause, 'START_FAILED' | 'PREPARE_FAILED'>
+  readonly message: string
+}
+
 /** A range of ports, both ends included. */
 export interface PortRange {
   readonly first: number
@@ -45,8 +51,8 @@ export type ToSupervisor =
   /** The lease ends at that boot time; `setSeen` = a desired set came over the same stream. */
   | { readonly type: 'lease'; readonly deadlineBootMs: number; readonly setSeen: boolean }
   | { readonly type: 'ack'; readonly number: number }
-  /** `problem` is empty when the workspace is in place. */
-  | { readonly type: 'prepared'; readonly key: ExecutionKey; readonly problem: string }
+  /** Without a problem the workspace is in place. */
+  | { readonly type: 'prepared'; readonly key: ExecutionKey; readonly problem?: PrepareProblem }
 
 function typeOf(value: unknown): string {
   if (typeof value !== 'object' || value === null || !('type' in value)) return ''

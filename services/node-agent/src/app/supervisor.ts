@@ -18,7 +18,7 @@ import {
 import { type Assignment, exitOf } from '../core/types.ts'
 import type { AgentProcess } from './agent-process.ts'
 import { DurableWrites } from './durable-writes.ts'
-import type { PortRange, ToSupervisor } from './ipc.ts'
+import type { PortRange, PrepareProblem, ToSupervisor } from './ipc.ts'
 import { ReportTail } from './report-tail.ts'
 import { Reporter } from './reporter.ts'
 import type { LeftExecution, NodeStore } from './store.ts'
@@ -227,7 +227,8 @@ export class Supervisor {
       if (assignment.workspace === '') this.apply({ type: 'prepared', key })
       else this.askAgent(prepared)
     } catch (error) {
-      this.onPrepared(key, `directories: ${messageOf(error)}`)
+      const message = `directories: ${messageOf(error)}`
+      this.onPrepared(key, { cause: 'PREPARE_FAILED', message })
     }
   }
 
@@ -237,9 +238,13 @@ export class Supervisor {
     this.agent?.send({ type: 'prepare', key, workspace, directory: directories.paths.cwd, uid })
   }
 
-  private onPrepared(key: ExecutionKey, problem: string): void {
-    const exit = exitOf('PREPARE_FAILED', problem, this.options.clock.wallMs())
-    this.apply(problem === '' ? { type: 'prepared', key } : { type: 'ended', key, exit })
+  private onPrepared(key: ExecutionKey, problem?: PrepareProblem): void {
+    if (problem === undefined) {
+      this.apply({ type: 'prepared', key })
+      return
+    }
+    const exit = exitOf(problem.cause, problem.message, this.options.clock.wallMs())
+    this.apply({ type: 'ended', key, exit })
   }
 
   private async spawn(assignment: Assignment): Promise<void> {

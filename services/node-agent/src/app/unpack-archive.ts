@@ -1,22 +1,19 @@
 import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import { extract, list, type Parser } from 'tar'
+import { codeOf, messageOf } from '../adapters/os/files.ts'
 import {
   type ArchiveEntry,
   ENTRIES_MAX,
   entryProblem,
   UNPACKED_MAX_BYTES,
 } from '../core/archive.ts'
-
-/** The archive must not be unpacked. */
-export class ArchiveError extends Error {
-  override readonly name = 'ArchiveError'
-}
+import { ArchiveError } from './archive-error.ts'
 
 /** Reads an open file from its start into a parser, as fast as the parser takes it. */
 async function feed(fd: number, parser: Parser, doneEvent: string): Promise<void> {
   const failed = new Promise<never>((_resolve, reject) => {
-    parser.once('error', (error: unknown) => reject(error))
+    parser.on('error', (error: unknown) => reject(error))
   })
   const done = once(parser, doneEvent)
   // A failure is seen by the race below; alone it must not end the process.
@@ -31,27 +28,38 @@ async function feed(fd: number, parser: Parser, doneEvent: string): Promise<void
   await Promise.race([copy(), failed])
 }
 
+/** Failures of system calls that the entries of an archive bring about, on every disk. */
+const CODES_OF_ENTRIES = new Set(['EEXIST', 'EISDIR', 'ELOOP', 'ENAMETOOLONG', 'ENOTDIR'])
+
+/** The archive's own fault, as opposed to that of the disk. */
+function archiveErrorOf(error: unknown): unknown {
+  const code = codeOf(error)
+  const ofArchive = /^(TAR|Z)_/.test(code) || CODES_OF_ENTRIES.has(code)
+  if (error instanceof ArchiveError || !ofArchive) return error
+  return new ArchiveError(`the workspace cannot be unpacked: ${messageOf(error)}`)
+}
+
 /** Looks at every header before anything is written. */
 async function check(fd: number): Promise<void> {
   let bytes = 0
   let entries = 0
-  let problem = ''
-  const look = (entry: ArchiveEntry) => {
+  const problemOf = (entry: ArchiveEntry): string => {
     bytes += entry.size
     entries += 1
-    if (problem !== '') return
-    if (bytes > UNPACKED_MAX_BYTES) problem = `it has more than ${UNPACKED_MAX_BYTES} bytes`
-    else if (entries > ENTRIES_MAX) problem = `it has more than ${ENTRIES_MAX} entries`
-    else problem = entryProblem(entry)
+    if (bytes > UNPACKED_MAX_BYTES) return `it has more than ${UNPACKED_MAX_BYTES} bytes`
+    if (entries > ENTRIES_MAX) return `it has more than ${ENTRIES_MAX} entries`
+    return entryProblem(entry)
   }
   const parser = list({
     strict: true,
-    onReadEntry: ({ path, type, linkpath, size }) =>
-      look({ path, type, linkpath: linkpath ?? '', size }),
+    onReadEntry: ({ path, type, linkpath, size }) => {
+      const problem = problemOf({ path, type, linkpath: linkpath ?? '', size })
+      // At the first one: what follows may take minutes to look through.
+      if (problem !== '') parser.abort(new ArchiveError(`the workspace is refused: ${problem}`))
+    },
   })
   await feed(fd, parser, 'end')
   if (entries === 0) throw new ArchiveError('the workspace is refused: it is empty or no archive')
-  if (problem !== '') throw new ArchiveError(`the workspace is refused: ${problem}`)
 }
 
 /**
@@ -59,9 +67,13 @@ async function check(fd: number): Promise<void> {
  * it.
  *
  * @param fd open file: its path may be out of reach for the user this runs as
- * @throws {ArchiveError} for a refused archive; other errors when it is damaged or the disk is full
+ * @throws {ArchiveError} for an archive that is refused or damaged; other errors are the disk's
  */
 export async function unpackArchive(fd: number, directory: string): Promise<void> {
-  await check(fd)
-  await feed(fd, extract({ cwd: directory, strict: true, preserveOwner: false }), 'close')
+  try {
+    await check(fd)
+    await feed(fd, extract({ cwd: directory, strict: true, preserveOwner: false }), 'close')
+  } catch (error) {
+    throw archiveErrorOf(error)
+  }
 }

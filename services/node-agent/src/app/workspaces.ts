@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import type { DownloadWorkspaceResponse } from '@serverless-ai/contracts/job/v1/job'
 import { type Clock, RpcError, type Transport } from '@serverless-ai/kernel'
 import { messageOf } from '../adapters/os/files.ts'
+import { ArchiveError, EXIT_BAD_ARCHIVE } from './archive-error.ts'
+import type { PrepareProblem } from './ipc.ts'
 
 /** Largest archive, bytes: the limit of the workspace service. */
 const ARCHIVE_MAX_BYTES = 100 * 1024 * 1024
@@ -38,17 +40,23 @@ export class Workspaces {
   /**
    * Puts a workspace into a directory.
    *
-   * @returns what went wrong, the empty string when it is in place
+   * @returns what went wrong and whose fault it is, nothing when it is in place
    */
-  async prepare(workspace: string, directory: string, uid: number | null): Promise<string> {
+  async prepare(
+    workspace: string,
+    directory: string,
+    uid: number | null,
+  ): Promise<PrepareProblem | undefined> {
     try {
       const digest = /^sha256:([0-9a-f]{64})$/.exec(workspace)?.[1]
-      if (digest === undefined) return `workspace ${workspace} is not named sha256:…`
+      if (digest === undefined) throw new ArchiveError('it is not named sha256:…')
       await this.unpack(await this.fetch(workspace, digest), directory, uid)
-      return ''
+      return undefined
     } catch (error) {
       const code = error instanceof RpcError ? `${error.reason}: ` : ''
-      return `workspace ${workspace}: ${code}${messageOf(error)}`
+      const message = `workspace ${workspace}: ${code}${messageOf(error)}`
+      // No node can use a bad archive: trying again on another one would only cost.
+      return { cause: error instanceof ArchiveError ? 'START_FAILED' : 'PREPARE_FAILED', message }
     }
   }
 
@@ -107,7 +115,8 @@ export class Workspaces {
     return new Promise((resolve, reject) => {
       execFile(process.execPath, args, { timeout: TIMEOUT_MS }, (error, _stdout, stderr) => {
         if (error === null) resolve()
-        else reject(new Error(stderr.trim() || error.message))
+        const message = stderr.trim() || error?.message
+        reject(error?.code === EXIT_BAD_ARCHIVE ? new ArchiveError(message) : new Error(message))
       })
     })
   }

@@ -9,16 +9,20 @@ export interface RawEntry {
   readonly flag?: '0' | '1' | '2' | '5'
   readonly link?: string
   readonly mode?: number
+  /** Size that the header claims; that of `text` unless given. */
+  readonly bytes?: number
 }
 
-function header({ path, text = '', flag = '0', link = '', mode = 0o644 }: RawEntry): Buffer {
+function header(entry: RawEntry): Buffer {
+  const { path, text = '', flag = '0', link = '', mode = 0o644 } = entry
+  const { bytes = Buffer.byteLength(text) } = entry
   const block = Buffer.alloc(512)
   const octal = (value: number, length: number) => `${value.toString(8).padStart(length, '0')}\0`
   block.write(path, 0)
   block.write(octal(mode, 7), 100)
   block.write(octal(0, 7), 108)
   block.write(octal(0, 7), 116)
-  block.write(octal(Buffer.byteLength(text), 11), 124)
+  block.write(octal(bytes, 11), 124)
   block.write(octal(0, 11), 136)
   block.write('        ', 148)
   block.write(flag, 156)

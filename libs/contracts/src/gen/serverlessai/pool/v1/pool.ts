@@ -182,9 +182,12 @@ export const TaskExit_Cause = {
   SUPERVISOR_LOST: 5,
   /** PORT_IN_USE - A port it was given is in use by somebody else. */
   PORT_IN_USE: 6,
-  /** START_FAILED - It could not be started: command not found, not executable, no such directory. */
+  /**
+   * START_FAILED - It could not be started: command not found, not executable, no such directory; a workspace
+   * that no node can unpack (no archive, leads out of itself, too large).
+   */
   START_FAILED: 7,
-  /** PREPARE_FAILED - The workspace or a directory could not be prepared (disk full, checksum). */
+  /** PREPARE_FAILED - The workspace or a directory could not be prepared on this node (disk full, checksum). */
   PREPARE_FAILED: 8,
   /** OUT_OF_MEMORY - Killed by the memory limit. */
   OUT_OF_MEMORY: 9,
