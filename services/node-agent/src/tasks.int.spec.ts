@@ -170,15 +170,26 @@ it('tells the writer of a report line that is not used, in its own log', async (
     const fs = require('node:fs')
     const say = (line) => fs.appendFileSync(process.env.SAI_REPORT, line)
     say('{"kind":"progress","step":1}\\n{"checkpoint":"/c/1"}\\n')
-    say('{"kind":"checkpoint","step":1}\\nstep 3')`
+    say('{"kind":"checkpoint","step":1}\\nstep 3\\n')
+    const own = process.env.SAI_CHECKPOINT_DIR
+    const checkpoint = (step, path) => say(JSON.stringify({ kind: 'checkpoint', step, path }) + '\\n')
+    checkpoint(-1, own + '/1')
+    checkpoint(1, own + '/../another-job/1')
+    checkpoint(2, own + '/gen-1/2')`
   node.pool.want([assignment(script(text))])
   await node.exited()
+  const checkpoints = node.pool.lines.filter(({ json }) => json.includes('"kind":"checkpoint"'))
+  expect(checkpoints.map(({ line }) => Number(line))).toEqual([7])
   expect((await node.log()).split('\n')).toEqual([
     '[serverless-ai: line 2 of SAI_REPORT is not used: ' +
       'it needs "kind": "progress", "checkpoint" or "result"]',
     '[serverless-ai: line 3 of SAI_REPORT is not used: ' +
       'a checkpoint needs "path": its absolute path]',
     '[serverless-ai: line 4 of SAI_REPORT is not used: it is not JSON]',
+    '[serverless-ai: line 5 of SAI_REPORT is not used: ' +
+      'a checkpoint needs "step": a whole number from 0]',
+    '[serverless-ai: line 6 of SAI_REPORT is not used: ' +
+      'the "path" of a checkpoint must lie inside SAI_CHECKPOINT_DIR]',
     '',
   ])
 })

@@ -1,5 +1,6 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readSync, realpathSync } from 'node:fs'
 import {
+  isBadCheckpoint,
   LINES_START,
   type LinesPosition,
   problemOfLine,
@@ -21,6 +22,7 @@ const PROBLEMS_MAX = 5
 export class ReportTail {
   private readonly path: string
   private readonly uid: number | undefined
+  private readonly checkpointDirs: readonly string[]
   private position: LinesPosition = LINES_START
   private offered: LinesPosition = LINES_START
   /** Bytes looked at: an unfinished line there is looked at again only when it grew. */
@@ -29,9 +31,11 @@ export class ReportTail {
   private checked: LinesPosition = LINES_START
   private problemsTold = 0
 
-  constructor(path: string, uid: number | undefined) {
-    this.path = path
-    this.uid = uid
+  /** @param init its path, its owner, and the checkpoint directory of the job */
+  constructor(init: { path: string; uid: number | undefined; checkpointDir: string }) {
+    this.path = init.path
+    this.uid = init.uid
+    this.checkpointDirs = namesOf(init.checkpointDir)
   }
 
   /** The task has ended: nothing will be appended. */
@@ -64,9 +68,10 @@ export class ReportTail {
       return takeLines(from, buffer.subarray(0, length), atEnd)
     }, NOTHING(from))
     this.offered = next
-    if (next.offset < REPORT_FILE_MAX_BYTES) return lines
+    const used = lines.filter(({ json }) => !isBadCheckpoint(json, this.checkpointDirs))
+    if (next.offset < REPORT_FILE_MAX_BYTES) return used
     const message = `reports after the first ${next.offset} bytes are dropped`
-    return [...lines, { line: next.line + 1, json: JSON.stringify({ kind: 'note', message }) }]
+    return [...used, { line: next.line + 1, json: JSON.stringify({ kind: 'note', message }) }]
   }
 
   /** What was offered last is acknowledged. */
@@ -93,7 +98,7 @@ export class ReportTail {
       if (next.offset === from.offset) break
       this.checked = next
       for (const { line, json } of lines) {
-        const problem = problemOfLine(json)
+        const problem = problemOfLine(json, this.checkpointDirs)
         if (problem === undefined || this.problemsTold >= PROBLEMS_MAX) continue
         this.problemsTold += 1
         found.push(`line ${line} of SAI_REPORT is not used: ${problem}`)
@@ -117,6 +122,15 @@ export class ReportTail {
     } finally {
       closeSync(fd)
     }
+  }
+}
+
+/** A program may have resolved the links on the way to the directory. */
+function namesOf(directory: string): readonly string[] {
+  try {
+    return [...new Set([directory, realpathSync(directory)])]
+  } catch {
+    return [directory]
   }
 }
 

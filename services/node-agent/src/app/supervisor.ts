@@ -24,6 +24,7 @@ import { Reporter } from './reporter.ts'
 import type { LeftExecution, NodeStore } from './store.ts'
 import { type RunningTask, startTask, type TaskEnvironment } from './task.ts'
 import {
+  checkpointDirOf,
   makeTaskDirectories,
   removeTaskDirectory,
   type TaskDirectories,
@@ -88,7 +89,9 @@ export class Supervisor {
     this.reporter = new Reporter(this.state)
     for (const { key, start } of this.left) {
       // Lines may not have been reported: numbers let the pool manager drop what it has.
-      const tail = new ReportTail(join(start.taskDir, 'report.jsonl'), start.uid)
+      const path = join(start.taskDir, 'report.jsonl')
+      const checkpointDir = checkpointDirOf(options.config(), key)
+      const tail = new ReportTail({ path, uid: start.uid, checkpointDir })
       tail.end()
       this.reporter.follow(key, tail)
     }
@@ -259,7 +262,8 @@ export class Supervisor {
       return
     }
     this.tasks.set(keyText(key), started)
-    const tail = new ReportTail(paths.report, uid)
+    const { report: path, checkpointDir } = paths
+    const tail = new ReportTail({ path, uid, checkpointDir })
     this.reporter.follow(key, tail)
     this.checked.set(keyText(key), { key, tail })
     this.options.logger.log('info', 'task is started', { task: keyText(key), pid: started.pid })

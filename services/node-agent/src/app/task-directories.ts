@@ -29,6 +29,14 @@ function makeOwned(path: string, uid: number | undefined): void {
   }
 }
 
+/** Where the ranks and generations of a job keep their checkpoints. */
+export function checkpointDirOf(
+  config: Pick<NodeConfig, 'checkpointDir'>,
+  { jobId }: ExecutionKey,
+): string {
+  return join(config.checkpointDir, jobId)
+}
+
 /**
  * Makes the directories of an execution: its own below `workDir`, mode 0700 of the tenant's uid,
  * and the job's checkpoint directory.
@@ -41,7 +49,7 @@ export function makeTaskDirectories(
   uid: number | undefined,
 ): TaskDirectories {
   const taskDir = join(config.workDir, 'tasks', keyPath(key))
-  const checkpointDir = join(config.checkpointDir, key.jobId)
+  const checkpointDir = checkpointDirOf(config, key)
   const paths = {
     taskDir,
     checkpointDir,

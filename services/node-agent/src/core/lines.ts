@@ -28,22 +28,69 @@ function dropped(line: number, bytes: number): string {
   return JSON.stringify({ kind: 'note', message })
 }
 
-/** Why the platform does not use a line; undefined when it does. */
-export function problemOfLine(json: string): string | undefined {
-  let value: unknown
+/** The fields of a line; undefined when it is not JSON. */
+function fieldsOf(json: string): ReadonlyMap<string, unknown> | undefined {
   try {
-    value = JSON.parse(json)
+    const value: unknown = JSON.parse(json)
+    return new Map(Object.entries(typeof value === 'object' && value !== null ? value : {}))
   } catch {
-    return 'it is not JSON'
+    return undefined
   }
-  const fields = new Map(Object.entries(typeof value === 'object' && value !== null ? value : {}))
+}
+
+/** Absolute path without `.`, `..` and empty parts; `..` at the top stays there, as for the OS. */
+function normalized(path: string): string {
+  const parts: string[] = []
+  for (const part of path.split('/')) {
+    if (part === '..') parts.pop()
+    else if (part !== '' && part !== '.') parts.push(part)
+  }
+  return `/${parts.join('/')}`
+}
+
+function checkpointProblem(
+  fields: ReadonlyMap<string, unknown>,
+  directories: readonly string[],
+): string | undefined {
+  const step = fields.get('step')
+  if (typeof step !== 'number' || !Number.isSafeInteger(step) || step < 0) {
+    return 'a checkpoint needs "step": a whole number from 0'
+  }
+  const path = fields.get('path')
+  if (typeof path !== 'string' || !path.startsWith('/') || path.includes('\0')) {
+    return 'a checkpoint needs "path": its absolute path'
+  }
+  const place = normalized(path)
+  if (directories.some((directory) => place.startsWith(`${normalized(directory)}/`)))
+    return undefined
+  return 'the "path" of a checkpoint must lie inside SAI_CHECKPOINT_DIR'
+}
+
+/**
+ * True for a checkpoint line that must not be passed on: a later generation would be told to go on
+ * from it.
+ *
+ * @param directories the job's checkpoint directory, under each of its names
+ */
+export function isBadCheckpoint(json: string, directories: readonly string[]): boolean {
+  const fields = fieldsOf(json)
+  if (fields?.get('kind') !== 'checkpoint') return false
+  return checkpointProblem(fields, directories) !== undefined
+}
+
+/**
+ * Why the platform does not use a line; undefined when it does.
+ *
+ * @param directories the job's checkpoint directory, under each of its names
+ */
+export function problemOfLine(json: string, directories: readonly string[]): string | undefined {
+  const fields = fieldsOf(json)
+  if (fields === undefined) return 'it is not JSON'
   const kind = fields.get('kind')
   if (kind === 'progress' || kind === 'result') return undefined
   if (kind === 'note') return String(fields.get('message'))
   if (kind !== 'checkpoint') return 'it needs "kind": "progress", "checkpoint" or "result"'
-  const path = fields.get('path')
-  if (typeof path === 'string' && path.startsWith('/')) return undefined
-  return 'a checkpoint needs "path": its absolute path'
+  return checkpointProblem(fields, directories)
 }
 
 /**

@@ -7,6 +7,7 @@ import { deviceEnvironment, taskEnvironment } from './environment.ts'
 import { emulatedDevices, longestFreeRun, parseNvidiaSmi } from './inventory.ts'
 import { compareVersions, isSafeName, keyFromPath, keyPath } from './keys.ts'
 import {
+  isBadCheckpoint,
   LINES_START,
   problemOfLine,
   REPORT_LINE_MAX_BYTES,
@@ -86,16 +87,31 @@ describe('a report line that is not used', () => {
     ['{"kind":"progress","step":1}', undefined],
     ['{"kind":"result"}', undefined],
     ['{"kind":"checkpoint","step":1,"path":"/c/1"}', undefined],
+    ['{"kind":"checkpoint","step":0,"path":"/real/c/./gen-1//1"}', undefined],
     ['{"kind":"checkpoint","step":1}', 'absolute path'],
     ['{"kind":"checkpoint","step":1,"path":"c/1"}', 'absolute path'],
+    ['{"kind":"checkpoint","step":1,"path":"/c/1\\u0000"}', 'absolute path'],
+    ['{"kind":"checkpoint","step":1,"path":"/elsewhere/1"}', 'inside SAI_CHECKPOINT_DIR'],
+    ['{"kind":"checkpoint","step":1,"path":"/c/../etc/1"}', 'inside SAI_CHECKPOINT_DIR'],
+    ['{"kind":"checkpoint","step":1,"path":"/cc/1"}', 'inside SAI_CHECKPOINT_DIR'],
+    ['{"kind":"checkpoint","step":1,"path":"/c/"}', 'inside SAI_CHECKPOINT_DIR'],
+    ['{"kind":"checkpoint","path":"/c/1"}', 'a whole number from 0'],
+    ['{"kind":"checkpoint","step":-1,"path":"/c/1"}', 'a whole number from 0'],
+    ['{"kind":"checkpoint","step":1.5,"path":"/c/1"}', 'a whole number from 0'],
+    ['{"kind":"checkpoint","step":1e300,"path":"/c/1"}', 'a whole number from 0'],
+    ['{"kind":"checkpoint","step":"1","path":"/c/1"}', 'a whole number from 0'],
     ['{"checkpoint":"/c/1"}', 'it needs "kind"'],
     ['{"kind":"note","message":"line 1 was dropped"}', 'was dropped'],
     ['[1]', 'it needs "kind"'],
     ['null', 'it needs "kind"'],
     ['step 5, loss 3', 'not JSON'],
   ])('%s', (json, problem) => {
-    if (problem === undefined) expect(problemOfLine(json)).toBeUndefined()
-    else expect(problemOfLine(json)).toContain(problem)
+    const directories = ['/c', '/real/c/']
+    if (problem === undefined) expect(problemOfLine(json, directories)).toBeUndefined()
+    else expect(problemOfLine(json, directories)).toContain(problem)
+    // Other lines that are not used mislead nobody.
+    const bad = problem !== undefined && json.includes('"kind":"checkpoint"')
+    expect(isBadCheckpoint(json, directories)).toBe(bad)
   })
 })
 
