@@ -167,6 +167,7 @@ describe('what a newcomer types', () => {
     bench.submitError = refused('NOT_FOUND', 'UNKNOWN_QUEUE')
     expect(await bench.sai('run', ...here(), '--', 'x')).toBe(4)
     expect(bench.err).toContain('--as NAME acts for another tenant')
+    expect(bench.err).toContain('sai queue create NAME --tenant TENANT')
   })
 
   test('a file with its directory: checked as written, then with a workspace', async () => {

@@ -61,7 +61,10 @@ function missingGroup(program: Command, argv: readonly string[]): string | undef
 function mendsOf({ code, reason }: RpcError): string[] {
   if (code === 'UNAVAILABLE') return ['  is the platform running? Start it with `npm start`']
   if (reason === 'UNKNOWN_QUEUE') {
-    return ['  `sai queue list` shows yours; --as NAME acts for another tenant']
+    return [
+      '  `sai queue list` shows yours; --as NAME acts for another tenant;',
+      '  an operator makes one with `sai queue create NAME --tenant TENANT`',
+    ]
   }
   if (reason !== 'NO_MATCHING_NODE') return []
   return ['  ask for less (`sai node list` shows what is there), or --wait for nodes to come']

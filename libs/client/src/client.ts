@@ -14,7 +14,7 @@ import {
   CheckpointServiceService,
   RecoveryServiceService,
 } from '@serverless-ai/contracts/recovery/v1/recovery'
-import { QueueServiceService } from '@serverless-ai/contracts/schedule/v1/schedule'
+import { Queue, QueueServiceService } from '@serverless-ai/contracts/schedule/v1/schedule'
 import {
   type ClientOf,
   type Clock,
@@ -180,6 +180,20 @@ async function* pieces(
   }
 }
 
+/** A queue to be made; what is left out has the default of the API. */
+export interface NewQueue {
+  readonly name: string
+  readonly tenant: string
+  readonly weight?: number
+  readonly priority?: number
+  /** 0 = no maximum. */
+  readonly maximum?: {
+    readonly devices?: number
+    readonly cpuMillis?: bigint
+    readonly memoryMib?: bigint
+  }
+}
+
 /** A connection to the platform. Close it when done. */
 export interface PlatformClient extends AsyncDisposable {
   readonly jobs: JobsClient
@@ -190,6 +204,8 @@ export interface PlatformClient extends AsyncDisposable {
   readonly admin: ClientOf<typeof AdminServiceService>
   /** Stores a gzipped tar (at most 100 MiB) and returns its name for descriptions. */
   uploadWorkspace(archive: Uint8Array): Promise<string>
+  /** Makes a queue (operators). One request id for all attempts. */
+  createQueue(queue: NewQueue): Promise<Queue>
   /** Makes a safe call again while nobody answers. */
   retry<T>(call: () => Promise<T>): Promise<T>
   close(): Promise<void>
@@ -207,6 +223,7 @@ export function connect(options: ConnectOptions): PlatformClient {
   const { address, token } = options
   const target = token === undefined ? { address } : { address, token }
   const pool = transport.client(PoolServiceService, target)
+  const queues = transport.client(QueueServiceService, target)
   const workspaces = transport.client(WorkspaceServiceService, target)
   const retry = <T>(call: () => Promise<T>): Promise<T> => withRetry(call, ports)
   const close = async (): Promise<void> => {
@@ -214,7 +231,7 @@ export function connect(options: ConnectOptions): PlatformClient {
   }
   return {
     jobs: new JobsClient({ calls: transport.client(JobServiceService, target), pool, ports }),
-    queues: transport.client(QueueServiceService, target),
+    queues,
     pool,
     incidents: transport.client(RecoveryServiceService, target),
     checkpoints: transport.client(CheckpointServiceService, target),
@@ -226,6 +243,12 @@ export function connect(options: ConnectOptions): PlatformClient {
         workspaces.uploadWorkspace(pieces(archive, digest), { timeoutMs: UPLOAD_TIMEOUT_MS })
       const { workspace } = await retry(upload)
       return workspace
+    },
+    async createQueue(wanted) {
+      const request = { requestId: newRequestId(ports), queue: Queue.fromPartial(wanted) }
+      const { queue } = await retry(() => queues.createQueue(request))
+      if (queue === undefined) throw new TypeError('the answer has no queue')
+      return queue
     },
     close,
     [Symbol.asyncDispose]: close,

@@ -1,3 +1,9 @@
-export { type ConnectOptions, connect, type JobsClient, type PlatformClient } from './client.ts'
+export {
+  type ConnectOptions,
+  connect,
+  type JobsClient,
+  type NewQueue,
+  type PlatformClient,
+} from './client.ts'
 export { DEFAULT_RETRY, isAway, type RetryPolicy, withRetry } from './retry.ts'
 export { isFinished } from './watch.ts'

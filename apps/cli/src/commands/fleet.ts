@@ -3,7 +3,8 @@ import { ListNodesResponse, type Node, Node_State } from '@serverless-ai/contrac
 import { ListQueuesResponse, type QueueStatus } from '@serverless-ai/contracts/schedule/v1/schedule'
 import type { Command } from 'commander'
 import { type Globals, resolveConnection, withPlatform } from '../context.ts'
-import { age, count, cpu, memory, plain, table } from '../output/text.ts'
+import { age, cpu, memory, plain, resources, table } from '../output/text.ts'
+import { addQueueCreate } from './queue-create.ts'
 import { answer, type CommandScope, withGlobals } from './shared.ts'
 
 /** Pages read before a list is cut, 1,000 entries each. */
@@ -74,21 +75,6 @@ function queuesOf(platform: PlatformClient): Promise<QueueStatus[]> {
   })
 }
 
-interface Amounts {
-  readonly devices: number
-  readonly cpuMillis: bigint
-  readonly memoryMib: bigint
-}
-
-function amounts(resources: Amounts | undefined, nothing: string): string {
-  const parts = [
-    resources && resources.devices > 0 ? count(resources.devices, 'device') : '',
-    resources && resources.cpuMillis > 0n ? cpu(resources.cpuMillis) : '',
-    resources && resources.memoryMib > 0n ? memory(resources.memoryMib) : '',
-  ].filter(Boolean)
-  return parts.length === 0 ? nothing : parts.join(', ')
-}
-
 function queueRow({ queue, queuedJobs, runningJobs, used }: QueueStatus): string[] {
   return [
     queue?.name ?? '',
@@ -97,13 +83,14 @@ function queueRow({ queue, queuedJobs, runningJobs, used }: QueueStatus): string
     String(queue?.priority ?? 0),
     String(queuedJobs),
     String(runningJobs),
-    amounts(used, '-'),
-    amounts(queue?.maximum, 'no maximum'),
+    (used && resources(used)) || '-',
+    (queue?.maximum && resources(queue.maximum)) || 'no maximum',
   ]
 }
 
 /** `sai node …` and `sai queue …` */
-export function addFleet(program: Command, { io, checkout }: CommandScope): void {
+export function addFleet(program: Command, scope: CommandScope): void {
+  const { io, checkout } = scope
   const node = program.command('node').description('nodes of the fleet')
   withGlobals(node.command('list'))
     .description('list nodes with their devices; emulated ones are labelled')
@@ -117,6 +104,7 @@ export function addFleet(program: Command, { io, checkout }: CommandScope): void
       answer(io, options, { json, text })
     })
   const queue = program.command('queue').description('queues of the tenants')
+  addQueueCreate(queue, scope)
   withGlobals(queue.command('list'))
     .description('list queues with their load')
     .action(async (options: Globals) => {

@@ -57,7 +57,8 @@ async function queueOf(platform: PlatformClient, named: string | undefined): Pro
   const [only, second] = names
   if (only !== undefined && second === undefined) return only
   if (only === undefined) {
-    const message = 'you have no queue to submit to: ask an operator for one (`sai queue list`)'
+    const message =
+      'you have no queue: an operator makes one with `sai queue create NAME --tenant TENANT`'
     throw new CliError('NO_QUEUE', message, EXIT.refused)
   }
   throw new CliError('QUEUE_NEEDED', `name a queue with --queue, one of: ${names.join(', ')}`)

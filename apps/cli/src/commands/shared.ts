@@ -30,7 +30,7 @@ export function withGlobals(command: Command): Command {
 export function wholeNumber(name: string, min: number, max: number): (text: string) => number {
   return (text) => {
     const value = Number(text)
-    if (/^\d{1,15}$/.test(text) && value >= min && value <= max) return value
+    if (/^-?\d{1,15}$/.test(text) && value >= min && value <= max) return value
     throw new CliError(
       'USAGE',
       `${name} must be a whole number from ${min} to ${max}, not "${text}"`,

@@ -74,6 +74,20 @@ export function bytes(count: number): string {
 /** `1 job`, `2 jobs` */
 export const count = (n: number, thing: string): string => `${n} ${thing}${n === 1 ? '' : 's'}`
 
+/** `4 devices, 2 CPU`; empty when there is nothing. */
+export function resources(init: {
+  readonly devices: number
+  readonly cpuMillis: bigint
+  readonly memoryMib: bigint
+}): string {
+  const parts = [
+    init.devices > 0 ? count(init.devices, 'device') : '',
+    init.cpuMillis > 0n ? cpu(init.cpuMillis) : '',
+    init.memoryMib > 0n ? memory(init.memoryMib) : '',
+  ]
+  return parts.filter(Boolean).join(', ')
+}
+
 /** Text of others, safe to show: no control characters (but tab, newline) to rewrite a terminal. */
 export const plain = (text: string): string =>
   text.replace(/\p{Cc}/gu, (character) => (/[\t\n]/.test(character) ? character : ''))

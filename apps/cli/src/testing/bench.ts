@@ -10,7 +10,11 @@ import {
   WorkspaceServiceService,
 } from '@serverless-ai/contracts/job/v1/job'
 import { Node, Node_State, PoolServiceService } from '@serverless-ai/contracts/pool/v1/pool'
-import { QueueServiceService, QueueStatus } from '@serverless-ai/contracts/schedule/v1/schedule'
+import {
+  type Queue,
+  QueueServiceService,
+  QueueStatus,
+} from '@serverless-ai/contracts/schedule/v1/schedule'
 import { type Logger, RpcError } from '@serverless-ai/kernel'
 import { systemClock, systemTimers } from '@serverless-ai/kernel/system'
 import { memoryNetwork } from '@serverless-ai/rpc'
@@ -34,6 +38,7 @@ export class Bench {
   /** What a watch tells, in order. */
   changes: Job[] = []
   queues = ['q']
+  madeQueues: Queue[] = []
   submitError: RpcError | undefined
   manifests: string[] = []
   partitions: PartitionStatus[] = []
@@ -109,7 +114,13 @@ export class Bench {
     const bench = this
     const more = { nextPageToken: '', position: '' }
     server.add(QueueServiceService, {
-      createQueue: () => Promise.reject(refused('UNIMPLEMENTED', 'UNIMPLEMENTED')),
+      createQueue: async ({ queue }, { principal }) => {
+        if (principal.roles.includes('admin') && queue !== undefined) {
+          bench.madeQueues.push(queue)
+          return { queue, position: '' }
+        }
+        throw refused('PERMISSION_DENIED', 'ROLE_NEEDED')
+      },
       listQueues: async () => ({
         queues: bench.queues.map((name) => QueueStatus.fromJSON({ queue: { name, tenant: 'a' } })),
         ...more,

@@ -133,7 +133,8 @@ function more({ shortfalls }: ReasonFacts): string {
 const UNBLOCKED: Readonly<Record<string, Sentence>> = {
   SUSPENDED: () => 'It goes on when it is resumed.',
   INVALID_SPEC: () => 'Mend the description and submit it again.',
-  UNKNOWN_QUEUE: () => 'See the queues with `sai queue list`.',
+  UNKNOWN_QUEUE: () =>
+    'See the queues with `sai queue list`; an operator makes one with `sai queue create`.',
   EXCEEDS_QUEUE_MAX: () => 'Ask for less, or have the maximum of the queue raised.',
   NO_MATCHING_NODE: () => 'Ask for less per task or for another model, or add a node that fits.',
   QUOTA_WAIT: (f) =>
