@@ -52,12 +52,13 @@ describe.each([
   it('fails with the code of the operating system', async () => {
     const { disk, at } = await open()
     for (const call of [
-      disk.read(`${at}/none`),
-      disk.list(`${at}/none`),
-      disk.writeAtomic(`${at}/none/f`, Buffer.from('x')),
+      () => disk.read(`${at}/none`),
+      () => disk.list(`${at}/none`),
+      () => disk.writeAtomic(`${at}/none/f`, Buffer.from('x')),
     ]) {
-      await expect(call).rejects.toThrow(DiskError)
-      await expect(call).rejects.toMatchObject({ code: 'ENOENT' })
+      const error = await call().catch((reason: unknown) => reason)
+      expect(error).toBeInstanceOf(DiskError)
+      expect(error).toMatchObject({ code: 'ENOENT' })
     }
   })
 })
