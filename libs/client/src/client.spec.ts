@@ -145,6 +145,63 @@ describe('watch', () => {
   })
 })
 
+describe('a watch with patience', () => {
+  /** Answers once, is away for the time, then tells the end. */
+  async function outage(awayMs: number) {
+    let backAtMs = Number.POSITIVE_INFINITY
+    const resumed = new Set<string>()
+    const { client, time } = await platform({
+      async *watchJob({ resumeAfter }) {
+        resumed.add(resumeAfter)
+        if (resumeAfter === '') {
+          yield { job: job(Job_State.RUNNING), position: 'p1' }
+          backAtMs = time.monotonicMs() + awayMs
+        }
+        if (time.monotonicMs() < backAtMs) throw away()
+        yield { job: job(Job_State.SUCCEEDED), position: 'p2' }
+      },
+    })
+    let lost = 0
+    const onLost = () => {
+      lost += 1
+    }
+    const watch = client.jobs.watch('j-0-1', { giveUpMs: 300_000, onLost })
+    return { done: time.run(states(watch)), resumed, lost: () => lost }
+  }
+
+  test('goes on after minutes, and says once that it waits', async () => {
+    const { done, resumed, lost } = await outage(240_000)
+    expect(await done).toEqual([Job_State.RUNNING, Job_State.SUCCEEDED])
+    expect([...resumed]).toEqual(['', 'p1'])
+    expect(lost()).toBe(1)
+  })
+
+  test('says nothing of a stream that is back at once', async () => {
+    const { done, lost } = await outage(1)
+    expect(await done).toHaveLength(2)
+    expect(lost()).toBe(0)
+  })
+
+  test('gives up in the end', async () => {
+    const { done } = await outage(400_000)
+    await expect(done).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+  })
+
+  test('does not wait for a platform that never answered', async () => {
+    let calls = 0
+    const { client, time } = await platform({
+      // biome-ignore lint/correctness/useYield: it is away
+      async *watchJob() {
+        calls += 1
+        throw away()
+      },
+    })
+    const done = time.run(states(client.jobs.watch('j-0-1', { giveUpMs: 300_000 })))
+    await expect(done).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+    expect(calls).toBe(6)
+  })
+})
+
 test('lists page by page', async () => {
   const { client, time } = await platform({
     async listJobs({ pageToken }) {

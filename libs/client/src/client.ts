@@ -26,7 +26,7 @@ import {
 import { systemClock, systemRandomness, systemTimers } from '@serverless-ai/kernel/system'
 import { createGrpcTransport } from '@serverless-ai/rpc'
 import { DEFAULT_RETRY, type RetryPolicy, withRetry } from './retry.ts'
-import { watchJob } from './watch.ts'
+import { type WatchPatience, watchJob } from './watch.ts'
 
 /** Where to connect, and what the client stands on (the defaults are right outside of tests). */
 export interface ConnectOptions {
@@ -128,7 +128,10 @@ export class JobsClient {
   }
 
   /** The job as it is, then each change, until it is finished. Survives lost connections. */
-  watch(jobId: string, options: { readonly signal?: AbortSignal } = {}): AsyncIterable<Job> {
+  watch(
+    jobId: string,
+    options: WatchPatience & { readonly signal?: AbortSignal } = {},
+  ): AsyncIterable<Job> {
     return watchJob(
       (resumeAfter, signal) => this.#calls.watchJob({ jobId, resumeAfter }, { signal }),
       { ...this.#ports, ...options },

@@ -6,4 +6,4 @@ export {
   type PlatformClient,
 } from './client.ts'
 export { DEFAULT_RETRY, isAway, type RetryPolicy, withRetry } from './retry.ts'
-export { isFinished } from './watch.ts'
+export { isFinished, type WatchPatience } from './watch.ts'

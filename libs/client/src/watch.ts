@@ -1,6 +1,6 @@
 import type { Job, WatchJobResponse } from '@serverless-ai/contracts/job/v1/job'
 import { Job_State } from '@serverless-ai/contracts/job/v1/job'
-import { type Randomness, RpcError, type Timers } from '@serverless-ai/kernel'
+import { type Clock, type Randomness, RpcError, type Timers } from '@serverless-ai/kernel'
 import { isAway, pauseMs, type RetryPolicy } from './retry.ts'
 
 /** The server sends a heartbeat every 10 s: after this silence the stream is opened anew, ms. */
@@ -22,7 +22,16 @@ export type OpenWatch = (
   signal: AbortSignal,
 ) => AsyncIterable<WatchJobResponse>
 
-interface WatchPorts {
+/** How long a watch that was connected once is tried again. */
+export interface WatchPatience {
+  /** Time without an answer after which it gives up, ms. Default: the attempts of the policy. */
+  readonly giveUpMs?: number
+  /** Nobody answers: called once for each outage. A stream that is back at once is none. */
+  readonly onLost?: () => void
+}
+
+interface WatchPorts extends WatchPatience {
+  readonly clock: Clock
   readonly timers: Timers
   readonly randomness: Randomness
   readonly policy: RetryPolicy
@@ -60,12 +69,17 @@ async function* oneStream(
 
 /**
  * The job as it is, then each change, until it is finished. Goes on where it was after a lost
- * connection; gives up when nobody answers for the attempts of the policy.
+ * connection; gives up when nobody answers for the attempts of the policy, or for `giveUpMs`.
  */
 export async function* watchJob(open: OpenWatch, ports: WatchPorts): AsyncGenerator<Job> {
-  const { timers, randomness, policy, signal } = ports
+  const { clock, timers, randomness, policy, signal, giveUpMs, onLost } = ports
   let position = ''
   let attempt = 0
+  let lostAtMs = 0
+  const isOver = () =>
+    giveUpMs === undefined || position === ''
+      ? attempt >= policy.attempts
+      : clock.monotonicMs() - lostAtMs >= giveUpMs
   for (;;) {
     try {
       for await (const message of oneStream((s) => open(position, s), ports)) {
@@ -79,7 +93,9 @@ export async function* watchJob(open: OpenWatch, ports: WatchPorts): AsyncGenera
       throw new RpcError({ code: 'UNAVAILABLE', reason: 'WATCH_ENDED', message: 'the watch ended' })
     } catch (error) {
       attempt += 1
-      if (!isAway(error) || attempt >= policy.attempts || signal?.aborted) throw error
+      if (attempt === 1) lostAtMs = clock.monotonicMs()
+      if (!isAway(error) || isOver() || signal?.aborted) throw error
+      if (attempt === 2) onLost?.()
       await timers.sleep(pauseMs({ attempt, policy, randomness, error }), signal)
     }
   }

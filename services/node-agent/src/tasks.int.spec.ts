@@ -172,7 +172,8 @@ it('tells the writer of a report line that is not used, in its own log', async (
     say('{"kind":"progress","step":1}\\n{"checkpoint":"/c/1"}\\n')
     say('{"kind":"checkpoint","step":1}\\nstep 3\\n')
     const own = process.env.SAI_CHECKPOINT_DIR
-    const checkpoint = (step, path) => say(JSON.stringify({ kind: 'checkpoint', step, path }) + '\\n')
+    const checkpoint = (step, path) =>
+      say(JSON.stringify({ kind: 'checkpoint', step, path }) + '\\n')
     checkpoint(-1, own + '/1')
     checkpoint(1, own + '/../another-job/1')
     checkpoint(2, own + '/gen-1/2')`

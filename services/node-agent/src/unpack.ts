@@ -1,6 +1,6 @@
 // Unpacks a workspace as the user of a task: `node unpack.js ARCHIVE DIRECTORY UID|-`. A process of
-// its own, so that neither its memory nor its privileges are those of the agent. Exit status 65: the
-// archive cannot be unpacked anywhere; another one: it failed here.
+// its own, so that neither its memory nor its privileges are those of the agent. Exit status 65:
+// the archive cannot be unpacked anywhere; another one: it failed here.
 import { openSync } from 'node:fs'
 import { messageOf } from './adapters/os/files.ts'
 import { ArchiveError, EXIT_BAD_ARCHIVE } from './app/archive-error.ts'

@@ -5,7 +5,7 @@ import type { Io } from '../io.ts'
 import { progressText } from '../output/states.ts'
 import { count, duration, plain } from '../output/text.ts'
 import { factsOf, reasonText } from '../why/reason.ts'
-import { followLogs } from './follow-logs.ts'
+import { followLogs, patienceOf } from './follow-logs.ts'
 import { LogPrinter } from './log-printer.ts'
 
 /** Time for the last lines to arrive after the end of the job. */
@@ -75,7 +75,7 @@ export async function followJob(init: {
   let told = ''
   const waits = new Set<string>()
   try {
-    for await (const job of platform.jobs.watch(jobId, { signal: io.signal })) {
+    for await (const job of platform.jobs.watch(jobId, { signal: io.signal, ...patienceOf(io) })) {
       last = job
       const text = changeText(job)
       const key = changeKey(job)

@@ -12,7 +12,7 @@ import { age, plain, shortened, table } from '../output/text.ts'
 import { factsOf } from '../why/reason.ts'
 import { storyText } from '../why/story.ts'
 import { changeText, endText, exitOfJob, followJob, hasLogs } from './follow.ts'
-import { followLogs } from './follow-logs.ts'
+import { followLogs, patienceOf } from './follow-logs.ts'
 import { jobText } from './job-text.ts'
 import { LogPrinter } from './log-printer.ts'
 import {
@@ -164,12 +164,14 @@ async function logs(
   if (!follow) {
     for await (const chunk of platform.jobs.logs({ ...request, signal })) print(chunk)
   } else {
-    for await (const now of platform.jobs.watch(jobId, { signal })) {
+    for await (const now of platform.jobs.watch(jobId, { signal, ...patienceOf(io) })) {
       job = now
       if (hasLogs(job)) break
     }
     const ended = () => isFinished(job)
-    if (hasLogs(job)) await followLogs({ platform, io, request, print, signal, ended })
+    if (hasLogs(job)) {
+      await followLogs({ platform, io, request, print, signal, ended, alone: true })
+    }
   }
   printer.end()
 }
@@ -181,7 +183,10 @@ async function watch(
 ) {
   const { io, exit } = init.scope
   let told = ''
-  for await (const job of platform.jobs.watch(init.jobId, { signal: io.signal })) {
+  for await (const job of platform.jobs.watch(init.jobId, {
+    signal: io.signal,
+    ...patienceOf(io),
+  })) {
     if (options.json === true) {
       io.out(`${JSON.stringify(jobJson(job))}\n`)
     } else {

@@ -46,6 +46,8 @@ export class Bench {
   /** Reads of logs that find none, at first. */
   logsLater = 0
   away = false
+  /** How often a watch that has begun fails. */
+  outages = 0
   watching: (() => void) | undefined
   out = ''
   err = ''
@@ -87,8 +89,19 @@ export class Bench {
       },
       getJob: async ({ jobId }) => find(jobId),
       listJobs: async () => ({ jobs: bench.jobs, nextPageToken: '', position: '' }),
-      async *watchJob(_, { signal }) {
-        for (const change of bench.changes) yield { job: change, position: 'p' }
+      async *watchJob({ resumeAfter }, { signal }) {
+        const answer = () => {
+          if (bench.outages <= 0) return
+          bench.outages -= 1
+          throw refused('UNAVAILABLE', 'NOT_LEADING')
+        }
+        const from = resumeAfter === '' ? 0 : Number(resumeAfter) + 1
+        if (from > 0) answer()
+        for (const [at, change] of bench.changes.entries()) {
+          if (at < from) continue
+          yield { job: change, position: String(at) }
+          answer()
+        }
         bench.watching?.()
         await new Promise((_resolve, reject) => {
           signal.addEventListener('abort', () => reject(signal.reason))
