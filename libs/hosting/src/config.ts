@@ -21,6 +21,17 @@ export const platformConfig = z.object({
     .boolean()
     .default(false)
     .meta({ description: 'Allow listening beyond the loopback without transport security' }),
+  retentionDays: z
+    .number()
+    .int()
+    .min(0)
+    .max(36_500)
+    .default(14)
+    .meta({
+      description:
+        'Days for which the past of the log is kept, for reads at a past position and for ' +
+        'consumers that were away; 0 keeps everything',
+    }),
   logLevel: z
     .enum(['debug', 'info', 'warn', 'error', 'silent'])
     .default('warn')

@@ -78,10 +78,12 @@ async function start(required: readonly string[], wrap = (log: EventLog): EventL
     replica: 'r1',
     insecureDev: false,
     logLevel: 'silent' as const,
+    retentionDays: 14,
   }
   const ports = systemPorts('test', config.logLevel)
   const base = { config, ports, tenants: ['team-a'], nodes: [], peers: {}, required }
   const { options, credentials } = await openPlatform(base)
+  expect(options.runtime).toEqual({ retentionMs: 14 * 86_400_000 })
   const platform = PlatformModule.with({ ...options, eventLog: wrap(options.eventLog) })
   const app = await createPlatformApp(platform, [CounterModule.with()])
   await app.init()

@@ -13,6 +13,8 @@ import { type PlatformConfig, VERSION } from './config.ts'
 import { authenticateWith, type Credentials, openCredentials } from './credentials.ts'
 import type { PlatformOptions } from './options.ts'
 
+const DAY_MS = 86_400_000
+
 /** The data directory cannot be made or written. The message names it and the mend. */
 export class DataDirectoryError extends Error {
   override readonly name = 'DataDirectoryError'
@@ -78,6 +80,7 @@ export async function openPlatform(init: {
     dataDir,
     version: VERSION,
     required: init.required,
+    runtime: { retentionMs: config.retentionDays * DAY_MS },
   }
   return { options, credentials }
 }

@@ -8,13 +8,17 @@ export interface RuntimeOptions {
   readonly lead?: boolean
   /** Callers' commands that may wait. Default 10,000. */
   readonly mailboxMax?: number
-  /** A snapshot after so many commits with content. Default 10,000. */
+  /**
+   * A snapshot after so many commits with content, or after the first one in a fourteenth of
+   * `retentionMs`. Default 10,000.
+   */
   readonly snapshotEveryCommits?: number
   /**
-   * `keep` (default) never trims the log; `snapshots` keeps what the second newest verified
-   * snapshot and the publisher need.
+   * How long the past is kept, ms of log time; 0 (default) = for ever. Older records of the log and
+   * of the public events are removed, up to a verified snapshot; never what the second newest one
+   * or the publisher needs. Throws RangeError below 0.
    */
-  readonly trim?: 'keep' | 'snapshots'
+  readonly retentionMs?: number
   /** Longest wait of an idle read of the log, ms. Default 30,000. */
   readonly idleFetchMs?: number
   /** Longest graceful stop, ms; after it the partition is closed as it is. Default 3,000. */
@@ -26,14 +30,18 @@ export type RuntimeSettings = Required<RuntimeOptions>
 
 /** Fills in the defaults. */
 export function settingsOf(options: RuntimeOptions): RuntimeSettings {
+  const retentionMs = options.retentionMs ?? 0
+  if (!Number.isFinite(retentionMs) || retentionMs < 0) {
+    throw new RangeError(`not a retention: ${retentionMs} ms`)
+  }
   return {
     lead: true,
     mailboxMax: 10_000,
     snapshotEveryCommits: 10_000,
-    trim: 'keep',
     idleFetchMs: 30_000,
     stopTimeoutMs: 3_000,
     ...options,
+    retentionMs,
   }
 }
 

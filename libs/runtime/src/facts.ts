@@ -115,6 +115,8 @@ export type RuntimeFact =
       readonly name: string
       readonly position: number
       readonly digest: string
+      /** How long the leader keeps the past, ms of log time; 0 = for ever. Absent = not said. */
+      readonly retentionMs?: number
     }
   | {
       readonly type: 'StateDigest'

@@ -12,6 +12,7 @@ import type {
   RuntimeFact,
   StoredEvent,
 } from './facts.ts'
+import { keptMilestones, type Milestone } from './retention.ts'
 
 /** The last ones of what was parked are kept with their content; the rest is in the log. */
 export const PARKED_KEPT_MAX = 100
@@ -74,6 +75,8 @@ export interface FrameworkJson {
   readonly parked: readonly ParkedFact[]
   readonly shadows: readonly (readonly [string, Shadow])[]
   readonly verified: readonly VerifiedSnapshot[]
+  /** Absent = none: a log without them has the digests it always had. */
+  readonly milestones?: readonly Milestone[]
 }
 
 /** Key of a source. */
@@ -100,6 +103,8 @@ export class Framework {
   readonly shadows = new Map<string, Shadow>()
   /** The two newest, newest first. */
   verified: readonly VerifiedSnapshot[] = []
+  /** Verified snapshots that bound the age of what is before them, oldest first. */
+  milestones: readonly Milestone[] = []
 
   /** Folds an effective commit. */
   apply(commit: CommitFacts, position: number): void {
@@ -157,6 +162,7 @@ export class Framework {
       case 'SnapshotVerified': {
         const { name, position, digest } = fact
         this.verified = [{ name, position, digest }, ...this.verified].slice(0, 2)
+        this.#milestone(fact)
         return
       }
       case 'StateDigest':
@@ -165,6 +171,18 @@ export class Framework {
       case 'FeatureLevelRaised':
         this.featureLevel = Math.max(this.featureLevel, fact.level)
     }
+  }
+
+  #milestone(fact: Extract<RuntimeFact, { type: 'SnapshotVerified' }>): void {
+    const { name, position, retentionMs } = fact
+    const last = this.milestones.at(-1)?.position ?? -1
+    // Two that were written at once may be verified in any order.
+    if (retentionMs === undefined || position <= last) return
+    const { seq, offset } = this.published
+    const eventsOffset = seq === 0 ? -1 : offset
+    const one = { name, position, atMs: this.lastAtMs, eventsOffset }
+    const options = { retentionMs, nowMs: this.lastAtMs }
+    this.milestones = keptMilestones([...this.milestones, one], options)
   }
 
   #page(fact: Extract<RuntimeFact, { type: 'BootstrapPage' }>): void {
@@ -205,6 +223,7 @@ export class Framework {
       parked: this.parked,
       shadows: [...this.shadows],
       verified: this.verified,
+      ...(this.milestones.length === 0 ? {} : { milestones: this.milestones }),
     }
   }
 
@@ -230,6 +249,7 @@ export class Framework {
     state.parked = [...json.parked]
     for (const [key, shadow] of json.shadows) state.shadows.set(key, shadow)
     state.verified = json.verified
+    state.milestones = json.milestones ?? []
     return state
   }
 }

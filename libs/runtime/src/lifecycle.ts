@@ -292,7 +292,7 @@ export class Lifecycle<S, C extends Message, E extends Message> {
     session.leader.readBack(position, state.framework.publicSeq)
     session.onCommit(facts)
     if (this.snapshots.due) void this.#snapshotNow(state)
-    if (facts.runtime.some(({ type }) => MAY_TRIM.has(type))) {
+    if (!this.#stopping && facts.runtime.some(({ type }) => MAY_TRIM.has(type))) {
       void this.snapshots.tidy(state.framework)
     }
     if (facts.kind === 'yield') this.#endSession(stopping(this.context.definition.name))
@@ -334,6 +334,8 @@ export class Lifecycle<S, C extends Message, E extends Message> {
     this.#session = session
     session.start()
     this.#tickAfterSilence(session)
+    const framework = this.#tail.state?.framework
+    if (framework !== undefined) void this.snapshots.tidy(framework)
     this.context.logger.log('info', 'leads', { epoch })
     this.observers.leadership(true, epoch)
     this.#started.resolve()

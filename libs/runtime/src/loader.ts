@@ -5,10 +5,11 @@ import {
   type SnapshotInfo,
   type VoidJson,
 } from '@serverless-ai/eventlog'
-import type { Message } from '@serverless-ai/kernel'
+import type { Json, Message } from '@serverless-ai/kernel'
 import type { RuntimeContext } from './context.ts'
 import { errorText } from './errors.ts'
 import { Partition, type SnapshotContent } from './partition.ts'
+import type { ServiceDefinition } from './types.ts'
 
 /** Bytes that one read of the log asks for while folding. */
 export const FETCH_MAX_BYTES = 8 * 1024 * 1024
@@ -17,6 +18,9 @@ export const FETCH_MAX_BYTES = 8 * 1024 * 1024
 export class HistoryLostError extends Error {
   override readonly name = 'HistoryLostError'
 }
+
+/** No snapshot and no start of the log lies below what is asked for. */
+export class PastNotKeptError extends HistoryLostError {}
 
 /** How to load. */
 export interface LoadOptions {
@@ -35,6 +39,20 @@ function misses(content: SnapshotContent, voids: readonly VoidJson[]): boolean {
       position <= content.position &&
       !content.voids.some((one) => one.position === position && one.recordHash === recordHash),
   )
+}
+
+/**
+ * How this version reads the state of a snapshot of `schemaVersion`; undefined = it cannot.
+ */
+export function stateReader<S, C extends Message, E extends Message>(
+  definition: ServiceDefinition<S, C, E>,
+  schemaVersion: number,
+): ((state: Json) => Json) | undefined {
+  if (schemaVersion === definition.schemaVersion) return (state) => state
+  if (schemaVersion > definition.schemaVersion || definition.upcastState === undefined) {
+    return undefined
+  }
+  return (state) => definition.upcastState?.(schemaVersion, state) ?? state
 }
 
 async function readSnapshot<S, C extends Message, E extends Message>(
@@ -76,13 +94,15 @@ export async function loadPartition<S, C extends Message, E extends Message>(
     )
   }
   for (const info of infos) {
-    if (info.schemaVersion !== definition.schemaVersion) continue
+    const read = stateReader(definition, info.schemaVersion)
+    if (read === undefined) continue
     if (options.exclude?.has(info.name) === true || info.position + 1 < range.start) continue
     if (options.notAbove !== undefined && info.position > options.notAbove) continue
     const content = await readSnapshot(context, address, info)
     if (content === undefined || misses(content, voids)) continue
     try {
-      const state = Partition.fromSnapshot(definition, content, voids)
+      const core = read(content.core)
+      const state = Partition.fromSnapshot(definition, { ...content, core }, voids)
       return { state, snapshot: info.name }
     } catch (error) {
       const fields = { name: info.name, error: errorText(error) }
@@ -90,9 +110,9 @@ export async function loadPartition<S, C extends Message, E extends Message>(
     }
   }
   if (range.start > 0) {
-    throw new HistoryLostError(
+    throw new PastNotKeptError(
       `the log ${address.topic} starts at ${range.start} and no usable snapshot covers ` +
-        'what is before',
+        'what is before: restore the snapshots from a backup, or start the version that wrote them',
     )
   }
   return { state: new Partition(definition, address.partition, voids), snapshot: '' }
@@ -100,7 +120,7 @@ export async function loadPartition<S, C extends Message, E extends Message>(
 
 /**
  * Folds up to and including `position`, from the nearest snapshot. Throws LogOutOfRangeError when
- * that is not in the log.
+ * that is not in the log, {@link PastNotKeptError} when it cannot be folded any more.
  */
 export async function foldUpTo<S, C extends Message, E extends Message>(
   context: RuntimeContext<S, C, E>,

@@ -4,7 +4,7 @@ import { type Message, type Ports, RpcError } from '@serverless-ai/kernel'
 import { type RuntimeContext, type RuntimeOptions, settingsOf } from './context.ts'
 import { Feed, type FeedPage } from './feed.ts'
 import { Lifecycle } from './lifecycle.ts'
-import { foldUpTo } from './loader.ts'
+import { foldUpTo, PastNotKeptError } from './loader.ts'
 import { LogClock } from './log-clock.ts'
 import { type ReadOptions, Reads } from './reads.ts'
 import { statusOf } from './status.ts'
@@ -85,7 +85,7 @@ class PartitionRuntime<S, C extends Message, E extends Message> implements Servi
       const state = await foldUpTo(context, address, { position, voids })
       return query(state.core, { position, atMs: state.framework.lastAtMs })
     } catch (error) {
-      if (!(error instanceof LogOutOfRangeError)) throw error
+      if (!(error instanceof LogOutOfRangeError || error instanceof PastNotKeptError)) throw error
       throw new RpcError({
         code: 'OUT_OF_RANGE',
         reason: 'POSITION_OUT_OF_RANGE',

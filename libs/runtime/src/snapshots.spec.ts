@@ -1,8 +1,6 @@
 import { Commit_Kind, encodeCommit, encodeVoid, logTopic, sha256 } from '@serverless-ai/eventlog'
 import { describe, expect, it } from 'vitest'
 import { DIGEST_EVERY_COMMITS } from './composer.ts'
-import { Framework } from './framework.ts'
-import { trimBelow } from './snapshots.ts'
 import { type BankCommand, bank, bankDecider } from './testing/bank.ts'
 import { storyOf } from './testing/history.ts'
 import { type Bank, World } from './testing/world.ts'
@@ -49,6 +47,23 @@ describe('snapshots', () => {
     )
   })
 
+  it('that nobody has verified yet are left alone', async () => {
+    const world = new World()
+    const { runtime, log } = await world.started(bank())
+    const { snapshots } = world.environment(log, 'r1')
+    const content = new Uint8Array(1)
+    const written = { position: 1000, schemaVersion: 1, content }
+    const { name } = await world.run(snapshots.put(address, written))
+    for (let i = 0; i < 4; i += 1) {
+      await addAll(world, runtime, 1)
+      await world.run(runtime.snapshot())
+      await world.time.advance(100)
+    }
+    const names = (await snapshots.list(address)).map((info) => info.name)
+    expect(names).toContain(name)
+    expect(names.length).toBeLessThanOrEqual(4)
+  })
+
   it('that are damaged or of another version are not used', async () => {
     const world = new World()
     const first = await world.started(bank())
@@ -59,36 +74,6 @@ describe('snapshots', () => {
     expect(second.runtime.status().lastSnapshot).toBe('')
     const { value } = await world.run(second.runtime.read((state) => state.events))
     expect(value).toBe(5)
-  })
-
-  it('keep the log for the publisher and the second newest', () => {
-    const framework = new Framework()
-    expect(trimBelow(framework)).toBeUndefined()
-    framework.verified = [{ name: 'b', position: 90, digest: '' }]
-    expect(trimBelow(framework)).toBeUndefined()
-    framework.verified = [...framework.verified, { name: 'a', position: 40, digest: '' }]
-    expect(trimBelow(framework)).toBe(40)
-    const event = { seq: 1, type: 't', key: 'k', tenant: '', payload: new Uint8Array(0), atMs: 0 }
-    framework.unpublished = [{ ...event, position: 7 }]
-    expect(trimBelow(framework)).toBe(7)
-  })
-
-  it('allow the log to be trimmed where asked; a restart needs no more', async () => {
-    const world = new World()
-    const options = { snapshotEveryCommits: 5, trim: 'snapshots' } as const
-    const { runtime, log } = await world.started(bank(), { options })
-    await addAll(world, runtime, 60)
-    await world.time.advance(30_000)
-    const { start } = world.store.partition(address)
-    expect(start).toBeGreaterThan(10)
-    const before = await world.run(runtime.digest())
-    log.kill()
-    const next = await world.started(bank(), { options })
-    const { value } = await world.run(next.runtime.read((state) => state.events))
-    expect(value).toBe(60)
-    const gone = world.run(next.runtime.readAt(3, () => 1))
-    await expect(gone).rejects.toThrow(/no usable snapshot/)
-    expect(before.position).toBeGreaterThan(start)
   })
 })
 

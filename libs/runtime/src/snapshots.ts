@@ -1,23 +1,14 @@
 /** Writes snapshots, reads them back, and lets go of what they replace. */
-import type { LogAddress } from '@serverless-ai/eventlog'
+import { eventsTopic, type LogAddress, type SnapshotInfo } from '@serverless-ai/eventlog'
 import type { Message } from '@serverless-ai/kernel'
 import type { RuntimeContext } from './context.ts'
 import { errorText } from './errors.ts'
 import type { CommitFacts, RuntimeFact } from './facts.ts'
 import type { Framework } from './framework.ts'
+import { stateReader } from './loader.ts'
 import { Pace } from './pace.ts'
 import { Partition, type SnapshotContent } from './partition.ts'
-
-/**
- * Nothing below this position is needed by the two newest verified snapshots or by the publisher;
- * undefined = keep all.
- */
-export function trimBelow(framework: Framework): number | undefined {
-  const second = framework.verified[1]
-  if (second === undefined) return undefined
-  const unpublished = framework.unpublished[0]?.position ?? Number.POSITIVE_INFINITY
-  return Math.min(second.position, unpublished)
-}
+import { milestoneEveryMs, type TrimPlan, trimPlan } from './retention.ts'
 
 /** Snapshots of one partition. */
 export class Snapshots<S, C extends Message, E extends Message> {
@@ -25,6 +16,12 @@ export class Snapshots<S, C extends Message, E extends Message> {
   readonly #address: LogAddress
   /** Commits with content since the last snapshot. */
   #commits = 0
+  /** Log time of the first and of the last of them. */
+  #firstAtMs = 0
+  #lastAtMs = 0
+  #tidying = false
+  /** What the last `tidy` was about: there is nothing to do again. */
+  #tidied = ''
   #writing: Promise<string> | undefined
   readonly #pace = new Pace()
   name = ''
@@ -42,7 +39,10 @@ export class Snapshots<S, C extends Message, E extends Message> {
 
   get due(): boolean {
     const { options, ports } = this.#context
-    if (this.#commits < options.snapshotEveryCommits || this.#writing !== undefined) return false
+    const oldMs = this.#lastAtMs - this.#firstAtMs
+    const old = this.#commits > 0 && oldMs >= milestoneEveryMs(options.retentionMs)
+    const many = this.#commits >= options.snapshotEveryCommits
+    if (!(many || old) || this.#writing !== undefined) return false
     return this.#pace.ready(ports.clock.monotonicMs())
   }
 
@@ -53,7 +53,10 @@ export class Snapshots<S, C extends Message, E extends Message> {
   }
 
   folded(facts: CommitFacts): void {
-    if (facts.events.length + facts.answers.length + facts.inputs.length > 0) this.#commits += 1
+    if (facts.events.length + facts.answers.length + facts.inputs.length === 0) return
+    if (this.#commits === 0) this.#firstAtMs = facts.atMs
+    this.#lastAtMs = facts.atMs
+    this.#commits += 1
   }
 
   /**
@@ -77,7 +80,8 @@ export class Snapshots<S, C extends Message, E extends Message> {
       this.position = content.position
       const good = await this.#verify(name, content.digest)
       const { position, digest } = content
-      const verified = { type: 'SnapshotVerified', name, position, digest } as const
+      const { retentionMs } = this.#context.options
+      const verified = { type: 'SnapshotVerified', name, position, digest, retentionMs } as const
       return { name, verified: good ? verified : undefined }
     } finally {
       this.#writing = undefined
@@ -108,25 +112,49 @@ export class Snapshots<S, C extends Message, E extends Message> {
   }
 
   /**
-   * Removes what the two newest verified snapshots replace; trims the log where the options say so.
+   * Removes the snapshots that newer ones replace, and what is older than the retention of the log
+   * and of the public events.
    */
   async tidy(framework: Framework): Promise<void> {
-    const { environment, options, logger } = this.#context
-    const keep = new Set(framework.verified.map(({ name }) => name))
-    const newest = framework.verified[0]?.position ?? -1
-    const below = trimBelow(framework)
+    const { options, logger } = this.#context
+    const { verified, milestones } = framework
+    const keep = new Set([...verified, ...milestones].map(({ name }) => name))
+    const newest = verified[0]?.position ?? -1
+    const plan = trimPlan(framework, options.retentionMs)
+    const about = JSON.stringify([verified, milestones, plan])
+    if (this.#tidying || about === this.#tidied) return
+    this.#tidying = true
     try {
-      if (keep.size === 2) {
-        for (const info of await environment.snapshots.list(this.#address)) {
-          if (keep.has(info.name) || info.position >= newest) continue
-          await environment.snapshots.remove(this.#address, info.name)
-        }
+      const infos = await this.#context.environment.snapshots.list(this.#address)
+      if (plan !== undefined) await this.#trim(plan, infos)
+      for (const info of infos) {
+        const old = verified.length === 2 && info.position < newest
+        if (!old || keep.has(info.name)) continue
+        await this.#context.environment.snapshots.remove(this.#address, info.name)
       }
-      if (options.trim === 'snapshots' && below !== undefined) {
-        await environment.eventLog.trim(this.#address, below)
-      }
+      this.#tidied = about
     } catch (error) {
-      logger.log('warn', 'old snapshots could not be removed', { error: errorText(error) })
+      logger.log('warn', 'what is old could not be removed', { error: errorText(error) })
+    } finally {
+      this.#tidying = false
     }
+  }
+
+  async #trim(plan: TrimPlan, infos: readonly SnapshotInfo[]): Promise<void> {
+    const { environment, definition, logger } = this.#context
+    const { log, events } = plan
+    // The log says that they were verified; whether they are still there, and are of use to this
+    // version, is another thing.
+    const usable = new Set(
+      infos.flatMap(({ name, schemaVersion }) =>
+        stateReader(definition, schemaVersion) === undefined ? [] : [name],
+      ),
+    )
+    if (!plan.needs.every((name) => usable.has(name))) return
+    await environment.eventLog.trim(this.#address, log)
+    // The last one stays, so that whoever comes with a mark below sees the gap at once.
+    const address = { topic: eventsTopic(definition.name), partition: this.#address.partition }
+    if (events > 0) await environment.eventLog.trim(address, events)
+    logger.log('debug', 'nothing older than the retention is left', { log, events })
   }
 }

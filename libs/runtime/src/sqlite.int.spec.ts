@@ -1,7 +1,13 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type EventLog, openSnapshotDirectory, openSqliteLog } from '@serverless-ai/eventlog'
+import {
+  type EventLog,
+  eventsTopic,
+  logTopic,
+  openSnapshotDirectory,
+  openSqliteLog,
+} from '@serverless-ai/eventlog'
 import { type Ports, RpcError, uuidV7 } from '@serverless-ai/kernel'
 import {
   systemClock,
@@ -11,14 +17,22 @@ import {
 } from '@serverless-ai/kernel/system'
 import { RecordingLogger } from '@serverless-ai/kernel/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { RuntimeOptions } from './context.ts'
 import { createRuntime } from './runtime.ts'
 import { bank } from './testing/bank.ts'
 import type { Bank } from './testing/world.ts'
 
 let directory = ''
 let log: EventLog
+/** The wall clock is ahead of that of this machine by so much, ms. */
+let aheadMs = 0
+const DAY_MS = 86_400_000
 const ports: Ports = {
-  clock: systemClock,
+  clock: {
+    wallMs: () => systemClock.wallMs() + aheadMs,
+    monotonicMs: () => systemClock.monotonicMs(),
+    bootMs: () => systemClock.bootMs(),
+  },
   timers: systemTimers,
   randomness: systemRandomness,
   disk: systemDisk,
@@ -30,17 +44,18 @@ const open = async (): Promise<EventLog> => {
   return log
 }
 
-function runtimeOn(eventLog: EventLog, name = 'bank'): Bank {
+function runtimeOn(eventLog: EventLog, name = 'bank', options: RuntimeOptions = {}): Bank {
   const snapshots = openSnapshotDirectory({ directory: join(directory, 'snapshots'), ports })
   const feed = async (): Promise<never> => {
     throw new RpcError({ code: 'UNAVAILABLE', reason: 'UNREACHABLE', message: 'no peers here' })
   }
   const other = name === 'bank' ? {} : { other: 'bank' }
   const environment = { eventLog, snapshots, feed, replica: 'r1', address: 'x:1', partition: 0 }
-  return createRuntime(bank({ name, ...other }), environment, ports)
+  return createRuntime(bank({ name, ...other }), environment, ports, options)
 }
 
 beforeEach(async () => {
+  aheadMs = 0
   directory = await mkdtemp(join(tmpdir(), 'runtime-sqlite-'))
 })
 
@@ -86,5 +101,36 @@ describe('a runtime on SQLite', () => {
     const { value } = await to.read((state) => state.seen.get('many'), { minPosition: position })
     expect(value).toBe(5000)
     await Promise.all([from.stop(), to.stop()])
+  })
+
+  it('removes what is older than its retention, and starts on what is left', async () => {
+    const options = { retentionMs: 14 * DAY_MS }
+    let tenth = 0
+    for (let day = 0; day < 40; day += 10) {
+      const runtime = runtimeOn(await open(), 'bank', options)
+      await runtime.start()
+      for (let i = 0; i < 10; i += 1) {
+        aheadMs += DAY_MS
+        await runtime.execute({ type: 'Add', key: 'a', n: 1 })
+      }
+      tenth ||= runtime.status().position
+      await runtime.stop()
+      await log.close()
+    }
+    const runtime = runtimeOn(await open(), 'bank', options)
+    await runtime.start()
+    const topics = [logTopic('bank'), eventsTopic('bank')]
+    for (const topic of topics) {
+      const start = async (): Promise<number> => (await log.range({ topic, partition: 0 })).start
+      await expect.poll(start, { timeout: 10_000 }).not.toBe(0)
+    }
+    const { value } = await runtime.read((state) => state.accounts.get('a'))
+    expect(value).toBe(40)
+    const { start } = await log.range({ topic: logTopic('bank'), partition: 0 })
+    expect(start).toBeGreaterThan(tenth)
+    expect(await runtime.readAt(start, (state) => state.events)).toBeLessThanOrEqual(26)
+    const gone = runtime.readAt(start - 1, () => 1)
+    await expect(gone).rejects.toMatchObject({ reason: 'POSITION_OUT_OF_RANGE' })
+    await runtime.stop()
   })
 })

@@ -54,8 +54,8 @@ export interface ServiceDefinition<S, C extends Message, E extends Message> {
   /** `scheduler`, `pool-manager`, … */
   readonly name: string
   /**
-   * Version of state JSON and event data; snapshots of another version are ignored (the log is
-   * folded instead).
+   * Version of state JSON and event data. Snapshots of another version are ignored and the log is
+   * folded instead, unless `upcastState` reads them; a log that was trimmed needs one that does.
    */
   readonly schemaVersion: number
   readonly decider: Decider<S, C, E>
@@ -64,6 +64,11 @@ export interface ServiceDefinition<S, C extends Message, E extends Message> {
    * is read as it is.
    */
   upcast?(type: string, version: number, data: Json): E
+  /**
+   * Brings the state JSON of a snapshot of an older schema version to the present one: what
+   * `toJson` would give after the same log. Absent = such snapshots are ignored.
+   */
+  upcastState?(version: number, state: Json): Json
   /**
    * Public events of a domain event; `state` is the state after it. Called once, by the leader,
    * inside the commit.

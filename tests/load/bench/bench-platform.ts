@@ -20,6 +20,7 @@ const config = {
   replica: 'r1',
   insecureDev: false,
   logLevel: 'warn',
+  retentionDays: 14,
 } as const
 const { options } = await openPlatform({
   config,
