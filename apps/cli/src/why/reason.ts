@@ -77,9 +77,27 @@ function shortText(short: Short): string {
   return `${needs}, the best node ${nodeId} ${best}`
 }
 
-function numbers({ shortfalls }: ReasonFacts): string {
-  return shortfalls.length === 0 ? '' : `: ${shortfalls.map(shortText).join('; ')}`
+/** `needs 40 devices, the fleet has 6`: what is free now does not matter. */
+function limitText(short: Short, owner: string): string {
+  const { dimension, want, total, nodeId, perTask } = short
+  if (dimension === 'tasks') return `room for ${total} of ${want} tasks`
+  const has = isCounted(short) ? `${total}` : amount(short, total)
+  if (!perTask) return `needs ${amount(short, want)}, ${owner} ${has}`
+  const node = nodeId === '' ? 'largest node' : `best node ${nodeId}`
+  return `one task needs ${amount(short, want)}, the ${node} has ${has}`
 }
+
+function listed({ shortfalls }: ReasonFacts, text: (short: Short) => string): string {
+  return shortfalls.length === 0 ? '' : `: ${shortfalls.map(text).join('; ')}`
+}
+
+const numbers = (facts: ReasonFacts) => listed(facts, shortText)
+const limits = (facts: ReasonFacts, owner: string) =>
+  listed(facts, (short) => limitText(short, owner))
+
+/** True when each task fits somewhere, only not all of them. */
+const isTooMany = ({ shortfalls }: ReasonFacts): boolean =>
+  shortfalls.length > 0 && shortfalls.every(({ perTask }) => !perTask)
 
 function nodes({ nodesTotal, nodesFiltered }: ReasonFacts): string {
   if (nodesTotal === 0) return ' (no node is registered)'
@@ -104,8 +122,14 @@ const MEANS: Readonly<Record<string, Sentence>> = {
   SUSPENDED: () => 'is held back by its owner or an operator',
   INVALID_SPEC: (f) => `cannot be scheduled as written${numbers(f)}`,
   UNKNOWN_QUEUE: () => 'its queue does not exist for this tenant',
-  EXCEEDS_QUEUE_MAX: (f) => `is above the maximum of its queue all by itself${numbers(f)}`,
-  NO_MATCHING_NODE: (f) => `no node, even empty, can hold it${numbers(f)}${nodes(f)}`,
+  EXCEEDS_QUEUE_MAX: (f) =>
+    `is above the maximum of its queue all by itself${limits(f, 'the queue may hold')}`,
+  NO_MATCHING_NODE: (f) => {
+    const who = isTooMany(f)
+      ? 'even an empty fleet cannot hold it'
+      : 'no node, even empty, can hold it'
+    return `${who}${limits(f, 'the fleet has')}${nodes(f)}`
+  },
   QUOTA_WAIT: (f) => `its queue has used up its maximum${numbers(f)}`,
   CAPACITY_WAIT: (f) => `waits for free capacity${numbers(f)}${nodes(f)}`,
   TOPOLOGY_WAIT: (f) => `capacity is free, but not where it needs it${numbers(f)}`,
@@ -136,7 +160,10 @@ const UNBLOCKED: Readonly<Record<string, Sentence>> = {
   UNKNOWN_QUEUE: () =>
     'See the queues with `sai queue list`; an operator makes one with `sai queue create`.',
   EXCEEDS_QUEUE_MAX: () => 'Ask for less, or have the maximum of the queue raised.',
-  NO_MATCHING_NODE: () => 'Ask for less per task or for another model, or add a node that fits.',
+  NO_MATCHING_NODE: (f) =>
+    isTooMany(f)
+      ? 'Ask for fewer tasks, or add nodes.'
+      : 'Ask for less per task or for another model, or add a node that fits.',
   QUOTA_WAIT: (f) =>
     `It starts when ${more(f)} free in its queue: ` +
     'when other jobs of the queue end, or its maximum is raised.',

@@ -58,6 +58,32 @@ describe('reasons', () => {
   })
 })
 
+test('what an empty fleet cannot hold is not said to be free', () => {
+  const short = (dimension: string, want: number, total: number, perTask = false) => ({
+    dimension,
+    want: BigInt(want),
+    free: 1n,
+    total: BigInt(total),
+    nodeId: '',
+    perTask,
+  })
+  const told = (code: string, shortfalls: ReturnType<typeof short>[]) => {
+    const counts = { nodesTotal: 3, nodesFiltered: 0, jobsAhead: 0, untilMs: 0 }
+    const facts = { code, shortfalls, ...counts }
+    return `${reasonText(facts)} ${unblockText(facts)}`
+  }
+  expect(told('NO_MATCHING_NODE', [short('tasks', 40, 6), short('devices', 40, 6)])).toBe(
+    'NO_MATCHING_NODE: even an empty fleet cannot hold it: room for 6 of 40 tasks; ' +
+      'needs 40 devices, the fleet has 6 (3 nodes looked at) Ask for fewer tasks, or add nodes.',
+  )
+  expect(told('NO_MATCHING_NODE', [short('memoryMib', 4096, 2048, true)])).toContain(
+    'no node, even empty, can hold it: one task needs 4 GiB, the largest node has 2 GiB (',
+  )
+  expect(told('EXCEEDS_QUEUE_MAX', [short('devices', 8, 4)])).toContain(
+    'all by itself: needs 8 devices, the queue may hold 4 ',
+  )
+})
+
 test('the story of a recovered job', () => {
   const why = ExplainJobResponse.fromJSON({
     name: 'digits',

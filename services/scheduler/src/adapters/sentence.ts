@@ -17,16 +17,27 @@ function shortfall(short: Shortfall): string {
   return `${short.want} ${unit}${each} wanted, ${short.free} of ${short.total} free${where}`
 }
 
+/** What is short even when nothing else runs: what is free now does not matter. */
+function limit(short: Shortfall, owner: string): string {
+  const { dimension, want, total, perTask } = short
+  if (dimension === 'tasks') return `room for ${total} of ${want} tasks even when nothing else runs`
+  const unit = UNITS[dimension]
+  return perTask
+    ? `${want} ${unit} per task wanted, the largest node has ${total}`
+    : `${want} ${unit} wanted, ${owner} ${total}`
+}
+
 /** One line for people: why a job waits. */
 export function reasonSentence(reason: Reason): string {
   const numbers = reason.shortfalls.map(shortfall).join('; ')
+  const limits = (owner: string) => reason.shortfalls.map((short) => limit(short, owner)).join('; ')
   switch (reason.code) {
     case 'NOT_YET_EVALUATED':
       return 'waits to be looked at'
     case 'EXCEEDS_QUEUE_MAX':
-      return `the gang alone is above the maximum of its queue: ${numbers}`
+      return `the gang alone is above the maximum of its queue: ${limits('the queue may hold')}`
     case 'NO_MATCHING_NODE':
-      return `no node of the fleet can ever hold it: ${numbers}`
+      return `the fleet as it is can never hold it: ${limits('the fleet has')}`
     case 'QUOTA_WAIT':
       return `the maximum of the queue is used up: ${numbers}`
     case 'CAPACITY_WAIT':
