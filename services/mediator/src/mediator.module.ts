@@ -52,6 +52,7 @@ export class MediatorModule {
             mediatorHandlers({
               runtime,
               store,
+              clock: ports.clock,
               timers: ports.timers,
               scheduler: peers.client(SchedulerServiceService, 'scheduler'),
               recovery: peers.client(RecoveryServiceService, 'fault-tolerance'),

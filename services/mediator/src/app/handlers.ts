@@ -1,4 +1,4 @@
-import type { Timers } from '@serverless-ai/kernel'
+import type { Clock, Timers } from '@serverless-ai/kernel'
 import { JobChanges, type MediatorRuntime } from './changes.ts'
 import type { SchedulerClient } from './definition.ts'
 import { ExplainHandler, type RecoveryClient } from './explain.ts'
@@ -18,11 +18,12 @@ export interface MediatorHandlers {
 export function mediatorHandlers(init: {
   readonly runtime: MediatorRuntime
   readonly store: BlobStore
+  readonly clock: Clock
   readonly timers: Timers
   readonly scheduler: SchedulerClient
   readonly recovery: RecoveryClient
 }): MediatorHandlers {
-  const { runtime, store, timers, scheduler, recovery } = init
+  const { runtime, store, clock, timers, scheduler, recovery } = init
   const changes = new JobChanges(runtime)
   const workspaces = new WorkspaceHandlers({ runtime, store })
   return {
@@ -31,6 +32,7 @@ export function mediatorHandlers(init: {
       runtime,
       changes,
       scheduler,
+      clock,
       timers,
       hasWorkspace: workspaces.has,
     }),

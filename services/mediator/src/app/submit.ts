@@ -3,6 +3,7 @@ import type { SubmitJobRequest, SubmitJobResponse } from '@serverless-ai/contrac
 import { Job, Job_State } from '@serverless-ai/contracts/job/v1/job'
 import {
   type CallContext,
+  type Clock,
   type Principal,
   type RpcCode,
   RpcError,
@@ -14,6 +15,7 @@ import { isMediatorReason, mediatorError } from '../adapters/errors.ts'
 import { jobRequest, jobToProto } from '../adapters/job.ts'
 import type { JobSpec } from '../core/job-spec.ts'
 import type { JobRecord, Rejection } from '../core/model.ts'
+import { GoodAdvice } from './advice.ts'
 import { type JobChanges, type MediatorRuntime, Wake } from './changes.ts'
 import type { SchedulerClient } from './definition.ts'
 
@@ -28,6 +30,7 @@ export interface SubmitPorts {
   readonly runtime: MediatorRuntime
   readonly changes: JobChanges
   readonly scheduler: SchedulerClient
+  readonly clock: Clock
   readonly timers: Timers
   /** True when the tenant (or the operator, empty) uploaded the workspace. */
   readonly hasWorkspace: (tenant: string, workspace: string) => Promise<boolean>
@@ -80,6 +83,7 @@ function bodyHash(tenant: string, request: SubmitJobRequest): Uint8Array {
 /** Takes jobs: checked, committed, queued by the scheduler, and only then answered. */
 export class SubmitHandler {
   readonly #ports: SubmitPorts
+  readonly #advice = new GoodAdvice()
 
   constructor(ports: SubmitPorts) {
     this.#ports = ports
@@ -123,7 +127,7 @@ export class SubmitHandler {
     context: CallContext
   }) {
     const { request, tenant, spec, context } = init
-    const { scheduler, hasWorkspace } = this.#ports
+    const { scheduler, hasWorkspace, clock } = this.#ports
     const owners = [tenant, context.principal.tenant]
     const { workspace } = spec
     if (workspace !== '') {
@@ -131,9 +135,11 @@ export class SubmitHandler {
       if (!found.includes(true)) throw mediatorError('WORKSPACE_NOT_FOUND', { workspace })
     }
     const job = jobRequest({ jobId: '', tenant, spec, submittedMs: 0 })
+    if (!request.validateOnly && this.#advice.has(job, clock.monotonicMs())) return undefined
     const options = { signal: context.signal, timeoutMs: VALIDATE_TIMEOUT_MS }
     try {
       const { waiting } = await scheduler.validate({ job }, options)
+      this.#advice.remember(job, clock.monotonicMs())
       return waiting
     } catch (error) {
       // Only advice: without a scheduler the job is taken, and queued when there is one.

@@ -136,8 +136,8 @@ export class MediatorWorld {
       open: async () => undefined,
       makeRoom: async () => true,
     }
-    const { timers } = this.ports
-    const handlers = mediatorHandlers({ runtime, store, timers, scheduler, recovery })
+    const { clock, timers } = this.ports
+    const handlers = mediatorHandlers({ runtime, store, clock, timers, scheduler, recovery })
     this.#address = await this.#serve('0', (server) => addMediator(server, handlers))
     return () => this.run(runtime.stop())
   }
