@@ -16,9 +16,9 @@ import { BenchAgent } from './bench-agent.ts'
 
 const MAIN = join(ROOT, 'tests/dist/load/bench/bench-platform.js')
 /** Agents of a platform. */
-export const NODES = 16
+export const NODES = 200
 /** Emulated devices of each agent. */
-export const DEVICES_PER_NODE = 512
+export const DEVICES_PER_NODE = 32
 
 /** Client of a tenant. */
 export type Jobs = ClientOf<typeof JobServiceService>
