@@ -21,8 +21,8 @@ function shapeOf(job: JobRequest): string {
 }
 
 /**
- * Shapes of jobs that the scheduler would have taken a moment ago: many jobs of one shape in a row ask
- * once. Only good advice is remembered, so nobody is refused by a memory.
+ * Shapes of jobs that the scheduler would have taken a moment ago: many jobs of one shape in a row
+ * ask once. Only good advice is remembered, so nobody is refused by a memory.
  */
 export class GoodAdvice {
   readonly #atMs = new Map<string, number>()
