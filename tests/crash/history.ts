@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import {
   decodeRecord,
   type EventLog,
@@ -6,17 +5,10 @@ import {
   type LogRecord,
   logTopic,
   openSnapshotDirectory,
-  openSqliteLog,
   type SnapshotStore,
 } from '@serverless-ai/eventlog'
 import { faultToleranceDefinition } from '@serverless-ai/fault-tolerance'
-import { type Message, type Ports, RpcError } from '@serverless-ai/kernel'
-import {
-  systemClock,
-  systemDisk,
-  systemRandomness,
-  systemTimers,
-} from '@serverless-ai/kernel/system'
+import { type Message, RpcError } from '@serverless-ai/kernel'
 import { mediatorDefinition } from '@serverless-ai/mediator'
 import { poolDefinition } from '@serverless-ai/pool-manager'
 import {
@@ -25,17 +17,10 @@ import {
   type ServiceDefinition,
 } from '@serverless-ai/runtime'
 import { schedulerDefinition } from '@serverless-ai/scheduler'
+import { readAll, withLog } from '../support/closed-log.ts'
+import { quietPorts as ports } from '../support/quiet-ports.ts'
 
 const PARTITION = 0
-const FETCH_BYTES = 4 * 1024 * 1024
-const silent = { log: () => {}, child: () => silent }
-const ports: Ports = {
-  clock: systemClock,
-  timers: systemTimers,
-  randomness: systemRandomness,
-  disk: systemDisk,
-  logger: silent,
-}
 
 const nobody = (): Promise<never> =>
   Promise.reject(
@@ -45,31 +30,6 @@ const nobody = (): Promise<never> =>
 /** Services whose history is checked. */
 export const SERVICES = ['mediator', 'scheduler', 'pool-manager', 'fault-tolerance'] as const
 export type Service = (typeof SERVICES)[number]
-
-/** Runs `use` on the log of a platform that has ended. */
-export async function withLog<T>(dataDir: string, use: (log: EventLog) => Promise<T>): Promise<T> {
-  const log = await openSqliteLog({ directory: join(dataDir, 'log'), ports })
-  try {
-    return await use(log)
-  } finally {
-    await log.close()
-  }
-}
-
-/** All records of a topic, in order. */
-export async function readAll(log: EventLog, topic: string): Promise<LogRecord[]> {
-  const address = { topic, partition: PARTITION }
-  const records: LogRecord[] = []
-  let { start: from } = await log.range(address)
-  for (;;) {
-    const batch = await log.fetch(address, { from, maxBytes: FETCH_BYTES, waitMs: 0 })
-    if (batch.records.length === 0) return records
-    for (const record of batch.records) {
-      records.push(record)
-      from = record.position + 1
-    }
-  }
-}
 
 /** The log as it was when `last` was its last record. */
 function cappedLog(inner: EventLog, last: number): EventLog {

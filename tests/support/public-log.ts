@@ -1,18 +1,10 @@
-import { join } from 'node:path'
 import {
   TaskExited,
   TaskReported,
   TaskStarted,
 } from '@serverless-ai/contracts/events/v1/pool_manager'
-import { eventsTopic, openSqliteLog } from '@serverless-ai/eventlog'
-import {
-  systemClock,
-  systemDisk,
-  systemRandomness,
-  systemTimers,
-} from '@serverless-ai/kernel/system'
-
-const silent = { log: () => {}, child: () => silent }
+import { eventsTopic } from '@serverless-ai/eventlog'
+import { readAll, withLog } from './closed-log.ts'
 
 /** A record of an events topic. */
 export interface PublicRecord {
@@ -23,35 +15,15 @@ export interface PublicRecord {
 
 /** All public events of a service, read from the log of a platform that has ended. */
 export async function readPublicEvents(dataDir: string, service: string): Promise<PublicRecord[]> {
-  const ports = {
-    clock: systemClock,
-    timers: systemTimers,
-    randomness: systemRandomness,
-    disk: systemDisk,
-    logger: silent,
+  const raw = await withLog(dataDir, (log) => readAll(log, eventsTopic(service)))
+  const records: PublicRecord[] = []
+  for (const { headers, value } of raw) {
+    const seq = Number((headers['ce_id'] ?? '').split('/').at(-1))
+    // A leader that died is followed by one that publishes again what it does not know to be out.
+    if (seq <= (records.at(-1)?.seq ?? 0)) continue
+    records.push({ type: headers['ce_type'] ?? '', seq, payload: value })
   }
-  const log = await openSqliteLog({ directory: join(dataDir, 'log'), ports })
-  try {
-    const address = { topic: eventsTopic(service), partition: 0 }
-    const records: PublicRecord[] = []
-    let { start: from } = await log.range(address)
-    for (;;) {
-      const batch = await log.fetch(address, { from, maxBytes: 4 * 1024 * 1024, waitMs: 0 })
-      for (const record of batch.records) {
-        const id = record.headers['ce_id'] ?? ''
-        const type = record.headers['ce_type'] ?? ''
-        const seq = Number(id.split('/').at(-1))
-        from = record.position + 1
-        // A leader that died is followed by one that publishes again what it does not know to be
-        // out.
-        if (seq <= (records.at(-1)?.seq ?? 0)) continue
-        records.push({ type, seq, payload: record.value })
-      }
-      if (batch.records.length === 0) return records
-    }
-  } finally {
-    await log.close()
-  }
+  return records
 }
 
 /** What the pool manager accepted of a task, in its order. */

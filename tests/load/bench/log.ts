@@ -2,14 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openSnapshotDirectory, openSqliteLog } from '@serverless-ai/eventlog'
-import { accept, type Ports } from '@serverless-ai/kernel'
-import {
-  systemClock,
-  systemDisk,
-  systemRandomness,
-  systemTimers,
-} from '@serverless-ai/kernel/system'
+import { accept } from '@serverless-ai/kernel'
 import { createRuntime, type ServiceDefinition, type ServiceRuntime } from '@serverless-ai/runtime'
+import { quietPorts as ports } from '../../support/quiet-ports.ts'
 import { type BenchResult, metric, quantile } from '../report.ts'
 import { SyncProbe } from './fsync.ts'
 
@@ -41,15 +36,6 @@ const counter: ServiceDefinition<Total, Add, Count> = {
   publish: () => [],
   snapshotFeed: () => [],
   inputs: [],
-}
-
-const silent = { log: () => {}, child: () => silent }
-const ports: Ports = {
-  clock: systemClock,
-  timers: systemTimers,
-  randomness: systemRandomness,
-  disk: systemDisk,
-  logger: silent,
 }
 
 type Runtime = ServiceRuntime<Total, Add, Count>

@@ -84,13 +84,10 @@ export function faultToleranceDefinition(
     async perform(effect, { signal }) {
       try {
         await call(scheduler(), effect, signal)
-        return { type: 'SettleEffect', key: effect.key, outcome: 'DONE' }
       } catch (error) {
-        if (error instanceof RpcError && FINAL_REASONS.has(error.reason)) {
-          return { type: 'SettleEffect', key: effect.key, outcome: error.reason }
-        }
-        throw error
+        if (!(error instanceof RpcError && FINAL_REASONS.has(error.reason))) throw error
       }
+      return { type: 'SettleEffect', key: effect.key }
     },
   }
 }

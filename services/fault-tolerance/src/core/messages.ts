@@ -9,7 +9,7 @@ import type {
 
 type GangRef = { readonly jobId: string; readonly gang: number; readonly generation: number }
 
-/** Inputs from the other services, outcomes of effects, due timers. */
+/** Inputs from the other services, effects that are done, due timers. */
 export type FaultCommand =
   | {
       readonly type: 'DescribeJob'
@@ -45,7 +45,7 @@ export type FaultCommand =
       }
     } & GangRef)
   | { readonly type: 'Judge'; readonly incidentId: string }
-  | { readonly type: 'SettleEffect'; readonly key: string; readonly outcome: string }
+  | { readonly type: 'SettleEffect'; readonly key: string }
   /** A source is told anew as a whole: everything in it, in order. */
   | {
       readonly type: 'ReplaceSource'
