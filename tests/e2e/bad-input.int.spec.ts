@@ -236,7 +236,9 @@ describe('tasks that misbehave', () => {
       (now) => now.checkpoint !== undefined,
       20_000,
     )
-    rmSync(dirname(saved.checkpoint?.path ?? ''), { recursive: true })
+    const path = saved.checkpoint?.path ?? ''
+    expect(path).toBe(`${jobId}/step-1.ckpt`)
+    rmSync(join(platform.dataDir, 'work/checkpoints', dirname(path)), { recursive: true })
     for (const task of platform.tasks(jobId)) process.kill(task.pid, 'SIGKILL')
     const failed = await untilJob(
       team,

@@ -180,7 +180,9 @@ it('tells the writer of a report line that is not used, in its own log', async (
   node.pool.want([assignment(script(text))])
   await node.exited()
   const checkpoints = node.pool.lines.filter(({ json }) => json.includes('"kind":"checkpoint"'))
-  expect(checkpoints.map(({ line }) => Number(line))).toEqual([7])
+  expect(checkpoints.map(({ line, json }) => [Number(line), JSON.parse(json).path])).toEqual([
+    [7, 'j-0-test/gen-1/2'],
+  ])
   expect((await node.log()).split('\n')).toEqual([
     '[serverless-ai: line 2 of SAI_REPORT is not used: ' +
       'it needs "kind": "progress", "checkpoint" or "result"]',

@@ -88,7 +88,7 @@ const checkpoint = (generation: number, step: number): FaultInput => ({
   jobId: JOB,
   gang: 0,
   generation,
-  checkpoint: { step, path: `/c/gen-${generation}/step-${step}.ckpt`, bytes: 10, digest: '' },
+  checkpoint: { step, path: `j-1/gen-${generation}/step-${step}.ckpt`, bytes: 10, digest: '' },
 })
 
 describe('blame follows the evidence', () => {
@@ -154,7 +154,7 @@ describe('recovery', () => {
     story.tell(ended(1, end({ rank: 1, ...lost })))
     story.pass(2_000)
     expect(story.effects).toMatchObject([
-      { payload: { checkpointPath: '/c/gen-1/step-40.ckpt', checkpointStep: 40 } },
+      { payload: { checkpointPath: 'j-1/gen-1/step-40.ckpt', checkpointStep: 40 } },
     ])
     story.tell({ type: 'NoteReleased', jobId: JOB, gang: 0, through: 1, cause: 'RECOVER' })
     story.tell(placed(2))

@@ -43,6 +43,7 @@ export type Verdict = {
 export type Checkpoint = {
   readonly generation: number
   readonly step: number
+  /** Relative to the checkpoint directory of the nodes; absolute in logs of 0.1.0. */
   readonly path: string
   readonly bytes: number
   readonly digest: string

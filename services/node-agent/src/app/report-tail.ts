@@ -1,8 +1,10 @@
 import { closeSync, constants, fstatSync, openSync, readSync, realpathSync } from 'node:fs'
+import { basename } from 'node:path'
 import {
-  isBadCheckpoint,
+  type CheckpointPlace,
   LINES_START,
   type LinesPosition,
+  passedOn,
   problemOfLine,
   type ReportLine,
   takeLines,
@@ -22,7 +24,7 @@ const PROBLEMS_MAX = 5
 export class ReportTail {
   private readonly path: string
   private readonly uid: number | undefined
-  private readonly checkpointDirs: readonly string[]
+  private readonly checkpoints: CheckpointPlace
   private position: LinesPosition = LINES_START
   private offered: LinesPosition = LINES_START
   /** Bytes looked at: an unfinished line there is looked at again only when it grew. */
@@ -35,7 +37,8 @@ export class ReportTail {
   constructor(init: { path: string; uid: number | undefined; checkpointDir: string }) {
     this.path = init.path
     this.uid = init.uid
-    this.checkpointDirs = namesOf(init.checkpointDir)
+    const { checkpointDir } = init
+    this.checkpoints = { directories: namesOf(checkpointDir), name: basename(checkpointDir) }
   }
 
   /** The task has ended: nothing will be appended. */
@@ -68,7 +71,10 @@ export class ReportTail {
       return takeLines(from, buffer.subarray(0, length), atEnd)
     }, NOTHING(from))
     this.offered = next
-    const used = lines.filter(({ json }) => !isBadCheckpoint(json, this.checkpointDirs))
+    const used = lines.flatMap(({ line, json }) => {
+      const passed = passedOn(json, this.checkpoints)
+      return passed === undefined ? [] : [{ line, json: passed }]
+    })
     if (next.offset < REPORT_FILE_MAX_BYTES) return used
     const message = `reports after the first ${next.offset} bytes are dropped`
     return [...used, { line: next.line + 1, json: JSON.stringify({ kind: 'note', message }) }]
@@ -98,7 +104,7 @@ export class ReportTail {
       if (next.offset === from.offset) break
       this.checked = next
       for (const { line, json } of lines) {
-        const problem = problemOfLine(json, this.checkpointDirs)
+        const problem = problemOfLine(json, this.checkpoints)
         if (problem === undefined || this.problemsTold >= PROBLEMS_MAX) continue
         this.problemsTold += 1
         found.push(`line ${line} of SAI_REPORT is not used: ${problem}`)

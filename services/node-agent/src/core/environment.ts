@@ -10,7 +10,7 @@ export interface TaskDevice {
 export interface TaskPaths {
   /** The task's own directory, its home. */
   readonly taskDir: string
-  /** Shared by ranks and generations of the job. */
+  /** Shared by ranks and generations of the job: `<checkpoint directory of the node>/<job id>`. */
   readonly checkpointDir: string
   /** Report file. */
   readonly report: string
@@ -51,6 +51,15 @@ export function deviceEnvironment(
 }
 
 /**
+ * The checkpoint to go on from as the task finds it. Events hold it relative to the checkpoint
+ * directory of the nodes; logs of 0.1.0 hold an absolute path, which is used as it is.
+ */
+function resumeFrom(path: string, checkpointDir: string): string {
+  if (path.startsWith('/')) return path
+  return `${checkpointDir.slice(0, checkpointDir.lastIndexOf('/'))}/${path}`
+}
+
+/**
  * The whole environment of a task: a small clean base, then the description's, then what only the
  * node knows. The marker by which leftovers are found cannot be overridden.
  */
@@ -61,6 +70,7 @@ export function taskEnvironment(input: {
   readonly marker: string
 }): Record<string, string> {
   const { paths } = input
+  const { SAI_RESUME_FROM: checkpoint = '' } = input.env
   return {
     PATH: `${input.nodeBinDir}:${BASE_PATH}`,
     HOME: paths.taskDir,
@@ -69,6 +79,7 @@ export function taskEnvironment(input: {
     // Output must not sit in a buffer of the interpreter when somebody follows the log.
     PYTHONUNBUFFERED: '1',
     ...input.env,
+    ...(checkpoint === '' ? {} : { SAI_RESUME_FROM: resumeFrom(checkpoint, paths.checkpointDir) }),
     PWD: paths.cwd,
     SAI_TASK_DIR: paths.taskDir,
     SAI_CHECKPOINT_DIR: paths.checkpointDir,

@@ -48,49 +48,59 @@ function normalized(path: string): string {
   return `/${parts.join('/')}`
 }
 
-function checkpointProblem(
+/** The checkpoint directory of a job. */
+export interface CheckpointPlace {
+  /** Absolute path, under each of its names (a program may have resolved links on the way). */
+  readonly directories: readonly string[]
+  /** Its name below the checkpoint directory of the node: the job id. */
+  readonly name: string
+}
+
+/** What is wrong with a checkpoint line, or its path as events hold it. */
+function checkpointOf(
   fields: ReadonlyMap<string, unknown>,
-  directories: readonly string[],
-): string | undefined {
+  place: CheckpointPlace,
+): { readonly problem: string } | { readonly path: string } {
   const step = fields.get('step')
   if (typeof step !== 'number' || !Number.isSafeInteger(step) || step < 0) {
-    return 'a checkpoint needs "step": a whole number from 0'
+    return { problem: 'a checkpoint needs "step": a whole number from 0' }
   }
   const path = fields.get('path')
   if (typeof path !== 'string' || !path.startsWith('/') || path.includes('\0')) {
-    return 'a checkpoint needs "path": its absolute path'
+    return { problem: 'a checkpoint needs "path": its absolute path' }
   }
-  const place = normalized(path)
-  if (directories.some((directory) => place.startsWith(`${normalized(directory)}/`)))
-    return undefined
-  return 'the "path" of a checkpoint must lie inside SAI_CHECKPOINT_DIR'
+  const found = normalized(path)
+  for (const directory of place.directories) {
+    const inside = `${normalized(directory)}/`
+    if (found.startsWith(inside)) return { path: `${place.name}/${found.slice(inside.length)}` }
+  }
+  return { problem: 'the "path" of a checkpoint must lie inside SAI_CHECKPOINT_DIR' }
 }
 
 /**
- * True for a checkpoint line that must not be passed on: a later generation would be told to go on
- * from it.
- *
- * @param directories the job's checkpoint directory, under each of its names
+ * A line as it is passed on: of a checkpoint with the path relative to the checkpoint directory of
+ * the nodes, because a log that names the directories of one machine means nothing on another.
+ * Undefined for a checkpoint line that must not be passed on: a later generation would be told to
+ * go on from it.
  */
-export function isBadCheckpoint(json: string, directories: readonly string[]): boolean {
+export function passedOn(json: string, place: CheckpointPlace): string | undefined {
   const fields = fieldsOf(json)
-  if (fields?.get('kind') !== 'checkpoint') return false
-  return checkpointProblem(fields, directories) !== undefined
+  if (fields?.get('kind') !== 'checkpoint') return json
+  const checkpoint = checkpointOf(fields, place)
+  if ('problem' in checkpoint) return undefined
+  return JSON.stringify({ ...Object.fromEntries(fields), path: checkpoint.path })
 }
 
-/**
- * Why the platform does not use a line; undefined when it does.
- *
- * @param directories the job's checkpoint directory, under each of its names
- */
-export function problemOfLine(json: string, directories: readonly string[]): string | undefined {
+/** Why the platform does not use a line; undefined when it does. */
+export function problemOfLine(json: string, place: CheckpointPlace): string | undefined {
   const fields = fieldsOf(json)
   if (fields === undefined) return 'it is not JSON'
   const kind = fields.get('kind')
   if (kind === 'progress' || kind === 'result') return undefined
   if (kind === 'note') return String(fields.get('message'))
   if (kind !== 'checkpoint') return 'it needs "kind": "progress", "checkpoint" or "result"'
-  return checkpointProblem(fields, directories)
+  const checkpoint = checkpointOf(fields, place)
+  return 'problem' in checkpoint ? checkpoint.problem : undefined
 }
 
 /**

@@ -7,8 +7,8 @@ import { deviceEnvironment, taskEnvironment } from './environment.ts'
 import { emulatedDevices, longestFreeRun, parseNvidiaSmi } from './inventory.ts'
 import { compareVersions, isSafeName, keyFromPath, keyPath } from './keys.ts'
 import {
-  isBadCheckpoint,
   LINES_START,
+  passedOn,
   problemOfLine,
   REPORT_LINE_MAX_BYTES,
   type ReportLine,
@@ -106,12 +106,38 @@ describe('a report line that is not used', () => {
     ['null', 'it needs "kind"'],
     ['step 5, loss 3', 'not JSON'],
   ])('%s', (json, problem) => {
-    const directories = ['/c', '/real/c/']
-    if (problem === undefined) expect(problemOfLine(json, directories)).toBeUndefined()
-    else expect(problemOfLine(json, directories)).toContain(problem)
+    const place = { directories: ['/c', '/real/c/'], name: 'j-1' }
+    if (problem === undefined) expect(problemOfLine(json, place)).toBeUndefined()
+    else expect(problemOfLine(json, place)).toContain(problem)
     // Other lines that are not used mislead nobody.
     const bad = problem !== undefined && json.includes('"kind":"checkpoint"')
-    expect(isBadCheckpoint(json, directories)).toBe(bad)
+    expect(passedOn(json, place) === undefined).toBe(bad)
+  })
+})
+
+describe('the path of a checkpoint', () => {
+  const place = { directories: ['/data/checkpoints/j-1', '/real/checkpoints/j-1'], name: 'j-1' }
+  const reported = (path: string) =>
+    passedOn(JSON.stringify({ kind: 'checkpoint', step: 4, path, bytes: 7, own: [1] }), place)
+
+  it('is relative to the checkpoint directory once it is passed on', () => {
+    const passed = { kind: 'checkpoint', step: 4, path: 'j-1/gen-1/4', bytes: 7, own: [1] }
+    expect(reported('/data/checkpoints/j-1/gen-1/4')).toBe(JSON.stringify(passed))
+    expect(reported('/real/checkpoints/./j-1//gen-1/4/')).toBe(JSON.stringify(passed))
+    const progress = '{"kind":"progress", "path":"/data/checkpoints/j-1/gen-1/4"}'
+    expect(passedOn(progress, place)).toBe(progress)
+  })
+
+  it('is absolute again for the task that goes on from it, on any node', () => {
+    const task = { taskDir: '/t', report: '/t/r', tmp: '/t/tmp', cwd: '/t/w' }
+    const seen = (path: string) => {
+      const paths = { ...task, checkpointDir: '/other/checkpoints/j-1' }
+      const env = { SAI_RESUME_FROM: path }
+      return taskEnvironment({ nodeBinDir: '/node', paths, env, marker: 'm' }).SAI_RESUME_FROM
+    }
+    expect(seen('j-1/gen-1/4')).toBe('/other/checkpoints/j-1/gen-1/4')
+    expect(seen('/data/checkpoints/j-1/gen-1/4')).toBe('/data/checkpoints/j-1/gen-1/4')
+    expect(seen('')).toBe('')
   })
 })
 

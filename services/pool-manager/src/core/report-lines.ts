@@ -55,7 +55,7 @@ export function lineKind(json: string): LineKind | undefined {
   }
 }
 
-/** A checkpoint that nobody can find is none: the next generation runs in another directory. */
+/** A checkpoint without a path is none. Whether it may be told of is for the node to say. */
 function hasPath(value: object): boolean {
-  return 'path' in value && typeof value.path === 'string' && value.path.startsWith('/')
+  return 'path' in value && typeof value.path === 'string' && value.path !== ''
 }

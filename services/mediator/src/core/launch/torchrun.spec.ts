@@ -58,7 +58,7 @@ test('the platform decides its own variables, the job all others', () => {
     tasks: placement.nodeOfRank.length,
     env: { LR: '0.1', WORLD_SIZE: '99' },
   }
-  const resumed = { ...placement, generation: 3, checkpointPath: '/c/gen-2/step-40.ckpt' }
+  const resumed = { ...placement, generation: 3, checkpointPath: 'j-1/gen-2/step-40.ckpt' }
   const { env, command } = torchrunContract({ jobId: 'j-0-abc', spec }, resumed)
   expect(command).toEqual(spec.command)
   expect(env).toMatchObject({
@@ -71,7 +71,7 @@ test('the platform decides its own variables, the job all others', () => {
     SAI_JOB_ID: 'j-0-abc',
     SAI_GANG: '0',
     SAI_GENERATION: '3',
-    SAI_RESUME_FROM: '/c/gen-2/step-40.ckpt',
+    SAI_RESUME_FROM: 'j-1/gen-2/step-40.ckpt',
   })
   const first = { ...placement, generation: 1, checkpointPath: '' }
   expect(torchrunContract({ jobId: 'j-0-abc', spec }, first).env).not.toHaveProperty(

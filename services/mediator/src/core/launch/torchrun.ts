@@ -59,7 +59,8 @@ export function torchrunContract(
     SAI_GANG: String(placement.gang),
     SAI_GENERATION: String(placement.generation),
   }
-  // Not set at all without a checkpoint: a script asks whether it is there.
+  // Not set at all without a checkpoint: a script asks whether it is there. Each node puts its own
+  // checkpoint directory before the path.
   if (placement.checkpointPath !== '') env.SAI_RESUME_FROM = placement.checkpointPath
   const [masterPort] = rank0Ports
   if (masterPort !== undefined) {

@@ -76,7 +76,10 @@ export interface TaskReported {
   readonly rank: number;
   /** `checkpoint`, `progress` or `result`. */
   readonly kind: string;
-  /** The JSON line. */
+  /**
+   * The JSON line. Of a checkpoint, `path` is relative to the checkpoint directory of the nodes,
+   * whatever the task wrote (absolute in what 0.1.0 wrote).
+   */
   readonly json: string;
   /** Line number in the task's report file, from 1. */
   readonly line: bigint;

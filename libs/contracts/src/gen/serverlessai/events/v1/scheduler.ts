@@ -69,7 +69,10 @@ export interface GangPlaced {
     | undefined;
   /** Never two generations at once. */
   readonly exclusive: boolean;
-  /** Checkpoint to resume from; empty = from the start. */
+  /**
+   * Checkpoint to resume from, relative to the checkpoint directory of the nodes (absolute in what
+   * 0.1.0 wrote); empty = from the start.
+   */
   readonly checkpointPath: string;
   /** Its step. */
   readonly checkpointStep: bigint;

@@ -209,7 +209,10 @@ export interface Checkpoint {
   readonly step: bigint;
   /** Generation that wrote it. */
   readonly generation: number;
-  /** Path as the tasks see it. */
+  /**
+   * Path relative to the checkpoint directory of the nodes, `<job id>/…`; tasks are given the
+   * absolute one. Absolute in what 0.1.0 wrote.
+   */
   readonly path: string;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }

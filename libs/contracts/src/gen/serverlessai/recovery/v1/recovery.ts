@@ -170,7 +170,10 @@ export interface RegisteredCheckpoint {
   readonly generation: number;
   /** Step. */
   readonly step: bigint;
-  /** Path as the tasks see it. */
+  /**
+   * Path relative to the checkpoint directory of the nodes, `<job id>/…`; tasks are given the
+   * absolute one. Absolute in what 0.1.0 wrote.
+   */
   readonly path: string;
   /** Size in bytes. */
   readonly bytes: bigint;

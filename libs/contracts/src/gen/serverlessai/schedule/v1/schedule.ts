@@ -149,7 +149,10 @@ export interface RecoverRequest {
 export interface RecoveryPlan {
   /** Incident it belongs to. */
   readonly incidentId: string;
-  /** Checkpoint to resume from; empty = from the start. */
+  /**
+   * Checkpoint to resume from, relative to the checkpoint directory of the nodes (absolute in what
+   * 0.1.0 wrote); empty = from the start.
+   */
   readonly checkpointPath: string;
   /** Step of that checkpoint. */
   readonly checkpointStep: bigint;
