@@ -4,10 +4,10 @@ import {
   type Credentials,
   listenHttp,
   openPlatform,
-  PEERS,
   type Peers,
   type PlatformOptions,
-  Readiness,
+  SERVICE_KIT,
+  type ServiceKit,
   systemPorts,
   VERSION,
 } from '@serverless-ai/hosting'
@@ -82,8 +82,8 @@ export async function startPlatform(
   }
   const ready = async (): Promise<void> => {
     await app.init()
-    const readiness = app.get(Readiness)
-    readiness.add(nodesReady(app.get(PEERS), config.nodes))
+    const { readiness, peers } = app.get<ServiceKit>(SERVICE_KIT)
+    readiness.add(nodesReady(peers, config.nodes))
     // Before the nodes: a port that is taken must not leave any of them behind.
     await listenHttp(app, config)
     signal?.throwIfAborted()

@@ -1,13 +1,15 @@
 import { Controller, Get, Inject, ServiceUnavailableException } from '@nestjs/common'
-import { Readiness } from './readiness.ts'
+import type { Readiness } from './readiness.ts'
+import type { ServiceKit } from './service-kit.ts'
+import { SERVICE_KIT } from './tokens.ts'
 
 /** `/livez`: the process answers. `/readyz`: it leads what it serves and reaches its peers. */
 @Controller()
 export class HealthController {
   readonly #readiness: Readiness
 
-  constructor(@Inject(Readiness) readiness: Readiness) {
-    this.#readiness = readiness
+  constructor(@Inject(SERVICE_KIT) kit: ServiceKit) {
+    this.#readiness = kit.readiness
   }
 
   @Get('livez')

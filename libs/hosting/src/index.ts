@@ -5,6 +5,7 @@ export {
   serviceConfig,
   VERSION,
 } from './config.ts'
+export { ControlPlaneProcess } from './control-plane-process.ts'
 export { type Credentials, CredentialsError, openCredentials } from './credentials.ts'
 export { type PlatformOptions, SERVICE_NAMES, type ServiceName } from './options.ts'
 export { Peers } from './peers.ts'
@@ -20,13 +21,5 @@ export {
   runService,
 } from './run-service.ts'
 export { RuntimeHost } from './runtime-host.ts'
-export {
-  EVENT_LOG,
-  GRPC_SERVER,
-  HEALTH,
-  PEERS,
-  PLATFORM_OPTIONS,
-  PORTS,
-  RUNTIME_HOST,
-  TRANSPORT,
-} from './tokens.ts'
+export type { ServiceKit } from './service-kit.ts'
+export { SERVICE_KIT } from './tokens.ts'

@@ -1,6 +1,6 @@
 import type { EventLog, SnapshotStore } from '@serverless-ai/eventlog'
-import type { Ports, Transport } from '@serverless-ai/kernel'
-import type { Authenticate } from '@serverless-ai/rpc'
+import type { Ports, Transport, TransportServer } from '@serverless-ai/kernel'
+import type { Authenticate, RpcServerOptions } from '@serverless-ai/rpc'
 import type { RuntimeOptions } from '@serverless-ai/runtime'
 
 /** The five services of the control plane and who they are called by name. */
@@ -31,6 +31,8 @@ export interface PlatformOptions {
   readonly required: readonly string[]
   /** Outgoing calls. Default: gRPC. */
   readonly transport?: Transport
+  /** Makes the server for incoming calls. Default: gRPC. */
+  readonly server?: (options: RpcServerOptions) => TransportServer
   /** Settings of the partitions. Default: those of the runtime. */
   readonly runtime?: RuntimeOptions
 }

@@ -5,51 +5,29 @@ import { join } from 'node:path'
 import { type DynamicModule, Module } from '@nestjs/common'
 import { AdminServiceService } from '@serverless-ai/contracts/admin/v1/admin'
 import { AppendRefusedError, type EventLog } from '@serverless-ai/eventlog'
-import { accept, RpcError } from '@serverless-ai/kernel'
+import { RpcError } from '@serverless-ai/kernel'
 import { systemClock } from '@serverless-ai/kernel/system'
 import { createGrpcTransport } from '@serverless-ai/rpc'
-import type { ServiceDefinition } from '@serverless-ai/runtime'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import {
   createPlatformApp,
   openPlatform,
   PlatformModule,
-  RUNTIME_HOST,
-  type RuntimeHost,
+  SERVICE_KIT,
+  type ServiceKit,
   systemPorts,
 } from './index.ts'
-
-type State = { count: number }
-type Add = { type: 'Add' }
-type Added = { type: 'Added' }
-
-const counter: ServiceDefinition<State, Add, Added> = {
-  name: 'scheduler',
-  schemaVersion: 1,
-  decider: {
-    initial: () => ({ count: 0 }),
-    decide: () => accept([{ type: 'Added' }]),
-    evolve: (state) => {
-      state.count += 1
-      return state
-    },
-    toJson: (state) => state,
-    fromJson: (json) => json as State,
-  },
-  publish: () => [],
-  snapshotFeed: () => [],
-  inputs: [],
-}
+import { type Count, counter } from './testing/counter.ts'
 
 const COUNTER = Symbol('COUNTER')
 
 @Module({})
 class CounterModule {
   static with(): DynamicModule {
-    const useFactory = (host: RuntimeHost) => host.add(counter)
+    const useFactory = ({ host }: ServiceKit) => host.add(counter)
     return {
       module: CounterModule,
-      providers: [{ provide: COUNTER, inject: [RUNTIME_HOST], useFactory }],
+      providers: [{ provide: COUNTER, inject: [SERVICE_KIT], useFactory }],
       exports: [COUNTER],
     }
   }
@@ -108,7 +86,7 @@ it('serves status to operators only, is ready, and opens again where it stopped'
   await first.app.close()
 
   const second = await start([])
-  const { value } = await second.app.get(COUNTER).read((state: State) => state.count)
+  const { value } = await second.app.get(COUNTER).read((state: Count) => state.count)
   expect(value).toBe(1)
   await second.app.close()
 })

@@ -1,28 +1,25 @@
-import { Inject, Injectable } from '@nestjs/common'
 import type { HealthRegistry } from '@serverless-ai/rpc'
 import type { Peers } from './peers.ts'
 import type { RuntimeHost } from './runtime-host.ts'
-import { HEALTH, PEERS, RUNTIME_HOST } from './tokens.ts'
 
 /** A condition of readiness: what is missing, or nothing. */
 export type ReadinessCheck = () => Promise<readonly string[]> | readonly string[]
 
 /** All conditions under which this process calls itself ready. */
-@Injectable()
 export class Readiness {
   readonly #health: HealthRegistry
   readonly #peers: Peers
   readonly #host: Pick<RuntimeHost, 'statuses'>
   readonly #checks: ReadinessCheck[] = []
 
-  constructor(
-    @Inject(HEALTH) health: HealthRegistry,
-    @Inject(PEERS) peers: Peers,
-    @Inject(RUNTIME_HOST) host: Pick<RuntimeHost, 'statuses'>,
-  ) {
-    this.#health = health
-    this.#peers = peers
-    this.#host = host
+  constructor(init: {
+    health: HealthRegistry
+    peers: Peers
+    host: Pick<RuntimeHost, 'statuses'>
+  }) {
+    this.#health = init.health
+    this.#peers = init.peers
+    this.#host = init.host
   }
 
   /** Adds a condition, for example `three agents are connected`. */

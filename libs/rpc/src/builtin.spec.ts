@@ -29,7 +29,7 @@ async function setUp() {
   })
   const health = new HealthRegistry()
   addHealth(server, health)
-  addReflection(server, readDescriptorSet())
+  addReflection(server, readDescriptorSet)
   const address = await server.listen('127.0.0.1:0')
   const transport = createGrpcTransport({ clock: systemClock })
   return { server, health, address, transport }

@@ -89,20 +89,21 @@ function servedBy(server: TransportServer & Partial<ListsServices>): readonly st
 /**
  * Serves `grpc.reflection.v1.ServerReflection`.
  *
- * @param descriptorSet serialized `google.protobuf.FileDescriptorSet` with all imports.
+ * @param descriptorSet reads the serialized `google.protobuf.FileDescriptorSet` with all imports;
+ *   called at the first question.
  * @param services full names of the services to list, asked at each call; by default those the
  * server
  *   serves (all of the set when it cannot tell).
  */
 export function addReflection(
   server: TransportServer,
-  descriptorSet: Uint8Array,
+  descriptorSet: () => Uint8Array,
   services?: () => readonly string[],
 ): void {
   // Parsed at the first question: most processes are never asked.
   let parsed: Catalogue | undefined
   const files = (): Catalogue => {
-    parsed ??= new Catalogue(descriptorSet)
+    parsed ??= new Catalogue(descriptorSet())
     return parsed
   }
   const listed = services ?? (() => servedBy(server) ?? files().services())

@@ -1,28 +1,18 @@
 import { type DynamicModule, Module } from '@nestjs/common'
-import { SchedulerServiceService } from '@serverless-ai/contracts/schedule/v1/schedule'
-import { PEERS, type Peers, RUNTIME_HOST, type RuntimeHost } from '@serverless-ai/hosting'
-import { RecoveryGrpc } from './adapters/recovery.grpc.ts'
-import { faultToleranceDefinition } from './app/definition.ts'
-import { FAULT_TOLERANCE_RUNTIME } from './tokens.ts'
+import { SERVICE_KIT } from '@serverless-ai/hosting'
+import { installFaultTolerance } from './install.ts'
 
-/** Wiring of fault tolerance. */
+const FAULT_TOLERANCE = Symbol('FAULT_TOLERANCE')
+
+/** Fault tolerance as a Nest module. */
 @Module({})
 export class FaultToleranceModule {
   static with(): DynamicModule {
     return {
       module: FaultToleranceModule,
       providers: [
-        {
-          provide: FAULT_TOLERANCE_RUNTIME,
-          inject: [RUNTIME_HOST, PEERS],
-          useFactory: (host: RuntimeHost, peers: Peers) =>
-            host.add(
-              faultToleranceDefinition(() => peers.client(SchedulerServiceService, 'scheduler')),
-            ),
-        },
-        RecoveryGrpc,
+        { provide: FAULT_TOLERANCE, inject: [SERVICE_KIT], useFactory: installFaultTolerance },
       ],
-      exports: [FAULT_TOLERANCE_RUNTIME],
     }
   }
 }

@@ -1,24 +1,16 @@
 import { type DynamicModule, Module } from '@nestjs/common'
-import { RUNTIME_HOST, type RuntimeHost } from '@serverless-ai/hosting'
-import { SchedulerGrpc } from './adapters/scheduler.grpc.ts'
-import { schedulerDefinition } from './app/definition.ts'
-import { SCHEDULER_RUNTIME } from './tokens.ts'
+import { SERVICE_KIT } from '@serverless-ai/hosting'
+import { installScheduler } from './install.ts'
 
-/** Wiring of the scheduler. */
+const SCHEDULER = Symbol('SCHEDULER')
+
+/** The scheduler as a Nest module. */
 @Module({})
 export class SchedulerModule {
   static with(): DynamicModule {
     return {
       module: SchedulerModule,
-      providers: [
-        {
-          provide: SCHEDULER_RUNTIME,
-          inject: [RUNTIME_HOST],
-          useFactory: (host: RuntimeHost) => host.add(schedulerDefinition()),
-        },
-        SchedulerGrpc,
-      ],
-      exports: [SCHEDULER_RUNTIME],
+      providers: [{ provide: SCHEDULER, inject: [SERVICE_KIT], useFactory: installScheduler }],
     }
   }
 }

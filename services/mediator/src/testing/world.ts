@@ -17,10 +17,10 @@ import { type Principal, RpcError } from '@serverless-ai/kernel'
 import { testPorts } from '@serverless-ai/kernel/testing'
 import { memoryNetwork } from '@serverless-ai/rpc'
 import { createRuntime } from '@serverless-ai/runtime'
-import { addMediator } from '../adapters/mediator.grpc.ts'
 import { mediatorDefinition } from '../app/definition.ts'
 import { mediatorHandlers } from '../app/handlers.ts'
 import type { BlobStore } from '../app/workspaces.ts'
+import { addMediator } from '../install.ts'
 
 const TENANTS = ['a', 'b']
 const refused = (reason: string, code: RpcError['code']) =>

@@ -1,0 +1,96 @@
+import { readDescriptorSet } from '@serverless-ai/contracts'
+import type { Transport, TransportServer } from '@serverless-ai/kernel'
+import {
+  addHealth,
+  addReflection,
+  createGrpcServer,
+  createGrpcTransport,
+  HealthRegistry,
+} from '@serverless-ai/rpc'
+import { type PlatformOptions, SERVICE_NAMES } from './options.ts'
+import { Peers } from './peers.ts'
+import { addPlatformHandlers } from './platform-handlers.ts'
+import { Readiness } from './readiness.ts'
+import { RuntimeHost } from './runtime-host.ts'
+import type { ServiceKit } from './service-kit.ts'
+
+/** Time for running calls to end at shutdown, ms. */
+const DRAIN_MS = 1_000
+
+function addressesOf(options: PlatformOptions): ReadonlyMap<string, string> {
+  return new Map(
+    SERVICE_NAMES.map((service) => [service, options.peers[service] ?? options.listen]),
+  )
+}
+
+function createServer(options: PlatformOptions): TransportServer {
+  const { ports, authenticate, insecureDev } = options
+  const { clock, timers, logger } = ports
+  const rules = { clock, timers, logger, authenticate, insecureDev }
+  return (options.server ?? createGrpcServer)(rules)
+}
+
+/**
+ * A process of the control plane, as production and the simulator run it: the services that are
+ * installed in its {@link ServiceKit}, their partitions, the server, the calls to peers. It awaits
+ * nothing but the ports it was given.
+ */
+export class ControlPlaneProcess {
+  readonly kit: ServiceKit
+  readonly #starting: (() => void)[] = []
+  readonly #stopping: (() => void)[] = []
+
+  constructor(options: PlatformOptions) {
+    const { ports } = options
+    const transport: Transport = options.transport ?? createGrpcTransport({ clock: ports.clock })
+    const health = new HealthRegistry()
+    const peers = new Peers({
+      transport,
+      timers: ports.timers,
+      addresses: addressesOf(options),
+      token: options.serviceToken,
+    })
+    const host = new RuntimeHost({ options, peers, health })
+    this.kit = {
+      options,
+      ports,
+      server: createServer(options),
+      transport,
+      peers,
+      host,
+      health,
+      readiness: new Readiness({ health, peers, host }),
+      onStart: (hook) => this.#starting.push(hook),
+      onStop: (hook) => this.#stopping.push(hook),
+    }
+    addPlatformHandlers(this.kit)
+    addHealth(this.kit.server, health)
+    addReflection(this.kit.server, readDescriptorSet)
+  }
+
+  /** Partitions (fold, claim), then gRPC, then the first look at the peers. */
+  async start(): Promise<void> {
+    const { options, ports, server, host, peers } = this.kit
+    for (const hook of this.#starting) hook()
+    await host.start()
+    const address = await server.listen(options.listen)
+    const served = host.services()
+    await peers.watch(options.required.filter((service) => !served.includes(service)))
+    ports.logger.log('info', 'serving', { address, services: served })
+  }
+
+  /**
+   * Health NOT_SERVING, no new calls, streams end, partitions finish their batch, snapshot and
+   * yield, the log is closed.
+   */
+  async stop(): Promise<void> {
+    const { options, server, host, peers, health, transport } = this.kit
+    health.drain()
+    peers.stop()
+    for (const hook of this.#stopping) hook()
+    await server.close(DRAIN_MS)
+    await host.stop()
+    await transport.close()
+    await options.eventLog.close()
+  }
+}

@@ -1,0 +1,7 @@
+/** A process of the control plane without its framework: what the simulator runs as well. */
+export { ControlPlaneProcess } from './control-plane-process.ts'
+export { type PlatformOptions, SERVICE_NAMES, type ServiceName } from './options.ts'
+export { Peers } from './peers.ts'
+export { Readiness, type ReadinessCheck } from './readiness.ts'
+export { RuntimeHost } from './runtime-host.ts'
+export type { ServiceKit } from './service-kit.ts'

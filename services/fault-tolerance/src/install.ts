@@ -1,0 +1,21 @@
+import {
+  CheckpointServiceService,
+  RecoveryServiceService,
+} from '@serverless-ai/contracts/recovery/v1/recovery'
+import { SchedulerServiceService } from '@serverless-ai/contracts/schedule/v1/schedule'
+import type { ServiceKit } from '@serverless-ai/hosting/process'
+import { faultToleranceDefinition } from './app/definition.ts'
+import { checkpointHandlers, type FaultRuntime, recoveryHandlers } from './app/handlers.ts'
+
+export type { FaultRuntime } from './app/handlers.ts'
+
+/** Makes fault tolerance in a process of the control plane; it starts and stops with it. */
+export function installFaultTolerance({ host, peers, server }: ServiceKit): {
+  readonly runtime: FaultRuntime
+} {
+  const scheduler = () => peers.client(SchedulerServiceService, 'scheduler')
+  const runtime = host.add(faultToleranceDefinition(scheduler))
+  server.add(RecoveryServiceService, recoveryHandlers(runtime))
+  server.add(CheckpointServiceService, checkpointHandlers(runtime))
+  return { runtime }
+}

@@ -1,0 +1,20 @@
+import {
+  QueueServiceService,
+  SchedulerServiceService,
+} from '@serverless-ai/contracts/schedule/v1/schedule'
+import type { ServiceKit } from '@serverless-ai/hosting/process'
+import { schedulerDefinition } from './app/definition.ts'
+import { SchedulerHandlers, type SchedulerRuntime } from './app/handlers.ts'
+
+export type { SchedulerRuntime } from './app/handlers.ts'
+
+/** Makes the scheduler in a process of the control plane; it starts and stops with it. */
+export function installScheduler({ host, server }: ServiceKit): {
+  readonly runtime: SchedulerRuntime
+} {
+  const runtime = host.add(schedulerDefinition())
+  const handlers = new SchedulerHandlers(runtime)
+  server.add(SchedulerServiceService, handlers.scheduler())
+  server.add(QueueServiceService, handlers.queues())
+  return { runtime }
+}
