@@ -14,6 +14,7 @@ import { Observers } from './observers.ts'
 import type { Applied, Partition } from './partition.ts'
 import { Signal } from './signal.ts'
 import { Snapshots } from './snapshots.ts'
+import { claimName } from './standby.ts'
 import { stopGracefully } from './stopping.ts'
 import { Tail } from './tail.ts'
 import type { Role } from './types.ts'
@@ -24,6 +25,8 @@ const TICK_AFTER_MS = 1000
 const FEATURE_LEVEL = 1
 /** A wall clock that is further behind the log is reported, ms. */
 const CLOCK_DIFFERENCE_MS = 5000
+/** A leader whose commit is in flight for longer does not serve, ms. */
+const IN_FLIGHT_MS = 4000
 /** Typical append time before one was measured, ms. */
 const APPEND_GUESS_MS = 5
 
@@ -134,6 +137,23 @@ export class Lifecycle<S, C extends Message, E extends Message> {
     if (leader?.ahead !== true) return this.#tail.state
     if (leader.blocked !== undefined) throw leader.blocked
     return undefined
+  }
+
+  /** Whether this process leads exactly this claim and gets on with it. */
+  serves(claim: string): boolean | undefined {
+    const { definition, environment, ports } = this.context
+    if (!claim.startsWith(`${definition.name}/${environment.partition}/`)) return undefined
+    const leader = this.#session?.leader
+    const claimId = this.#tail.state?.lastClaim.claimId
+    if (leader === undefined || claimId === undefined) return false
+    const name = claimName(definition.name, environment.partition, {
+      epoch: leader.epoch,
+      claimId,
+    })
+    if (claim !== name) return false
+    const sinceMs = leader.inFlight?.sinceMs
+    const limitMs = Math.max(IN_FLIGHT_MS, 4 * this.#appendMs)
+    return sinceMs === undefined || ports.clock.monotonicMs() - sinceMs < limitMs
   }
 
   start(): Promise<void> {

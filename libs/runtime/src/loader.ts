@@ -5,11 +5,10 @@ import {
   type SnapshotInfo,
   type VoidJson,
 } from '@serverless-ai/eventlog'
-import type { Json, Message } from '@serverless-ai/kernel'
-import type { RuntimeContext } from './context.ts'
+import type { Json, Logger, Message, Timers } from '@serverless-ai/kernel'
 import { errorText } from './errors.ts'
 import { Partition, type SnapshotContent } from './partition.ts'
-import type { ServiceDefinition } from './types.ts'
+import type { RuntimeEnvironment, ServiceDefinition } from './types.ts'
 
 /** Bytes that one read of the log asks for while folding. */
 export const FETCH_MAX_BYTES = 8 * 1024 * 1024
@@ -21,6 +20,14 @@ export class HistoryLostError extends Error {
 
 /** No snapshot and no start of the log lies below what is asked for. */
 export class PastNotKeptError extends HistoryLostError {}
+
+/** What a fold needs: no running partition. */
+export interface FoldContext<S, C extends Message, E extends Message> {
+  readonly definition: ServiceDefinition<S, C, E>
+  readonly environment: Pick<RuntimeEnvironment, 'eventLog' | 'snapshots'>
+  readonly ports: { readonly timers: Timers }
+  readonly logger: Logger
+}
 
 /** How to load. */
 export interface LoadOptions {
@@ -56,7 +63,7 @@ export function stateReader<S, C extends Message, E extends Message>(
 }
 
 async function readSnapshot<S, C extends Message, E extends Message>(
-  context: RuntimeContext<S, C, E>,
+  context: FoldContext<S, C, E>,
   address: LogAddress,
   info: SnapshotInfo,
 ): Promise<SnapshotContent | undefined> {
@@ -78,7 +85,7 @@ async function readSnapshot<S, C extends Message, E extends Message>(
  * never a silent fresh start.
  */
 export async function loadPartition<S, C extends Message, E extends Message>(
-  context: RuntimeContext<S, C, E>,
+  context: FoldContext<S, C, E>,
   address: LogAddress,
   options: LoadOptions = {},
 ): Promise<{ state: Partition<S, C, E>; snapshot: string }> {
@@ -123,33 +130,43 @@ export async function loadPartition<S, C extends Message, E extends Message>(
  * that is not in the log, {@link PastNotKeptError} when it cannot be folded any more.
  */
 export async function foldUpTo<S, C extends Message, E extends Message>(
-  context: RuntimeContext<S, C, E>,
+  context: FoldContext<S, C, E>,
   address: LogAddress,
   options: LoadOptions & { position: number; signal?: AbortSignal },
 ): Promise<Partition<S, C, E>> {
+  return (await foldFrom(context, address, options)).state
+}
+
+/** As {@link foldUpTo}, with the name of the snapshot it began with; empty = the log start. */
+export async function foldFrom<S, C extends Message, E extends Message>(
+  context: FoldContext<S, C, E>,
+  address: LogAddress,
+  options: LoadOptions & { position: number; signal?: AbortSignal },
+): Promise<{ state: Partition<S, C, E>; snapshot: string }> {
   const { position } = options
   const { eventLog } = context.environment
   const range = await eventLog.range(address)
   if (position < 0 || position >= range.end) {
     throw new LogOutOfRangeError({ from: position, ...range })
   }
-  const { state } = await loadPartition(context, address, { ...options, notAbove: position })
+  const loaded = await loadPartition(context, address, { ...options, notAbove: position })
+  const { state } = loaded
   while (state.position < position) {
     const signal = options.signal === undefined ? {} : { signal: options.signal }
     const from = state.position + 1
     const want = { from, maxBytes: FETCH_MAX_BYTES, waitMs: 0, ...signal }
     const { records } = await eventLog.fetch(address, want)
     for (const record of records) {
-      if (record.position > position) return state
+      if (record.position > position) return loaded
       const applied = state.apply(record)
       if (applied.kind === 'damaged') throw new HistoryLostError(applied.reason)
       if (applied.kind === 'voided' && applied.isNew && applied.position < record.position) {
         // What was folded already is void: again, with the void known from the start.
-        return foldUpTo(context, address, { ...options, voids: state.voids.toJson() })
+        return foldFrom(context, address, { ...options, voids: state.voids.toJson() })
       }
     }
     if (records.length === 0) throw new LogOutOfRangeError({ from: position, ...range })
     await context.ports.timers.yieldTurn()
   }
-  return state
+  return loaded
 }

@@ -48,6 +48,17 @@ export class FoldError extends Error {
   }
 }
 
+/** The last effective claim. */
+export interface LastClaim {
+  /** Empty = there was none, or it is not known. */
+  readonly replica: string
+  readonly address: string
+  /** Hex. */
+  readonly claimId: string
+}
+
+const NO_CLAIM: LastClaim = { replica: '', address: '', claimId: '' }
+
 /** Content of a snapshot. */
 export interface SnapshotContent {
   readonly format: 1
@@ -57,6 +68,8 @@ export interface SnapshotContent {
   readonly effectivePosition: number
   readonly arbitration: ArbitrationJson
   readonly voids: readonly VoidJson[]
+  /** Absent = not known (written by an older version). */
+  readonly lastClaim?: LastClaim
   readonly framework: FrameworkJson
   readonly core: Json
   /** Digest of framework and core. */
@@ -71,6 +84,8 @@ export class Partition<S, C extends Message, E extends Message> {
   arbitration: ArbitrationState = initialArbitration
   core: S
   framework = new Framework()
+  /** For whoever asks after the leader; no part of the digest. */
+  lastClaim: LastClaim = NO_CLAIM
   /** Last record that was read, effective or not; -1 = none. */
   position = -1
   /** Last effective record; -1 = none. */
@@ -122,8 +137,10 @@ export class Partition<S, C extends Message, E extends Message> {
     const before = this.effectivePosition
     this.effectivePosition = record.position
     if (body.$case === 'claim') {
-      this.framework.leader = body.value.replica
-      this.framework.leaderAddress = body.value.address
+      const { replica, address, claimId } = body.value
+      this.framework.leader = replica
+      this.framework.leaderAddress = address
+      this.lastClaim = { replica, address, claimId: Buffer.from(claimId).toString('hex') }
       return { kind: 'claim', claim: body.value, epoch: result.state.epoch }
     }
     try {
@@ -182,6 +199,7 @@ export class Partition<S, C extends Message, E extends Message> {
       effectivePosition: this.effectivePosition,
       arbitration: arbitrationToJson(this.arbitration),
       voids: this.voids.toJson(),
+      lastClaim: this.lastClaim,
       framework,
       core,
       digest: digestOf({ framework, core }),
@@ -197,6 +215,7 @@ export class Partition<S, C extends Message, E extends Message> {
     state.arbitration = arbitrationFromJson(content.arbitration)
     state.framework = Framework.fromJson(content.framework)
     state.core = definition.decider.fromJson(content.core)
+    state.lastClaim = content.lastClaim ?? NO_CLAIM
     state.position = content.position
     state.effectivePosition = content.effectivePosition
     return state

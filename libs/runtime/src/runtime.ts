@@ -124,6 +124,10 @@ class PartitionRuntime<S, C extends Message, E extends Message> implements Servi
     return this.#feed.watch(afterSeq, signal)
   }
 
+  serves(claim: string): boolean | undefined {
+    return this.#life.serves(claim)
+  }
+
   status(): RuntimeStatus {
     return statusOf(this.#life)
   }

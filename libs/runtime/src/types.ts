@@ -207,6 +207,12 @@ export interface ServiceRuntime<S, C extends Message, E extends Message> {
     nextPageToken: string
   }>
   watchFeed(afterSeq: number, signal: AbortSignal): AsyncIterable<readonly PublicEvent[]>
+  /**
+   * For the health service: does this process lead exactly this claim
+   * (`<service>/<partition>/<epoch>/<claimId hex>`), with no commit in flight for longer than
+   * max(4 s, 4 × append time)? Undefined when the name is not one of this service and partition.
+   */
+  serves(claim: string): boolean | undefined
   status(): RuntimeStatus
   /**
    * SHA-256 over the canonical JSON of the effective state, hex, with the position it belongs to.
@@ -224,6 +230,24 @@ export type FeedClient = (
   request: { partition: number; pageSize: number; pageToken: string },
 ) => Promise<{ events: readonly PublicEvent[]; seq: number; offset: number; nextPageToken: string }>
 
+/**
+ * What a leader's health service says of a claim: `serving` while that process leads exactly it,
+ * `not-serving` when the process answers but does not, `refused` when nobody listens at the address
+ * or the connection was reset.
+ */
+export type LeaderHealthAnswer = 'serving' | 'not-serving' | 'refused'
+
+/**
+ * Asks the health service at `address` for `claim`, which is
+ * `<service>/<partition>/<epoch>/<claimId hex>`. Rejects, or never settles, when there is no
+ * answer; the caller aborts `signal` after its deadline (2 s).
+ */
+export type LeaderHealth = (
+  address: string,
+  claim: string,
+  signal: AbortSignal,
+) => Promise<LeaderHealthAnswer>
+
 /** What a runtime needs from outside. */
 export interface RuntimeEnvironment {
   readonly eventLog: EventLog
@@ -234,6 +258,14 @@ export interface RuntimeEnvironment {
   /** Address that claims announce. */
   readonly address: string
   readonly partition: number
+  /**
+   * Configured names of all replicas of this service, this one included. Default `[replica]`: it
+   * claims at once and writes nothing while idle. With several, they take turns by the rules of
+   * `standby.ts`, and the leader shows itself each second.
+   */
+  readonly replicas?: readonly string[]
+  /** How a standby asks for the leader's health. Absent = only silence of the log tells. */
+  readonly leaderHealth?: LeaderHealth
 }
 
 export type { CallContext, DecideContext, Decider, EffectRequest, Json, Message, Refusal }
