@@ -1,14 +1,16 @@
 /** Brings a partition back: newest usable snapshot, then the tail; or the whole log. */
 import {
+  type EventLog,
   type LogAddress,
   LogOutOfRangeError,
   type SnapshotInfo,
+  type SnapshotStore,
   type VoidJson,
 } from '@serverless-ai/eventlog'
 import type { Json, Logger, Message, Timers } from '@serverless-ai/kernel'
 import { errorText } from './errors.ts'
 import { Partition, type SnapshotContent } from './partition.ts'
-import type { RuntimeEnvironment, ServiceDefinition } from './types.ts'
+import type { ServiceDefinition } from './types.ts'
 
 /** Bytes that one read of the log asks for while folding. */
 export const FETCH_MAX_BYTES = 8 * 1024 * 1024
@@ -24,7 +26,10 @@ export class PastNotKeptError extends HistoryLostError {}
 /** What a fold needs: no running partition. */
 export interface FoldContext<S, C extends Message, E extends Message> {
   readonly definition: ServiceDefinition<S, C, E>
-  readonly environment: Pick<RuntimeEnvironment, 'eventLog' | 'snapshots'>
+  readonly environment: {
+    readonly eventLog: Pick<EventLog, 'fetch' | 'range'>
+    readonly snapshots: Pick<SnapshotStore, 'list' | 'get'>
+  }
   readonly ports: { readonly timers: Timers }
   readonly logger: Logger
 }

@@ -1,7 +1,7 @@
 /** Folds a log that no process runs on: replay, golden logs, questions about another past. */
 import { type EventLog, logTopic, type SnapshotStore } from '@serverless-ai/eventlog'
-import { type Logger, type Message, silentLogger, type Timers } from '@serverless-ai/kernel'
-import { foldFrom } from './loader.ts'
+import type { Logger, Message, Timers } from '@serverless-ai/kernel'
+import { foldFrom, loadPartition } from './loader.ts'
 import type { PositionToken, ServiceDefinition } from './types.ts'
 
 /** A log to fold, and how far. */
@@ -35,6 +35,11 @@ export interface FoldedLog<S> {
   readonly digest: string
 }
 
+const NO_SNAPSHOTS: Pick<SnapshotStore, 'list' | 'get'> = {
+  list: async () => [],
+  get: async () => undefined,
+}
+
 /**
  * Folds a service's log through the same arbitration, the same core and the same checks as a
  * running partition, and nothing else: no claim, no commit, no effect.
@@ -47,4 +52,23 @@ export async function foldLog<S, C extends Message, E extends Message>(
   source: FoldSource,
   ports: { readonly timers: Timers; readonly logger: Logger },
 ): Promise<FoldedLog<S>> {
+  const { eventLog, snapshots = NO_SNAPSHOTS, partition = 0 } = source
+  const context = { definition, environment: { eventLog, snapshots }, ports, logger: ports.logger }
+  const address = { topic: logTopic(definition.name), partition }
+  const through = source.through ?? (await eventLog.range(address)).end - 1
+  const { state, snapshot } =
+    source.through === undefined && through < 0
+      ? await loadPartition(context, address)
+      : await foldFrom(context, address, { position: through })
+  return {
+    state: state.core,
+    position: state.position,
+    token: state.token,
+    atMs: state.framework.lastAtMs,
+    epoch: state.arbitration.epoch,
+    publicSeq: state.framework.publicSeq,
+    snapshot,
+    diverged: state.diverged,
+    digest: state.digest(),
+  }
 }
