@@ -29,6 +29,8 @@ export interface MemoryLogFaults {
   readonly lateDelayMs?: DelayRange
   /** A read returns only some of what it could (never none). */
   readonly tornShare?: number
+  /** The disk of the log is full: appends are refused with `DISK_FULL`, nothing lands. */
+  readonly full?: boolean
 }
 
 /** What happens to one append. */

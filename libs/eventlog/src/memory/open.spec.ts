@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { AppendOutcomeUnknownError, type LogEntry } from '../port.ts'
 import type { MemoryLogFaults } from './faults.ts'
 import { type MemoryLog, openMemoryLog } from './open.ts'
+import { createMemoryLogStore } from './store.ts'
 
 const address = { topic: 'serverlessai.log.test.v1', partition: 0 }
 const entry = (text: string): LogEntry => ({ key: '', headers: {}, value: Buffer.from(text) })
@@ -100,5 +101,73 @@ describe('memory log faults', () => {
     await time.advance(100_000)
     expect(settled).toBe(0)
     expect(await texts(other)).toEqual(['a'])
+  })
+
+  it('refuses appends while its disk is full, and reads on', async () => {
+    const { log } = open()
+    await log.append(address, [entry('a')])
+    log.setFaults({ full: true })
+    await expect(log.append(address, [entry('b')])).rejects.toMatchObject({ code: 'DISK_FULL' })
+    expect(await texts(log)).toEqual(['a'])
+    log.setFaults(undefined)
+    await log.append(address, [entry('c')])
+    expect(await texts(log)).toEqual(['a', 'c'])
+  })
+
+  it('gives no answer over a cut line, and some of what was sent lands when it is mended', async () => {
+    const { time, log } = open()
+    const other = openMemoryLog({
+      ports: { timers: time, randomness: seededRandomness(8) },
+      store: log.store,
+    })
+    log.cut()
+    let outcomes = 0
+    const count = (error: unknown): void => {
+      expect(error).toBeInstanceOf(AppendOutcomeUnknownError)
+      outcomes += 1
+    }
+    for (let n = 0; n < 20; n += 1) log.append(address, [entry(`${n}`)]).catch(count)
+    const read = texts(log)
+    await time.advance(9_999)
+    expect(outcomes).toBe(0)
+    await time.advance(1)
+    expect(outcomes).toBe(20)
+    expect(await texts(other)).toEqual([])
+    log.mend()
+    expect(await read).toEqual([])
+    const landed = (await texts(other)).length
+    expect(landed).toBeGreaterThan(0)
+    expect(landed).toBeLessThan(20)
+  })
+
+  it('lets go of everything when it is killed while a read waits', async () => {
+    const { time, log } = open()
+    const abort = new AbortController()
+    void log.fetch(address, { from: 0, maxBytes: 1, waitMs: 60_000, signal: abort.signal })
+    expect(time.pending).toBe(1)
+    expect(log.store.partition(address).waiters.size).toBe(1)
+    log.kill()
+    expect(time.pending).toBe(0)
+    expect(log.store.partition(address).waiters.size).toBe(0)
+  })
+
+  it('tells of what lands, before readers hear of it', async () => {
+    const landed: string[] = []
+    const time = new VirtualTime()
+    const store = createMemoryLogStore({
+      onLand: ({ topic }, records) => {
+        for (const { position, value } of records) {
+          landed.push(`${topic} ${position} ${Buffer.from(value).toString()}`)
+        }
+      },
+    })
+    const log = openMemoryLog({ ports: { timers: time, randomness: seededRandomness(1) }, store })
+    const reading = log
+      .fetch(address, { from: 0, maxBytes: 100, waitMs: 1000 })
+      .then(() => landed.push('read'))
+    await log.append(address, [entry('a'), entry('b')])
+    await time.run(reading)
+    const { topic } = address
+    expect(landed).toEqual([`${topic} 0 a`, `${topic} 1 b`, 'read'])
   })
 })

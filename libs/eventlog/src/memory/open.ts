@@ -1,4 +1,5 @@
-import type { Randomness, Timers } from '@serverless-ai/kernel'
+import type { Randomness, Timer, Timers } from '@serverless-ai/kernel'
+import { Gate } from '@serverless-ai/kernel/testing'
 import { checkAddress, checkEntries } from '../checks.ts'
 import { LogClosedError } from '../errors.ts'
 import {
@@ -26,6 +27,8 @@ export interface MemoryLogOptions {
   /** Shared by all who open the same log; a new empty one by default. */
   readonly store?: MemoryLogStore
   readonly faults?: MemoryLogFaults
+  /** The process that holds it; one of its own by default. Killing it is `kill`. */
+  readonly gate?: Gate
 }
 
 /** One opener of a memory log: as one process would hold it. */
@@ -38,7 +41,16 @@ export interface MemoryLog extends EventLog {
   resume(): void
   /** As SIGKILL would: no call ever returns again, none begins; what was sent still lands. */
   kill(): void
+  /**
+   * As a network that is gone: reads get no answer, appends an unknown outcome after 10 s; until
+   * `mend`. Some of what was sent meanwhile lands then, however late.
+   */
+  cut(): void
+  mend(): void
 }
+
+/** How long the sender of an append waits for its acknowledgement over a cut line, ms. */
+const CUT_TIMEOUT_MS = 10_000
 
 type FetchOptions = Parameters<EventLog['fetch']>[1]
 
@@ -47,91 +59,170 @@ export function openMemoryLog(options: MemoryLogOptions): MemoryLog {
   return new MemoryLogOpener(options)
 }
 
+/** The caller's side of one call. Settles once, and only while the process lives and runs. */
+interface Caller<T> {
+  readonly resolve: (value: T) => void
+  readonly reject: (error: unknown) => void
+}
+
 class MemoryLogOpener implements MemoryLog {
   readonly kind = 'memory'
   readonly durability = 'nothing: it lives as long as the process'
   readonly store: MemoryLogStore
   readonly #timers: Timers
   readonly #ownRandomness: Randomness
-  readonly #closing = new AbortController()
+  /** The process: shut while paused. */
+  readonly #gate: Gate
+  /** The network to the log: shut while cut. */
+  readonly #line = new Gate()
+  /** Reads that wait: what lets go of each, with an error or without a word. */
+  readonly #waits = new Set<(error?: unknown) => void>()
   #faults: MemoryLogFaults
-  #gate: Promise<void> | undefined
-  #openGate: () => void = () => undefined
-  #killed = false
+  #closed = false
 
   constructor(options: MemoryLogOptions) {
     this.#timers = options.ports.timers
     this.#ownRandomness = options.ports.randomness
     this.store = options.store ?? createMemoryLogStore()
     this.#faults = options.faults ?? {}
+    this.#gate = options.gate ?? new Gate()
   }
 
   get #randomness(): Randomness {
     return this.#faults.randomness ?? this.#ownRandomness
   }
 
-  async append(address: LogAddress, entries: readonly LogEntry[]): Promise<{ position: number }> {
-    await this.#pass()
-    checkEntries(address, entries)
-    this.#refuseIfClosed()
-    const partition = this.store.partition(address)
-    const faults = this.#faults
-    const fate = drawFate(faults, this.#randomness)
-    const ackDelayMs = drawDelayMs(faults.ackDelayMs, this.#randomness)
-    const sent = this.#send(partition, entries, fate)
-    const position = typeof sent === 'number' ? sent : await sent
-    if (ackDelayMs > 0) await this.#timers.sleep(ackDelayMs)
-    await this.#pass()
-    if (position === undefined) {
-      throw new AppendOutcomeUnknownError('no acknowledgement: the entries may be in the log')
-    }
-    return { position }
+  /** A call: begins when the process runs, and everything it throws rejects it. */
+  #call<T>(begin: (caller: Caller<T>) => void): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#gate.pass(() => {
+        try {
+          begin({ resolve, reject })
+        } catch (error) {
+          reject(error)
+        }
+      })
+    })
   }
 
-  /** Puts the entries on their way; position when the caller will be told of it. */
-  #send(
+  /** What comes back to the process: over the line, when the process runs. */
+  #comeBack(fn: () => void): void {
+    this.#line.pass(() => this.#gate.pass(fn))
+  }
+
+  #after(ms: number, fn: () => void): void {
+    if (ms > 0) this.#timers.after(ms, fn)
+    else fn()
+  }
+
+  append(address: LogAddress, entries: readonly LogEntry[]): Promise<{ position: number }> {
+    return this.#call((caller) => {
+      checkEntries(address, entries)
+      this.#refuse()
+      const faults = this.#faults
+      const fate = drawFate(faults, this.#randomness)
+      const ackDelayMs = drawDelayMs(faults.ackDelayMs, this.#randomness)
+      const sendDelayMs = drawDelayMs(faults.sendDelayMs, this.#randomness)
+      const copies = entries.map((entry) => ({ ...entry, value: new Uint8Array(entry.value) }))
+      const deliver = this.#delivery(this.store.partition(address), copies, fate)
+      const unknown = (): void => {
+        caller.reject(
+          new AppendOutcomeUnknownError('no acknowledgement: the entries may be in the log'),
+        )
+      }
+      if (this.#line.state === 'shut') {
+        this.#unanswered(unknown)
+        if (this.#randomness.float() < 0.5) this.#line.pass(deliver)
+        return
+      }
+      // What is on its way is the network's: it lands whatever becomes of the sender.
+      this.#after(sendDelayMs, () => {
+        const position = deliver()
+        this.#after(ackDelayMs, () => {
+          if (this.#line.state === 'shut') this.#unanswered(unknown)
+          this.#comeBack(() => (position === undefined ? unknown() : caller.resolve({ position })))
+        })
+      })
+    })
+  }
+
+  #unanswered(unknown: () => void): void {
+    this.#timers.after(CUT_TIMEOUT_MS, () => this.#gate.pass(unknown))
+  }
+
+  /** Puts the entries into the log; answers the position when the caller will be told of it. */
+  #delivery(
     partition: MemoryPartition,
-    entries: readonly LogEntry[],
+    copies: readonly LogEntry[],
     fate: Fate,
-  ): number | Promise<number | undefined> {
-    const sendDelayMs = drawDelayMs(this.#faults.sendDelayMs, this.#randomness)
-    const copyDelayMs = drawDelayMs(this.#faults.lateDelayMs ?? [1, 50], this.#randomness)
-    // What is on its way is the network's: it lands whatever becomes of the sender.
-    const deliver = (): number | undefined => {
+  ): () => number | undefined {
+    const later = (): void => {
+      const delayMs = drawDelayMs(this.#faults.lateDelayMs ?? [1, 50], this.#randomness)
+      this.#timers.after(delayMs, () => land(partition, copies))
+    }
+    return () => {
       if (fate === 'lost') return undefined
       if (fate === 'late') {
-        this.#timers.after(copyDelayMs, () => land(partition, copies))
+        later()
         return undefined
       }
       const position = land(partition, copies)
-      if (fate === 'duplicate') {
-        this.#timers.after(copyDelayMs, () => land(partition, copies))
-      }
+      if (fate === 'duplicate') later()
       return fate === 'unknown' ? undefined : position
     }
-    const copies = entries.map((entry) => ({ ...entry, value: new Uint8Array(entry.value) }))
-    if (sendDelayMs === 0) {
-      const position = deliver()
-      return position ?? Promise.resolve(undefined)
-    }
-    return this.#timers.sleep(sendDelayMs).then(deliver)
   }
 
-  async fetch(address: LogAddress, options: FetchOptions): Promise<FetchResult> {
-    await this.#pass()
-    checkAddress(address)
-    options.signal?.throwIfAborted()
-    if (this.#closing.signal.aborted) throw new LogClosedError()
-    const partition = this.store.partition(address)
+  fetch(address: LogAddress, options: FetchOptions): Promise<FetchResult> {
+    return this.#call((caller) => {
+      checkAddress(address)
+      options.signal?.throwIfAborted()
+      if (this.#closed) throw new LogClosedError()
+      this.#read(this.store.partition(address), options, caller)
+    })
+  }
+
+  /** Waits for records if there are none, then reads; lets go of everything on any end. */
+  #read(partition: MemoryPartition, options: FetchOptions, caller: Caller<FetchResult>): void {
     const { from, waitMs, signal } = options
-    if (from === endOf(partition) && waitMs > 0) await this.#waitForMore(partition, waitMs, signal)
-    const maxBytes = this.#tear(options.maxBytes)
-    const records = slice(partition, from, maxBytes)
-    const result = { records, start: partition.start, end: endOf(partition) }
     const delayMs = drawDelayMs(this.#faults.readDelayMs, this.#randomness)
-    if (delayMs > 0) await this.#timers.sleep(delayMs, signal)
-    await this.#pass()
-    return result
+    let timer: Timer | undefined
+    const release = (): void => {
+      timer?.cancel()
+      partition.waiters.delete(look)
+      signal?.removeEventListener('abort', onAbort)
+      this.#waits.delete(end)
+    }
+    const end = (error?: unknown): void => {
+      release()
+      if (error !== undefined) this.#gate.pass(() => caller.reject(error))
+    }
+    const onAbort = (): void => end(signal?.reason)
+    const look = (): void => {
+      timer?.cancel()
+      partition.waiters.delete(look)
+      try {
+        const result = this.#slice(partition, from, options.maxBytes)
+        const give = (): void => {
+          release()
+          caller.resolve(result)
+        }
+        if (delayMs > 0) timer = this.#timers.after(delayMs, () => this.#comeBack(give))
+        else this.#comeBack(give)
+      } catch (error) {
+        end(error)
+      }
+    }
+    this.#waits.add(end)
+    signal?.addEventListener('abort', onAbort, { once: true })
+    if (from === endOf(partition) && waitMs > 0) {
+      timer = this.#timers.after(waitMs, look)
+      partition.waiters.add(look)
+    } else look()
+  }
+
+  #slice(partition: MemoryPartition, from: number, maxBytes: number): FetchResult {
+    const records = slice(partition, from, this.#tear(maxBytes))
+    return { records, start: partition.start, end: endOf(partition) }
   }
 
   #tear(maxBytes: number): number {
@@ -140,56 +231,28 @@ class MemoryLogOpener implements MemoryLog {
     return Math.floor(this.#randomness.float() * maxBytes)
   }
 
-  /** Resolves on a new record or after `waitMs`; rejects on abort and close. */
-  #waitForMore(
-    partition: MemoryPartition,
-    waitMs: number,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const closing = this.#closing.signal
-      const end = (): void => {
-        timer.cancel()
-        partition.waiters.delete(onRecord)
-        signal?.removeEventListener('abort', onAbort)
-        closing.removeEventListener('abort', onClose)
-      }
-      const onRecord = (): void => {
-        end()
-        resolve()
-      }
-      const onAbort = (): void => {
-        end()
-        reject(signal?.reason)
-      }
-      const onClose = (): void => {
-        end()
-        reject(new LogClosedError())
-      }
-      const timer = this.#timers.after(waitMs, onRecord)
-      partition.waiters.add(onRecord)
-      signal?.addEventListener('abort', onAbort, { once: true })
-      closing.addEventListener('abort', onClose, { once: true })
+  range(address: LogAddress): Promise<{ start: number; end: number }> {
+    return this.#call((caller) => {
+      checkAddress(address)
+      if (this.#closed) throw new LogClosedError()
+      const partition = this.store.partition(address)
+      const found = { start: partition.start, end: endOf(partition) }
+      this.#comeBack(() => caller.resolve(found))
     })
   }
 
-  async range(address: LogAddress): Promise<{ start: number; end: number }> {
-    await this.#pass()
-    checkAddress(address)
-    if (this.#closing.signal.aborted) throw new LogClosedError()
-    const partition = this.store.partition(address)
-    return { start: partition.start, end: endOf(partition) }
-  }
-
-  async trim(address: LogAddress, below: number): Promise<void> {
-    await this.#pass()
-    checkAddress(address)
-    this.#refuseIfClosed()
-    trim(this.store.partition(address), below)
+  trim(address: LogAddress, below: number): Promise<void> {
+    return this.#call((caller) => {
+      checkAddress(address)
+      this.#refuse()
+      this.#line.pass(() => trim(this.store.partition(address), below))
+      this.#comeBack(() => caller.resolve())
+    })
   }
 
   async close(): Promise<void> {
-    this.#closing.abort()
+    this.#closed = true
+    for (const end of [...this.#waits]) end(new LogClosedError())
   }
 
   setFaults(faults: MemoryLogFaults | undefined): void {
@@ -197,29 +260,33 @@ class MemoryLogOpener implements MemoryLog {
   }
 
   pause(): void {
-    if (this.#gate !== undefined) return
-    this.#gate = new Promise((resolve) => {
-      this.#openGate = resolve
-    })
+    this.#gate.shut()
   }
 
   resume(): void {
-    if (this.#killed) return
-    this.#gate = undefined
-    this.#openGate()
+    this.#gate.open()
   }
 
   kill(): void {
-    this.#killed = true
-    this.#gate = new Promise(() => undefined)
+    this.#gate.kill()
+    // What had not left over a cut line dies with its sender.
+    this.#line.kill()
+    for (const end of [...this.#waits]) end()
   }
 
-  #refuseIfClosed(): void {
-    if (this.#closing.signal.aborted) throw new AppendRefusedError('CLOSED', 'the log is closed')
+  cut(): void {
+    this.#line.shut()
   }
 
-  /** Waits while paused, for ever when killed. */
-  async #pass(): Promise<void> {
-    while (this.#gate !== undefined) await this.#gate
+  mend(): void {
+    this.#line.open()
+  }
+
+  /** Throws when nothing may be changed. */
+  #refuse(): void {
+    if (this.#closed) throw new AppendRefusedError('CLOSED', 'the log is closed')
+    if (this.#faults.full === true) {
+      throw new AppendRefusedError('DISK_FULL', 'no space left for the log: make room')
+    }
   }
 }

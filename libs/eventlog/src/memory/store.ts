@@ -1,7 +1,12 @@
 import { type LogAddress, type LogEntry, LogOutOfRangeError, type LogRecord } from '../port.ts'
 
+/** Hears of records that landed in a partition: of all that one append brought, at once. */
+export type OnLand = (address: LogAddress, records: readonly LogRecord[]) => void
+
 /** One partition: records from `start` on, and who waits for the next one. */
 export interface MemoryPartition {
+  readonly address: LogAddress
+  readonly onLand: OnLand | undefined
   start: number
   records: LogRecord[]
   readonly waiters: Set<() => void>
@@ -12,15 +17,19 @@ export interface MemoryLogStore {
   partition(address: LogAddress): MemoryPartition
 }
 
-/** An empty log that lives as long as this object. */
-export function createMemoryLogStore(): MemoryLogStore {
+/**
+ * An empty log that lives as long as this object. `onLand` hears of everything that lands, before
+ * any reader does.
+ */
+export function createMemoryLogStore(options: { onLand?: OnLand } = {}): MemoryLogStore {
   const partitions = new Map<string, MemoryPartition>()
   return {
     partition({ topic, partition }) {
       const name = `${topic}/${partition}`
       let found = partitions.get(name)
       if (found === undefined) {
-        found = { start: 0, records: [], waiters: new Set() }
+        const address = { topic, partition }
+        found = { address, onLand: options.onLand, start: 0, records: [], waiters: new Set() }
         partitions.set(name, found)
       }
       return found
@@ -32,13 +41,17 @@ export function createMemoryLogStore(): MemoryLogStore {
 export const endOf = (partition: MemoryPartition): number =>
   partition.start + partition.records.length
 
-/** Appends copies and wakes the readers; returns the position of the first. */
+/**
+ * Appends entries, whose bytes nobody changes any more, and wakes the readers; returns the position
+ * of the first.
+ */
 export function land(partition: MemoryPartition, entries: readonly LogEntry[]): number {
   const first = endOf(partition)
-  entries.forEach((entry, index) => {
-    const record = { ...entry, value: new Uint8Array(entry.value), position: first + index }
-    partition.records.push(record)
+  const landed = entries.map(({ key, headers, value }, index): LogRecord => {
+    return { key, headers, value, position: first + index }
   })
+  for (const record of landed) partition.records.push(record)
+  partition.onLand?.(partition.address, landed)
   for (const wake of [...partition.waiters]) wake()
   return first
 }

@@ -24,6 +24,8 @@ export interface MemoryDisk extends Disk {
   setFault(fault: DiskFault | undefined): void
   /** Flips one bit of a file, as a bad disk would. */
   damage(path: string, byteIndex: number): void
+  /** Cuts a file, as a power loss does to what was not synced. */
+  truncate(path: string, bytes: number): void
 }
 
 const parentOf = (path: string): string => path.slice(0, Math.max(1, path.lastIndexOf('/')))
@@ -43,6 +45,10 @@ class MemoryDiskImpl implements MemoryDisk {
   damage(path: string, byteIndex: number): void {
     const bytes = this.#file(path)
     bytes[byteIndex] = bytes[byteIndex]! ^ 1
+  }
+
+  truncate(path: string, bytes: number): void {
+    this.files.set(path, this.#file(path).slice(0, bytes))
   }
 
   #file(path: string): Uint8Array {
@@ -71,7 +77,10 @@ class MemoryDiskImpl implements MemoryDisk {
     this.#inDirectory(path)
     const before = this.files.get(path) ?? new Uint8Array(0)
     const written = torn ? bytes.subarray(0, bytes.byteLength >>> 1) : bytes
-    this.files.set(path, new Uint8Array([...before, ...written]))
+    const after = new Uint8Array(before.byteLength + written.byteLength)
+    after.set(before)
+    after.set(written, before.byteLength)
+    this.files.set(path, after)
     if (torn) throw new DiskError('ENOSPC', path, 'ENOSPC: no space left on device')
   }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { DiskError } from '../ports.ts'
+import { Gate } from './gate.ts'
 import { testPorts } from './ports.ts'
 import { seededRandomness } from './random.ts'
 import { VirtualTime } from './virtual-time.ts'
@@ -84,5 +85,32 @@ describe('memoryDisk', () => {
     expect(Buffer.from(await disk.read('/a/b/f')).toString()).toBe('12')
     disk.damage('/a/b/f', 0)
     expect(Buffer.from(await disk.read('/a/b/f')).toString()).toBe('02')
+    disk.truncate('/a/b/f', 1)
+    expect(Buffer.from(await disk.read('/a/b/f')).toString()).toBe('0')
+  })
+})
+
+describe('Gate', () => {
+  it('lets pass, holds in order, and is dead for ever', () => {
+    const gate = new Gate()
+    const seen: number[] = []
+    gate.pass(() => seen.push(1))
+    gate.shut()
+    gate.pass(() => {
+      seen.push(2)
+      gate.shut()
+    })
+    gate.pass(() => seen.push(3))
+    expect(seen).toEqual([1])
+    gate.open()
+    expect(seen).toEqual([1, 2])
+    gate.open()
+    expect(seen).toEqual([1, 2, 3])
+    gate.shut()
+    gate.pass(() => seen.push(4))
+    gate.kill()
+    gate.open()
+    gate.pass(() => seen.push(5))
+    expect(seen).toEqual([1, 2, 3])
   })
 })
