@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import type { DesiredSet, Hello } from '@serverless-ai/contracts/agent/v1/agent'
 import {
   type Clock,
@@ -24,8 +23,8 @@ import { compareVersions, type DesiredVersion, isSafeName } from '../core/keys.t
 import type { Report } from '../core/outbox.ts'
 import { Connection } from './connection.ts'
 import type { ToAgent, ToSupervisor } from './ipc.ts'
-import type { NodeStore } from './store.ts'
-import { Workspaces } from './workspaces.ts'
+import type { LogSource } from './log-source.ts'
+import type { WorkspaceSource } from './workspace-source.ts'
 
 /** What an agent needs. */
 export interface AgentOptions {
@@ -35,8 +34,8 @@ export interface AgentOptions {
   readonly timers: Timers
   readonly randomness: Randomness
   readonly logger: Logger
-  readonly store: NodeStore
-  readonly unpackMain: string
+  readonly logSource: LogSource
+  readonly workspaces: WorkspaceSource
   readonly toSupervisor: (message: ToSupervisor) => void
   readonly session: Extract<ToAgent, { type: 'session' }>
   readonly inventory: NodeInventory
@@ -45,7 +44,6 @@ export interface AgentOptions {
 /** Dials the pool manager for ever and passes on what it and the supervisor say. */
 export class Agent {
   private readonly options: AgentOptions
-  private readonly workspaces: Workspaces
   private readonly stopping = new AbortController()
   private readonly stopped: Promise<void>
   private highest: DesiredVersion
@@ -57,9 +55,6 @@ export class Agent {
   constructor(options: AgentOptions) {
     this.options = options
     this.highest = options.session.journal
-    const { workspaceAddress: address, token, nodeDir } = options.config
-    const directory = join(nodeDir, 'workspaces')
-    this.workspaces = new Workspaces({ ...options, address, token, directory })
     this.stopped = this.connectForEver()
   }
 
@@ -86,7 +81,7 @@ export class Agent {
 
   private async prepare(message: Extract<ToAgent, { type: 'prepare' }>): Promise<void> {
     const { key, workspace, directory, uid } = message
-    const problem = await this.workspaces.prepare(workspace, directory, uid)
+    const problem = await this.options.workspaces.prepare(workspace, directory, uid)
     const failed = problem === undefined ? {} : { problem }
     this.options.toSupervisor({ type: 'prepared', key, ...failed })
   }

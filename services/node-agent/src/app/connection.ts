@@ -8,8 +8,8 @@ import type { Clock, Logger, Timer, Timers, Transport } from '@serverless-ai/ker
 import { reportToProto } from '../adapters/grpc/mapping.ts'
 import type { Report } from '../core/outbox.ts'
 import { LogServer } from './log-server.ts'
+import type { LogSource } from './log-source.ts'
 import { Outgoing } from './outgoing.ts'
-import type { NodeStore } from './store.ts'
 
 /** Longest silence of the pool manager, ms: at least this, or the lease. */
 const SILENCE_MIN_MS = 10_000
@@ -22,7 +22,7 @@ export interface ConnectionOptions {
   readonly clock: Clock
   readonly timers: Timers
   readonly logger: Logger
-  readonly store: NodeStore
+  readonly logSource: LogSource
   readonly hello: () => Hello
   /** The report that waits for its acknowledgement. */
   readonly report: () => Report | undefined

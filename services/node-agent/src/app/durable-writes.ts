@@ -1,5 +1,6 @@
 import type { Logger, Timers } from '@serverless-ai/kernel'
 import { messageOf } from '../adapters/os/files.ts'
+import type { Write } from './node-store.ts'
 
 /** How often a write that failed is tried again, ms. */
 const RETRY_MS = 500
@@ -14,22 +15,43 @@ export class DurableWrites {
     this.logger = logger
   }
 
-  /** Undefined when the first attempt succeeded, else a promise of the one that does. */
-  attempt(what: string, write: () => void): Promise<void> | undefined {
+  /**
+   * Undefined when the first attempt is durable already, else a promise of the one that is: a
+   * caller that need not wait keeps the order of what it does.
+   */
+  attempt(what: string, write: () => Write): Promise<void> | undefined {
     try {
-      write()
-      return undefined
+      const writing = write()
+      return writing?.catch((error: unknown) => this.failed(what, write, error))
     } catch (error) {
-      this.logger.log('error', `${what} not written`, { problem: messageOf(error) })
-      return this.retry(what, write)
+      return this.failed(what, write, error)
     }
   }
 
-  private async retry(what: string, write: () => void): Promise<void> {
+  /** Tries once and does not wait; a failure is said and nothing else. */
+  once(what: string, write: () => Write): void {
+    const failed = (error: unknown) => this.say(what, error)
+    try {
+      write()?.catch(failed)
+    } catch (error) {
+      failed(error)
+    }
+  }
+
+  private say(what: string, error: unknown): void {
+    this.logger.log('error', `${what} not written`, { problem: messageOf(error) })
+  }
+
+  private failed(what: string, write: () => Write, error: unknown): Promise<void> {
+    this.say(what, error)
+    return this.retry(what, write)
+  }
+
+  private async retry(what: string, write: () => Write): Promise<void> {
     for (;;) {
       await this.timers.sleep(RETRY_MS)
       try {
-        write()
+        await write()
         this.logger.log('info', `${what} written at last`)
         return
       } catch {

@@ -2,8 +2,8 @@ import { type FileHandle, open } from 'node:fs/promises'
 import type { Timers } from '@serverless-ai/kernel'
 import { codeOf } from '../adapters/os/files.ts'
 import { rotatedPath } from '../adapters/os/output.ts'
-import type { ExecutionKey } from '../core/keys.ts'
-import type { NodeStore } from './store.ts'
+import type { LogQuery, LogSource } from './log-source.ts'
+import type { FileNodeStore } from './store.ts'
 
 /** Largest piece of a log, bytes. */
 const CHUNK_BYTES = 64 * 1024
@@ -14,15 +14,6 @@ const APPEAR_MS = 120_000
 const NEWLINE = 10
 
 const LOST_NOTE = '[serverless-ai: a part of the log was rotated away before it was read]\n'
-
-/** What of a log is wanted. */
-export interface LogQuery {
-  readonly key: ExecutionKey
-  /** Last lines; 0 = everything kept. */
-  readonly tailLines: number
-  /** Go on until the execution has ended. */
-  readonly follow: boolean
-}
 
 /** The log cannot be read. */
 export class LogMissingError extends Error {
@@ -78,14 +69,14 @@ async function tailOffset(file: FileHandle, lines: number) {
 
 /** Reads the log of one execution across rotations. */
 class LogReading {
-  private readonly store: NodeStore
+  private readonly store: FileNodeStore
   private readonly query: LogQuery
   private readonly waiting: FileHandle[] = []
   private file: FileHandle | undefined
   private offset = 0
   private readonly buffer = new Uint8Array(CHUNK_BYTES)
 
-  constructor(store: NodeStore, query: LogQuery) {
+  constructor(store: FileNodeStore, query: LogQuery) {
     this.store = store
     this.query = query
   }
@@ -159,7 +150,7 @@ class LogReading {
  * @throws {LogMissingError} when there is no log and it is not to be waited for.
  */
 export async function* readLog(
-  store: NodeStore,
+  store: FileNodeStore,
   timers: Timers,
   query: LogQuery,
   signal: AbortSignal,
@@ -186,4 +177,9 @@ export async function* readLog(
   } finally {
     await reading.close()
   }
+}
+
+/** Logs as a node's directory keeps them. */
+export function fileLogs(store: FileNodeStore, timers: Timers): LogSource {
+  return { read: (query, signal) => readLog(store, timers, query, signal) }
 }

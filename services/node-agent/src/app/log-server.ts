@@ -1,9 +1,7 @@
 import type { ConnectRequest, LogRequest } from '@serverless-ai/contracts/agent/v1/agent'
-import type { Timers } from '@serverless-ai/kernel'
 import { keyFromProto } from '../adapters/grpc/mapping.ts'
 import { messageOf } from '../adapters/os/files.ts'
-import { readLog } from './log-reader.ts'
-import type { NodeStore } from './store.ts'
+import type { LogSource } from './log-source.ts'
 
 /** Logs read at once over one stream. */
 const LOGS_MAX = 64
@@ -19,8 +17,7 @@ interface Serving {
 
 /** What a log server needs. */
 export interface LogServerOptions {
-  readonly store: NodeStore
-  readonly timers: Timers
+  readonly logSource: LogSource
   /** Resolves when the transport took the piece. */
   readonly send: (message: NonNullable<ConnectRequest['message']>) => Promise<void>
 }
@@ -46,10 +43,10 @@ export class LogServer {
     const credit = windowChunks === 0 ? undefined : windowChunks
     const serving: Serving = { cancel, credit, resume: () => undefined }
     this.serving.set(id, serving)
-    const { store, timers } = this.options
+    const { logSource } = this.options
     try {
       const query = { key, tailLines, follow }
-      for await (const data of readLog(store, timers, query, cancel.signal)) {
+      for await (const data of logSource.read(query, cancel.signal)) {
         await this.creditOf(serving)
         if (cancel.signal.aborted) return
         const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength)

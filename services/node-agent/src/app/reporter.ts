@@ -9,7 +9,7 @@ import {
   type TaskReport,
 } from '../core/outbox.ts'
 import type { ExecutionStatus } from '../core/types.ts'
-import type { ReportTail } from './report-tail.ts'
+import type { ReportLines } from './node-host.ts'
 
 /** Lines of one report stay below this, bytes; a message may have 4 MiB. */
 const LINES_MAX_BYTES = 1024 * 1024
@@ -18,15 +18,15 @@ const LINES_MAX_BYTES = 1024 * 1024
 export class Reporter {
   private readonly state: NodeState
   private readonly outbox: Outbox = newOutbox()
-  private readonly tails = new Map<string, ReportTail>()
-  private readonly offered = new Set<ReportTail>()
+  private readonly tails = new Map<string, ReportLines>()
+  private readonly offered = new Set<ReportLines>()
 
   constructor(state: NodeState) {
     this.state = state
   }
 
   /** Follows the report file of an execution. */
-  follow(key: ExecutionKey, tail: ReportTail): void {
+  follow(key: ExecutionKey, tail: ReportLines): void {
     this.tails.set(keyText(key), tail)
     this.outbox.dirty = true
   }

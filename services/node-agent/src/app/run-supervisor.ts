@@ -14,7 +14,9 @@ import type { NodeConfig } from '../core/config.ts'
 import { AgentProcess } from './agent-process.ts'
 import { NodeConfigError, readNodeConfig } from './config-file.ts'
 import { type NodeRecord, nodeRecordPath, readNodeRecord, SUPERVISOR_LOCK } from './node-record.ts'
-import { NodeStore } from './store.ts'
+import { osAgent } from './os-agent.ts'
+import { osHost } from './os-host.ts'
+import { FileNodeStore } from './store.ts'
 import { Supervisor } from './supervisor.ts'
 
 /** Exit status when another supervisor owns the node directory. */
@@ -118,9 +120,10 @@ async function start(
   const nodeMark = markOf(nodeDir)
   const cgroups = openCgroups(`serverless-ai-${nodeMark}`)
   const isolation = probeIsolation(cgroups?.controllers)
-  const store = new NodeStore(nodeDir)
-  const common = { clock, timers, logger, isolation }
-  const supervisor = new Supervisor({ ...common, config, store, cgroups, nodeMark, session })
+  const store = new FileNodeStore(nodeDir)
+  const common = { clock, timers, logger, config, store }
+  const host = osHost({ ...common, isolation, cgroups, nodeMark })
+  const supervisor = new Supervisor({ ...common, host, session })
   const killed = await supervisor.clearLeftovers()
   logger.log('info', 'supervisor starts', { isolation: isolation.text, leftoversKilled: killed })
   let known: NodeRecord = {
@@ -144,10 +147,14 @@ async function start(
   }
   const agent = new AgentProcess({
     ...common,
-    command: [agentMain(), '--config', configFile],
-    nodeDir,
-    marker: `${nodeMark}:${session}:agent`,
-    logFd: openAgentLog(nodeDir),
+    launch: osAgent({
+      logger,
+      isolation,
+      command: [agentMain(), '--config', configFile],
+      nodeDir,
+      marker: `${nodeMark}:${session}:agent`,
+      logFd: openAgentLog(nodeDir),
+    }),
     onMessage: (message) => supervisor.onMessage(message),
     onPid: (pid) => record({ agentPid: pid, agentStartTime: pid === 0 ? '' : startTimeOf(pid) }),
   })

@@ -4,14 +4,14 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { type ExecutionKey, NO_VERSION } from '../core/keys.ts'
 import { exitOf } from '../core/types.ts'
-import { NodeStore } from './store.ts'
+import { FileNodeStore } from './store.ts'
 
 let dir: string
-let store: NodeStore
+let store: FileNodeStore
 
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), 'sai-store-'))
-  store = new NodeStore(dir)
+  store = new FileNodeStore(dir)
 })
 afterEach(() => rmSync(dir, { recursive: true, force: true }))
 
@@ -22,7 +22,7 @@ it('keeps the highest version of a desired set', () => {
   expect(store.journal()).toEqual(NO_VERSION)
   store.writeJournal({ epoch: '2', position: '5' })
   store.writeJournal({ epoch: '1', position: '9' })
-  expect(new NodeStore(dir).journal()).toEqual({ epoch: '2', position: '5' })
+  expect(new FileNodeStore(dir).journal()).toEqual({ epoch: '2', position: '5' })
 })
 
 it('gives what an older session left an end, once', () => {
@@ -30,7 +30,7 @@ it('gives what an older session left an end, once', () => {
   store.recordStart(key(1), start('/t1'))
   store.recordExit(key(1), exitOf('NODE_SHUTDOWN', 'x', 3))
   const causes = (wallMs: number) =>
-    new NodeStore(dir).load(wallMs).map(({ status }) => [status.exit?.cause, status.exit?.atMs])
+    new FileNodeStore(dir).load(wallMs).map(({ status }) => [status.exit?.cause, status.exit?.atMs])
   const wanted = [
     ['SUPERVISOR_LOST', 100],
     ['NODE_SHUTDOWN', 3],

@@ -9,72 +9,28 @@ import {
   statSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { isRecord, makePrivate, readJson, syncDirectory, writeJson } from '../adapters/os/files.ts'
+import { makePrivate, readJson, syncDirectory, writeJson } from '../adapters/os/files.ts'
 import {
   compareVersions,
   type DesiredVersion,
   type ExecutionKey,
   keyFromPath,
   keyPath,
-  NO_VERSION,
 } from '../core/keys.ts'
-import { type ExecutionStatus, exitOf, type TaskExit } from '../core/types.ts'
-
-/** What is recorded of a start. */
-export interface StartRecord {
-  /** 0 until the process is there. */
-  readonly pid: number
-  readonly startTime: string
-  /** Wall clock, ms since 1970. */
-  readonly startedMs: number
-  /** Directory of the task. */
-  readonly taskDir: string
-  /** Undefined = the supervisor's own user. */
-  readonly uid?: number
-}
-
-/** An execution that an older session left. */
-export interface LeftExecution {
-  readonly key: ExecutionKey
-  readonly start: StartRecord
-  readonly status: ExecutionStatus
-}
+import {
+  type LeftExecution,
+  parseExit,
+  parseJournal,
+  parseStart,
+  type StartRecord,
+} from '../core/records.ts'
+import { exitOf, type TaskExit } from '../core/types.ts'
+import type { NodeStore } from './node-store.ts'
 
 const EXECUTIONS = 'executions'
 const ENDED = 'ended'
 /** Logs and files of ended executions are removed above this, oldest first, bytes. */
 const ENDED_MAX_BYTES = 2 * 1024 ** 3
-
-function parseStart(value: unknown): StartRecord | undefined {
-  if (!isRecord(value)) return undefined
-  const { pid, startTime, startedMs, taskDir, uid } = value
-  if (typeof pid !== 'number' || typeof startTime !== 'string') return undefined
-  if (typeof startedMs !== 'number' || typeof taskDir !== 'string') return undefined
-  return { pid, startTime, startedMs, taskDir, ...(typeof uid === 'number' ? { uid } : {}) }
-}
-
-const CAUSES: readonly TaskExit['cause'][] = [
-  'EXITED',
-  'STOPPED',
-  'LEASE_LAPSED',
-  'NODE_SHUTDOWN',
-  'SUPERVISOR_LOST',
-  'PORT_IN_USE',
-  'START_FAILED',
-  'PREPARE_FAILED',
-  'OUT_OF_MEMORY',
-]
-
-function parseExit(value: unknown): TaskExit | undefined {
-  if (!isRecord(value)) return undefined
-  const { exitCode, signal, message, atMs } = value
-  const cause = CAUSES.find((known) => known === value.cause)
-  if (cause === undefined || typeof exitCode !== 'number' || typeof signal !== 'string') {
-    return undefined
-  }
-  if (typeof message !== 'string' || typeof atMs !== 'number') return undefined
-  return { cause, exitCode, signal, message, atMs }
-}
 
 /** Removes a job's folder after its last execution. */
 function removeIfEmpty(path: string): void {
@@ -85,8 +41,8 @@ function removeIfEmpty(path: string): void {
   }
 }
 
-/** The node's directory: journal, start and exit records, logs. */
-export class NodeStore {
+/** The node's directory: journal, start and exit records, logs. Durable when a call returns. */
+export class FileNodeStore implements NodeStore {
   readonly nodeDir: string
 
   constructor(nodeDir: string) {
@@ -125,12 +81,7 @@ export class NodeStore {
   }
 
   journal(): DesiredVersion {
-    const value = readJson(join(this.nodeDir, 'desired.json'))
-    if (!isRecord(value)) return NO_VERSION
-    const { epoch, position } = value
-    return typeof epoch === 'string' && typeof position === 'string'
-      ? { epoch, position }
-      : NO_VERSION
+    return parseJournal(readJson(join(this.nodeDir, 'desired.json')))
   }
 
   /** Durable when it returns; a lower version never replaces a higher one. */

@@ -1,9 +1,5 @@
-import { join } from 'node:path'
 import type { Clock, Logger, Timer, Timers } from '@serverless-ai/kernel'
-import type { Cgroups } from '../adapters/os/cgroup.ts'
 import { messageOf } from '../adapters/os/files.ts'
-import type { Isolation } from '../adapters/os/launch.ts'
-import { isRunning, killAll, signal } from '../adapters/os/proc.ts'
 import type { NodeConfig } from '../core/config.ts'
 import { type ExecutionKey, isSafeName, keyText } from '../core/keys.ts'
 import {
@@ -15,25 +11,18 @@ import {
   nextTickBootMs,
   step,
 } from '../core/node.ts'
+import type { LeftExecution } from '../core/records.ts'
 import { type Assignment, exitOf } from '../core/types.ts'
-import type { AgentProcess } from './agent-process.ts'
 import { DurableWrites } from './durable-writes.ts'
-import type { PortRange, PrepareProblem, ToSupervisor } from './ipc.ts'
-import { ReportTail } from './report-tail.ts'
+import type { PortRange, PrepareProblem, ToAgent, ToSupervisor } from './ipc.ts'
+import type { NodeHost, ReportLines } from './node-host.ts'
+import type { NodeStore } from './node-store.ts'
 import { Reporter } from './reporter.ts'
-import type { LeftExecution, NodeStore } from './store.ts'
 import { type RunningTask, startTask, type TaskEnvironment } from './task.ts'
-import {
-  checkpointDirOf,
-  makeTaskDirectories,
-  removeTaskDirectory,
-  type TaskDirectories,
-} from './task-directories.ts'
-import { tenantUid } from './tenants.ts'
+import type { TaskDirectories } from './task-directories.ts'
+import { checkpointDirOf, reportPathOf } from './task-paths.ts'
 import { StateWaiter } from './wait-for.ts'
 
-/** How often report files are looked at while tasks run, ms. */
-const POLL_MS = 250
 /** Grace of tasks when the node is shut down, ms. */
 export const SHUTDOWN_GRACE_MS = 3000
 
@@ -44,12 +33,14 @@ export interface SupervisorOptions {
   readonly timers: Timers
   readonly logger: Logger
   readonly store: NodeStore
-  readonly isolation: Isolation
-  readonly cgroups: Cgroups | undefined
-  /** Unique on the machine and stable for the node's directory. */
-  readonly nodeMark: string
+  readonly host: NodeHost
   /** Session of this supervisor. */
   readonly session: string
+}
+
+/** Where the agent is told things; false = no agent listens. */
+export interface AgentLink {
+  send(message: ToAgent): boolean
 }
 
 interface Prepared {
@@ -69,9 +60,9 @@ export class Supervisor {
   private readonly tasks = new Map<string, RunningTask>()
   private readonly prepared = new Map<string, Prepared>()
   /** Report files of tasks that run: what is wrong with their lines is told in their logs. */
-  private readonly checked = new Map<string, { key: ExecutionKey; tail: ReportTail }>()
+  private readonly checked = new Map<string, { key: ExecutionKey; tail: ReportLines }>()
   private portRange: PortRange | null = null
-  private agent: AgentProcess | undefined
+  private agent: AgentLink | undefined
   private tick: Timer | undefined
   private poll: Timer | undefined
   /** The newest desired set that is not applied yet. */
@@ -89,31 +80,21 @@ export class Supervisor {
     this.reporter = new Reporter(this.state)
     for (const { key, start } of this.left) {
       // Lines may not have been reported: numbers let the pool manager drop what it has.
-      const path = join(start.taskDir, 'report.jsonl')
+      const path = reportPathOf(start.taskDir)
       const checkpointDir = checkpointDirOf(options.config(), key)
-      const tail = new ReportTail({ path, uid: start.uid, checkpointDir })
+      const tail = this.reportLines({ path, uid: start.uid, checkpointDir })
       tail.end()
       this.reporter.follow(key, tail)
     }
   }
 
   /** Kills what older sessions left running. Before anything is started or reported. */
-  async clearLeftovers(): Promise<number> {
-    const { nodeMark, cgroups, timers } = this.options
-    cgroups?.clear()
-    // A leader that is gone, or is itself: otherwise its number was given to somebody else.
-    const sessions = this.left
-      .map(({ start }) => start)
-      .filter(({ pid, startTime }) => pid > 0 && (isRunning({ pid, startTime }) || !exists(pid)))
-      .map(({ pid }) => pid)
-    return killAll(
-      timers,
-      (marker, session) => marker.startsWith(`${nodeMark}:`) || sessions.includes(session),
-    )
+  clearLeftovers(): Promise<number> {
+    return this.options.host.clearLeftovers(this.left)
   }
 
   /** Connects the agent; from now on its messages may come. */
-  attach(agent: AgentProcess): void {
+  attach(agent: AgentLink): void {
     this.agent = agent
   }
 
@@ -161,10 +142,10 @@ export class Supervisor {
   }
 
   private greet(): void {
-    const { session, isolation } = this.options
+    const { session, host } = this.options
     const { portRange } = this
     const journal = this.state.journal
-    this.agent?.send({ type: 'session', session, journal, portRange, isolation: isolation.text })
+    this.agent?.send({ type: 'session', session, journal, portRange, isolation: host.isolation })
     const report = this.reporter.inFlight
     if (report !== undefined) this.agent?.send({ type: 'report', report })
     for (const held of this.state.held.values()) {
@@ -213,17 +194,14 @@ export class Supervisor {
   private async forget(key: ExecutionKey): Promise<void> {
     await this.writes.attempt('end of a task', () => this.options.store.forget(key))
     for (const { taskDir, uid } of this.options.store.prune(this.options.config().keepEnded)) {
-      await removeTaskDirectory(taskDir, uid)
+      await this.options.host.removeDirectory(taskDir, uid)
     }
   }
 
   private async prepare(assignment: Assignment): Promise<void> {
-    const { key, tenant } = assignment
-    const { timers, isolation } = this.options
-    const config = this.options.config()
+    const { key } = assignment
     try {
-      const uid = isolation.perTenantUid ? await tenantUid(timers, config, tenant) : undefined
-      const directories = makeTaskDirectories(config, key, uid)
+      const directories = await this.options.host.directoriesFor(assignment)
       const prepared = { assignment, directories }
       if (this.state.held.get(keyText(key))?.phase.at !== 'preparing') return
       this.prepared.set(keyText(key), prepared)
@@ -263,7 +241,7 @@ export class Supervisor {
     }
     this.tasks.set(keyText(key), started)
     const { report: path, checkpointDir } = paths
-    const tail = new ReportTail({ path, uid, checkpointDir })
+    const tail = this.reportLines({ path, uid, checkpointDir })
     this.reporter.follow(key, tail)
     this.checked.set(keyText(key), { key, tail })
     this.options.logger.log('info', 'task is started', { task: keyText(key), pid: started.pid })
@@ -283,6 +261,8 @@ export class Supervisor {
     const { options } = this
     return {
       ...options,
+      ...options.host,
+      writes: this.writes,
       nodeBinDir: options.config().nodeBinDir,
       mayStart: () => {
         if (this.state.shutdown) return 'NODE_SHUTDOWN'
@@ -302,14 +282,23 @@ export class Supervisor {
   }
 
   private armPoll(): void {
-    if (this.poll !== undefined || this.tasks.size === 0) return
-    this.poll = this.options.timers.after(POLL_MS, () => {
+    const { lookEveryMs } = this.options.host
+    if (lookEveryMs === undefined || this.poll !== undefined || this.tasks.size === 0) return
+    this.poll = this.options.timers.after(lookEveryMs, () => {
       this.poll = undefined
-      this.reporter.poll()
-      for (const text of this.checked.keys()) this.tellProblems(false, text)
-      this.report()
+      this.lookAtReports()
       this.armPoll()
     })
+  }
+
+  private lookAtReports(): void {
+    this.reporter.poll()
+    for (const text of this.checked.keys()) this.tellProblems(false, text)
+    this.report()
+  }
+
+  private reportLines(file: Parameters<NodeHost['reportLines']>[0]): ReportLines {
+    return this.options.host.reportLines(file, () => this.lookAtReports())
   }
 
   /** A report line that is not used is told where its writer looks: in the log of the task. */
@@ -334,10 +323,6 @@ export class Supervisor {
     this.tick?.cancel()
     this.poll?.cancel()
   }
-}
-
-function exists(pid: number): boolean {
-  return signal(pid, 0)
 }
 
 /** What cannot be a folder name is not run; the pool manager makes ids that can. */

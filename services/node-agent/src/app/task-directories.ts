@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process'
 import { chownSync, lstatSync, mkdirSync, rmdirSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { codeOf } from '../adapters/os/files.ts'
 import type { NodeConfig } from '../core/config.ts'
 import type { TaskPaths } from '../core/environment.ts'
-import { type ExecutionKey, keyPath } from '../core/keys.ts'
+import type { ExecutionKey } from '../core/keys.ts'
+import { taskPathsOf } from './task-paths.ts'
 
 /** Directories of one execution and the user they belong to. */
 export interface TaskDirectories {
@@ -29,14 +30,6 @@ function makeOwned(path: string, uid: number | undefined): void {
   }
 }
 
-/** Where the ranks and generations of a job keep their checkpoints. */
-export function checkpointDirOf(
-  config: Pick<NodeConfig, 'checkpointDir'>,
-  { jobId }: ExecutionKey,
-): string {
-  return join(config.checkpointDir, jobId)
-}
-
 /**
  * Makes the directories of an execution: its own below `workDir`, mode 0700 of the tenant's uid,
  * and the job's checkpoint directory.
@@ -48,15 +41,8 @@ export function makeTaskDirectories(
   key: ExecutionKey,
   uid: number | undefined,
 ): TaskDirectories {
-  const taskDir = join(config.workDir, 'tasks', keyPath(key))
-  const checkpointDir = checkpointDirOf(config, key)
-  const paths = {
-    taskDir,
-    checkpointDir,
-    report: join(taskDir, 'report.jsonl'),
-    tmp: join(taskDir, 'tmp'),
-    cwd: join(taskDir, 'work'),
-  }
+  const paths = taskPathsOf(config, key)
+  const { taskDir, checkpointDir } = paths
   for (const path of [taskDir, paths.tmp, paths.cwd, checkpointDir]) makeOwned(path, uid)
   return { paths, uid }
 }

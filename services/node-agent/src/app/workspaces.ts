@@ -8,6 +8,7 @@ import { type Clock, RpcError, type Transport } from '@serverless-ai/kernel'
 import { messageOf } from '../adapters/os/files.ts'
 import { ArchiveError, EXIT_BAD_ARCHIVE } from './archive-error.ts'
 import type { PrepareProblem } from './ipc.ts'
+import type { WorkspaceSource } from './workspace-source.ts'
 
 /** Largest archive, bytes: the limit of the workspace service. */
 const ARCHIVE_MAX_BYTES = 100 * 1024 * 1024
@@ -29,7 +30,7 @@ export interface WorkspacesOptions {
 }
 
 /** Workspaces of tasks: downloaded once, verified, unpacked as the task's user. */
-export class Workspaces {
+export class Workspaces implements WorkspaceSource {
   private readonly options: WorkspacesOptions
   private readonly downloads = new Map<string, Promise<string>>()
 
@@ -37,11 +38,6 @@ export class Workspaces {
     this.options = options
   }
 
-  /**
-   * Puts a workspace into a directory.
-   *
-   * @returns what went wrong and whose fault it is, nothing when it is in place
-   */
   async prepare(
     workspace: string,
     directory: string,

@@ -1,0 +1,48 @@
+/**
+ * The parts of a node that know no operating system: what runs on a simulated machine is what runs
+ * on a real one. Importing this has no effects.
+ */
+export type { NodeInventory } from './adapters/grpc/mapping.ts'
+export {
+  type AgentChild,
+  type AgentEvents,
+  AgentProcess,
+  type AgentProcessOptions,
+  type LaunchAgent,
+} from './app/agent-process.ts'
+export { AgentSession, type AgentSessionOptions, type MachineParts } from './app/agent-session.ts'
+export type { PortRange, PrepareProblem, ToAgent, ToSupervisor } from './app/ipc.ts'
+export type { LogQuery, LogSource } from './app/log-source.ts'
+export type { NodeHost, ReportLines } from './app/node-host.ts'
+export type { NodeStore, Write } from './app/node-store.ts'
+export type {
+  LaunchedProcess,
+  PreparedProcess,
+  ProcessEnd,
+  ProcessSpec,
+  StartProblem,
+  TaskProcesses,
+} from './app/processes.ts'
+export { SHUTDOWN_GRACE_MS, Supervisor, type SupervisorOptions } from './app/supervisor.ts'
+export type { TaskDirectories } from './app/task-directories.ts'
+export { checkpointDirOf, reportPathOf, taskPathsOf } from './app/task-paths.ts'
+export type { WorkspaceSource } from './app/workspace-source.ts'
+export { type NodeConfig, type NodeConfigInput, parseNodeConfig } from './core/config.ts'
+export {
+  compareVersions,
+  type DesiredVersion,
+  type ExecutionKey,
+  keyFromPath,
+  keyPath,
+  keyText,
+  NO_VERSION,
+} from './core/keys.ts'
+export { type CheckpointPlace, passedOn, problemOfLine, type ReportLine } from './core/lines.ts'
+export {
+  type LeftExecution,
+  parseExit,
+  parseJournal,
+  parseStart,
+  type StartRecord,
+} from './core/records.ts'
+export { type Assignment, exitOf, type TaskExit } from './core/types.ts'
