@@ -16,7 +16,7 @@ const campaign = (name: string, minutes: number): Slice => ({
 
 const slices: readonly Slice[] = [
   campaign('node-faults', 15),
-  campaign('control-plane-kills', 10),
+  campaign('kills', 10),
   campaign('interleavings', 10),
   campaign('runtime-histories', 10),
   campaign('scheduler-walk', 5),

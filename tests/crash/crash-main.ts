@@ -1,6 +1,6 @@
 /**
- * The all-in-one as users start it, on ports that end the process at an ordered moment. The product
- * itself knows nothing of it.
+ * The all-in-one as users start it, on ports that end the process at an ordered moment, with
+ * supervisors and agents that can be ordered so too. The product itself knows nothing of it.
  */
 import {
   allInOneConfig,
@@ -11,16 +11,18 @@ import {
 import { loadConfigOrExit } from '@serverless-ai/config'
 import { openPlatform, systemPorts } from '@serverless-ai/hosting'
 import { createGrpcTransport } from '@serverless-ai/rpc'
+import { armChildren } from './arm-children.ts'
 import { CrashLog } from './crash-log.ts'
 import { crashingDisk, crashingTransport } from './crash-ports.ts'
-import { ORDER_VARIABLE, parseOrder, STALL_VARIABLE } from './moments.ts'
+import { STALL_VARIABLE } from './moments.ts'
 import { Trap } from './trap.ts'
 
 /** Snapshots come often here, so that kills meet them. */
 const SNAPSHOT_EVERY_COMMITS = 8
 
 const config = loadConfigOrExit('crash-main', allInOneConfig)
-const trap = new Trap(parseOrder(process.env[ORDER_VARIABLE]))
+const trap = new Trap(config.data)
+armChildren()
 const system = systemPorts('all-in-one', config.logLevel)
 const ports = { ...system, disk: crashingDisk(system.disk, trap) }
 const nodes = nodeIdsOf(config)

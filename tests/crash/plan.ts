@@ -1,34 +1,78 @@
 import { Dice } from '../support/random.ts'
-import { type CrashOrder, MOMENTS, type Moment, orderText } from './moments.ts'
+import {
+  CONTROL_PLANE_MOMENTS,
+  type CrashOrder,
+  type Moment,
+  NODE_MOMENTS,
+  orderText,
+} from './moments.ts'
 
-/** A kill: from outside at a random time after the start, or by the process itself at a moment. */
-export type Kill =
-  | { readonly at: 'random'; readonly afterMs: number }
+/** What is killed from outside, everything of it at once. */
+export const TARGETS = [
+  'control plane',
+  'agent',
+  'supervisor',
+  'agent and control plane',
+  /** Supervisor, agent and tasks of a node. */
+  'node',
+  /** All nodes and the control plane. */
+  'machine',
+] as const
+export type Target = (typeof TARGETS)[number]
+
+/** A kill: from outside at a random time, or by the process itself at a moment. */
+export type Kill = {
+  /** Which node, from 0; nothing to a target without one. */
+  readonly node: number
+} & (
+  | {
+      readonly at: 'random'
+      readonly target: Target
+      /** Time after the last kill, or after the start of what it killed, ms. */
+      readonly afterMs: number
+    }
   | ({ readonly at: 'moment' } & CrashOrder)
+)
 
-export const nameOfKill = (kill: Kill): string =>
-  kill.at === 'random' ? `random, ${kill.afterMs} ms after the start` : orderText(kill)
+/** Local nodes of the platform that is killed. */
+export const NODES = 3
 
-/**
- * Chooses kills: `random` of them at random times, and one for each of `moments`, in random order.
- */
+export const isNodeMoment = (moment: Moment): boolean =>
+  NODE_MOMENTS.some((known) => known === moment)
+
+export const nodeIdOf = ({ node }: Kill): string => `n${node + 1}`
+
+export function nameOfKill(kill: Kill): string {
+  if (kill.at === 'moment') {
+    return isNodeMoment(kill.moment) ? `${orderText(kill)} on ${nodeIdOf(kill)}` : orderText(kill)
+  }
+  const whole = kill.target === 'control plane' || kill.target === 'machine'
+  return `${kill.target}${whole ? '' : ` of ${nodeIdOf(kill)}`} after ${kill.afterMs} ms`
+}
+
+/** Chooses one kill for each of `moments` and `random` others, in random order. */
 export function planKills(init: {
-  seed: number
-  random: number
-  moments: readonly Moment[]
+  readonly seed: number
+  readonly random: number
+  readonly moments: readonly Moment[]
 }): readonly Kill[] {
   const dice = new Dice(init.seed)
+  const node = () => dice.between(0, NODES - 1)
   const named = init.moments.map((moment): Kill => {
-    return { at: 'moment', moment, nth: dice.between(1, nthMax(moment)) }
+    return { at: 'moment', moment, nth: dice.between(1, nthMax(moment)), node: node() }
   })
-  const random = Array.from({ length: init.random }, (): Kill => {
-    return { at: 'random', afterMs: dice.between(100, 6_000) }
+  const targets = Array.from({ length: Math.ceil(init.random / TARGETS.length) }, () =>
+    dice.shuffled(TARGETS),
+  ).flat()
+  const random = targets.slice(0, init.random).map((target): Kill => {
+    return { at: 'random', target, afterMs: dice.between(100, 4_000), node: node() }
   })
   return dice.shuffled([...named, ...random])
 }
 
 /** How late an occurrence still comes soon enough. */
 function nthMax(moment: Moment): number {
+  if (isNodeMoment(moment)) return 3
   if (moment === 'claim-sent-unread') return 4
   if (moment === 'mid-bootstrap-page') return 2
   if (moment === 'timer-due' || moment === 'mid-snapshot' || moment === 'manifest-unwritten') {
@@ -37,7 +81,17 @@ function nthMax(moment: Moment): number {
   return 12
 }
 
-/** Moments for a short run: other ones with each seed. */
+/**
+ * `count` moments, by turns of the control plane and of nodes: other ones with each seed, none
+ * twice before each came once.
+ */
 export function someMoments(seed: number, count: number): readonly Moment[] {
-  return new Dice(seed).shuffled(MOMENTS).slice(0, count)
+  const dice = new Dice(seed)
+  const drawn = (from: readonly Moment[], wanted: number): Moment[] => {
+    const all: Moment[] = []
+    while (all.length < wanted) all.push(...dice.shuffled(from))
+    return all.slice(0, wanted)
+  }
+  const half = Math.floor(count / 2)
+  return [...drawn(CONTROL_PLANE_MOMENTS, half), ...drawn(NODE_MOMENTS, count - half)]
 }

@@ -1,16 +1,13 @@
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { Job_State } from '@serverless-ai/contracts/job/v1/job'
 import { RpcError } from '@serverless-ai/kernel'
-import { stringify } from 'yaml'
 import { getJob, requestId, submit } from '../support/digits.ts'
 import type { Clients } from '../support/platform.ts'
+import { type Workload, workloadOf } from './workload.ts'
 
 /** A job the platform acknowledged. */
-export interface Acknowledged {
+export interface Acknowledged extends Workload {
   readonly jobId: string
   readonly requestId: string
-  readonly manifest: string
-  readonly tasks: number
 }
 
 /** Answers that are final: everything else is asked again with the same request id. */
@@ -32,6 +29,10 @@ const POLL_MS = 300
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
 const isFinal = (error: unknown): boolean => error instanceof RpcError && FINAL.has(error.code)
 
+function reportedValue(resultJson: string): unknown {
+  return resultJson === '' ? undefined : JSON.parse(resultJson).value
+}
+
 /**
  * The observer outside: keeps a number of small real jobs under way, asks again with the same
  * request id until the platform acknowledges, and remembers what was acknowledged.
@@ -41,24 +42,21 @@ export class Recorder {
   readonly breaches: string[] = []
   /** Requests that had to be sent more than once. */
   repeated = 0
-  readonly #clients: () => Clients
-  readonly #startFile: string
-  readonly #seconds: number
-  readonly #live = new Set<string>()
+  /** Jobs that ended in a later generation than the first. */
+  recovered = 0
+  readonly #clients: Clients
+  readonly #workload: { readonly journal: string; readonly stepMs: number }
+  readonly #live = new Map<string, Acknowledged>()
   #made = 0
   #asking = 0
   #stopping = false
   #abandoned = false
   #done: Promise<void> = Promise.resolve()
 
-  /** `startFile`: where each start of a task leaves a line; `seconds`: how long a task takes. */
-  constructor(init: { clients: () => Clients; startFile: string; seconds: number }) {
-    this.#clients = init.clients
-    this.#startFile = init.startFile
-    this.#seconds = init.seconds
-    writeFileSync(this.#startFile, '')
-    // Tasks run under other users.
-    chmodSync(this.#startFile, 0o666)
+  /** `journal`: where tasks leave their lines; `stepMs`: how long each of their steps takes. */
+  constructor(clients: Clients, workload: { journal: string; stepMs: number }) {
+    this.#clients = clients
+    this.#workload = workload
   }
 
   /** Acknowledged jobs that have not ended. */
@@ -82,7 +80,7 @@ export class Recorder {
     const late = pause(timeoutMs).then(() => true)
     if (await Promise.race([this.#done.then(() => false), late])) {
       const asked = `${this.#asking} requests not acknowledged`
-      const left = [...this.#live].join(', ')
+      const left = [...this.#live.keys()].join(', ')
       this.breaches.push(`after ${timeoutMs} ms: ${asked}; jobs not ended: ${left}`)
     }
   }
@@ -101,7 +99,7 @@ export class Recorder {
         this.#asking -= 1
         if (job === undefined) continue
         this.acknowledged.push(job)
-        this.#live.add(job.jobId)
+        this.#live.set(job.jobId, job)
       }
       await pause(SUBMIT_EVERY_MS)
     }
@@ -114,26 +112,24 @@ export class Recorder {
       more = false
     })
     while (!this.#abandoned && (more || this.#live.size > 0)) {
-      for (const jobId of this.#live) {
-        if (await this.#hasEnded(jobId)) this.#live.delete(jobId)
+      for (const job of this.#live.values()) {
+        if (await this.#hasEnded(job)) this.#live.delete(job.jobId)
       }
       await pause(POLL_MS)
     }
   }
 
   async #submit(): Promise<Acknowledged | undefined> {
-    const number = ++this.#made
-    const tasks = number % 4 === 0 ? 2 : 1
-    const manifest = this.#manifest(number, tasks)
+    const job = workloadOf(++this.#made, this.#workload)
     const id = requestId()
     for (let attempt = 1; ; attempt++) {
       try {
-        const jobId = await submit(this.#clients(), manifest, id)
+        const jobId = await submit(this.#clients, job.manifest, id)
         if (attempt > 1) this.repeated += 1
-        return { jobId, requestId: id, manifest, tasks }
+        return { ...job, jobId, requestId: id }
       } catch (error) {
         if (isFinal(error)) {
-          this.breaches.push(`job ${number} was refused: ${String(error)}`)
+          this.breaches.push(`job ${job.number} was refused: ${String(error)}`)
           return undefined
         }
         if (this.#abandoned) return undefined
@@ -142,35 +138,17 @@ export class Recorder {
     }
   }
 
-  /**
-   * Every fourth job loses its first generation to a SIGKILL from outside, so that recovery and its
-   * timers are met too.
-   */
-  #manifest(number: number, tasks: number): string {
-    const start = `echo "$SAI_JOB_ID $SAI_GENERATION $RANK" >> ${this.#startFile}`
-    const die = number % 4 === 1 ? '[ "$SAI_GENERATION" = 1 ] && kill -9 $$;' : ''
-    return stringify({
-      apiVersion: 'serverlessai.job/v1',
-      kind: 'Job',
-      metadata: { name: `kill-${number}` },
-      spec: {
-        queue: 'team-a',
-        tasks,
-        command: ['sh', '-c', `${start}; ${die} sleep ${this.#seconds}`],
-        resources: { devices: 0, cpu: '20m', memory: '16Mi' },
-        waitForCapacity: true,
-        retry: { maxRestarts: 10, backoff: '200ms' },
-      },
-    })
-  }
-
-  async #hasEnded(jobId: string): Promise<boolean> {
+  async #hasEnded({ jobId, result }: Acknowledged): Promise<boolean> {
     try {
-      const { state, message } = await getJob(this.#clients(), jobId)
+      const { state, message, resultJson, generation } = await getJob(this.#clients, jobId)
       if (state < Job_State.SUCCEEDED) return false
+      const value = reportedValue(resultJson)
       if (state !== Job_State.SUCCEEDED) {
         this.breaches.push(`${jobId} ended in state ${state}: ${message}`)
+      } else if (value !== result) {
+        this.breaches.push(`${jobId} came to ${String(value)}, undisturbed it comes to ${result}`)
       }
+      if (generation > 1) this.recovered += 1
       return true
     } catch (error) {
       if (!isFinal(error)) return false
@@ -182,10 +160,9 @@ export class Recorder {
   /** Sentences about acknowledged requests whose first answer is not given again. */
   async repeatAll(): Promise<string[]> {
     const breaches: string[] = []
-    const clients = this.#clients()
     for (const job of this.acknowledged) {
       try {
-        const again = await submit(clients, job.manifest, job.requestId)
+        const again = await submit(this.#clients, job.manifest, job.requestId)
         if (again !== job.jobId) breaches.push(`${job.jobId}: the request again gave ${again}`)
       } catch (error) {
         breaches.push(`${job.jobId}: the request again failed: ${String(error)}`)
@@ -195,39 +172,22 @@ export class Recorder {
   }
 
   /**
-   * Sentences about jobs that the platform knows of, whoever knows they were acknowledged, and that
-   * have not ended.
+   * Sentences about jobs that the platform knows of and that have not ended, and about jobs that
+   * came from no acknowledged request. Call it when no request is open.
    */
-  async endBreaches(): Promise<string[]> {
+  async listBreaches(): Promise<string[]> {
     const breaches: string[] = []
-    const { jobs } = this.#clients()
+    const known = new Set(this.acknowledged.map(({ jobId }) => jobId))
     let pageToken = ''
     do {
       const request = { pageSize: 500, pageToken, minPosition: '', states: [], queue: '' }
-      const page = await jobs.listJobs(request)
+      const page = await this.#clients.jobs.listJobs(request)
       for (const { jobId, state } of page.jobs) {
         if (state < Job_State.SUCCEEDED) breaches.push(`${jobId} is in state ${state} for ever`)
+        if (!known.has(jobId)) breaches.push(`${jobId} is a second job of some request`)
       }
       pageToken = page.nextPageToken
     } while (pageToken !== '')
-    return breaches
-  }
-
-  /** Sentences about tasks that were started twice in one generation, or not at all. */
-  startBreaches(): string[] {
-    const lines = existsSync(this.#startFile)
-      ? readFileSync(this.#startFile, 'utf8').split('\n').filter(Boolean)
-      : []
-    const seen = new Set<string>()
-    const breaches: string[] = []
-    for (const line of lines) {
-      if (seen.has(line)) breaches.push(`started twice (job, generation, rank): ${line}`)
-      seen.add(line)
-    }
-    const jobs = new Set(lines.map((line) => line.split(' ')[0]))
-    for (const { jobId } of this.acknowledged) {
-      if (!jobs.has(jobId)) breaches.push(`${jobId} never started`)
-    }
     return breaches
   }
 }

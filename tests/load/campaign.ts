@@ -1,13 +1,13 @@
 import { parseArgs } from 'node:util'
 import type { Campaign } from './campaigns/campaign.ts'
-import { controlPlaneKills } from './campaigns/control-plane-kills.ts'
+import { kills } from './campaigns/kills.ts'
 import { nodeFaults } from './campaigns/node-faults.ts'
 import { runCampaign } from './campaigns/run.ts'
 import { interleavings, poolWalk, runtimeHistories, schedulerWalk } from './campaigns/walks.ts'
 
 const CAMPAIGNS: readonly Campaign[] = [
   nodeFaults,
-  controlPlaneKills,
+  kills,
   interleavings,
   runtimeHistories,
   schedulerWalk,

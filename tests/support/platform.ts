@@ -142,6 +142,12 @@ export class Platform {
     return { supervisor: pid, agent: agentPid }
   }
 
+  /** Nodes that have a directory. */
+  nodeIds(): readonly string[] {
+    const directory = join(this.dataDir, 'nodes')
+    return existsSync(directory) ? readdirSync(directory) : []
+  }
+
   /** Processes of tasks of a job (by their environment). */
   tasks(
     jobId: string,
@@ -205,9 +211,7 @@ export class Platform {
 
   /** Supervisors, agents and tasks that still run. */
   leftovers(): readonly number[] {
-    const nodesDir = join(this.dataDir, 'nodes')
-    const nodes = existsSync(nodesDir) ? readdirSync(nodesDir) : []
-    const own = nodes.flatMap((nodeId) => {
+    const own = this.nodeIds().flatMap((nodeId) => {
       try {
         const { supervisor, agent } = this.node(nodeId)
         return [supervisor, agent].filter((pid) => pid > 0 && isAlive(pid))

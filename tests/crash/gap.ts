@@ -1,0 +1,55 @@
+import type { Clients, Platform } from '../support/platform.ts'
+import { until } from '../support/until.ts'
+import { expirePublicEvents, type Service } from './history.ts'
+
+/**
+ * Public events of the stalled run: more than the publisher lets pass without recording how far it
+ * is, and more than two bootstrap pages.
+ */
+const MANY_QUEUES = 1_100
+
+/** Clients of the administrator whose channel has noticed that the control plane is there again. */
+export async function reachable(platform: Platform): Promise<Clients> {
+  const clients = platform.as('admin')
+  const ask = async () => clients.admin.getStatus({ withDigest: false })
+  await until('the control plane to be reachable', ask, { timeoutMs: 30_000 })
+  return clients
+}
+
+/** Waits until nothing that is committed is unpublished. */
+export async function allPublished({ admin }: Clients): Promise<void> {
+  await until(
+    'public events to be out',
+    async () => {
+      const { partitions } = await admin.getStatus({ withDigest: false })
+      return partitions.every((one) => one.publishedSeq === one.publicSeq) ? true : undefined
+    },
+    { timeoutMs: 30_000 },
+  )
+}
+
+/**
+ * On a control plane in which no consumer gets the events of `service`: makes many of them, kills
+ * it, and lets them expire, so that the consumers' marks point before the start of the topic.
+ * Returns a sentence when there is no gap after all.
+ */
+export async function makeGap(platform: Platform, service: Service): Promise<string[]> {
+  await platform.ready(60_000)
+  const clients = await reachable(platform)
+  const stamp = Date.now().toString(36)
+  let next = 0
+  const worker = async (): Promise<void> => {
+    while (next < MANY_QUEUES) {
+      const name = `q-${stamp}-${next++}`
+      await clients.queues.createQueue({
+        requestId: '',
+        queue: { name, tenant: 'team-a', weight: 1, priority: 0, maximum: undefined },
+      })
+    }
+  }
+  await Promise.all(Array.from({ length: 32 }, worker))
+  await allPublished(clients)
+  await platform.kill()
+  const expired = await expirePublicEvents(platform.dataDir, service)
+  return expired < 500 ? [`only ${expired} public events expired: no gap`] : []
+}
