@@ -33,7 +33,12 @@ const toBuffer = (bytes: Uint8Array) =>
 function errorOf(error: ServiceError): RpcError {
   const [details] = error.metadata?.get('grpc-status-details-bin') ?? []
   if (Buffer.isBuffer(details)) return decodeStatus(details)
-  return plainError(codeOf(error.code), error.details || error.message)
+  const said = error.details || error.message
+  // The library's words for a call that never left this process.
+  if (said.startsWith('No connection established')) {
+    return rpcError('NOT_CONNECTED', { message: `NOT_CONNECTED: ${said}` })
+  }
+  return plainError(codeOf(error.code), said)
 }
 
 /** One method of one target: everything a call of it needs. */

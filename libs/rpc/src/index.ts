@@ -13,11 +13,15 @@ export {
   refusalToError,
   rpcError,
 } from './error-table.ts'
+export { type FollowPorts, followLeader } from './follow.ts'
 export { createGrpcTransport } from './grpc-client.ts'
 export { createGrpcServer } from './grpc-server.ts'
 export { addHealth, HealthRegistry } from './health.ts'
-export { type MemoryNetwork, memoryNetwork } from './memory.ts'
+export { type MemoryNetwork, memoryNetwork, type VanishingServer } from './memory.ts'
+export type { Link, LinkedCall, Wire } from './memory-link.ts'
 export { addReflection, type ListsServices } from './reflection.ts'
+export { DEFAULT_RETRY, isAway, mayRepeat, pauseMs, type RetryPolicy } from './retry.ts'
+export { addressesOf } from './route.ts'
 export { isLoopback, type RpcServerOptions } from './server-options.ts'
 export { serviceNamesOf } from './shape.ts'
 export { decodeStatus, encodeStatus } from './status.ts'

@@ -1,0 +1,55 @@
+import { RpcError } from '@serverless-ai/kernel'
+import { isAway, isNotLeading } from './retry.ts'
+
+/** Which of a service's replicas is called: the one that is known to lead, else one after another. */
+export class Route {
+  readonly #addresses: readonly string[]
+  #current: string
+
+  /** @param list `host:port`, or several of them with commas between */
+  constructor(list: string) {
+    this.#addresses = addressesOf(list)
+    this.#current = this.#addresses[0] ?? list
+  }
+
+  /** Where the next call goes. */
+  get current(): string {
+    return this.#current
+  }
+
+  /** Number of configured addresses. */
+  get size(): number {
+    return Math.max(1, this.#addresses.length)
+  }
+
+  /** `address` says who leads (empty = nobody it knows of). True when the route moved. */
+  redirect(address: string, leader: string): boolean {
+    if (this.#current !== address) return true
+    if (leader === '' || leader === address) this.leave(address)
+    else this.#current = leader
+    return this.#current !== address
+  }
+
+  /** `address` is of no use now: calls go to the next one. */
+  leave(address: string): void {
+    if (this.#current !== address) return
+    const index = this.#addresses.indexOf(address)
+    this.#current = this.#addresses[(index + 1) % this.size] ?? address
+  }
+
+  /** A stream that had begun at `address` ended with an error. */
+  lost(address: string, error: unknown, signal: AbortSignal | undefined): void {
+    const cause = signal?.aborted ? signal.reason : error
+    if (!(cause instanceof RpcError) || !isAway(cause)) return
+    if (isNotLeading(cause)) this.redirect(address, cause.metadata.leaderAddress ?? '')
+    else this.leave(address)
+  }
+}
+
+/** The addresses of a list: `host:port`, or several of them with commas between. */
+export function addressesOf(list: string): readonly string[] {
+  return list
+    .split(',')
+    .map((address) => address.trim())
+    .filter((address) => address !== '')
+}
