@@ -9,21 +9,23 @@ import {
   type LogAddress,
 } from '@serverless-ai/eventlog'
 import type { Message, Timer } from '@serverless-ai/kernel'
+import type { AppendTime } from './append-time.ts'
 import type { RuntimeContext } from './context.ts'
 import { errorText } from './errors.ts'
 
-/** Nobody is disturbed who was heard of in this time, plus four times the append time, ms. */
-export const SILENCE_MS = 3000
 const CLAIM_WAIT_MS = 2000
 const CLAIM_WAIT_MAX_MS = 30_000
+/** A wait is longer by up to this share, so that two that lost together do not meet again. */
+const JITTER_SHARE = 0.2
 
 /** What claiming needs from its runtime. */
 export interface ClaimsHost {
   readonly address: LogAddress
   /** The epoch to claim; undefined = not now (leading, stopping, not caught up). */
   nextEpoch(): number | undefined
-  /** Typical time of an append, ms. */
-  appendMs(): number
+  /** When it may be claimed, monotonic ms; infinite = not before something is heard. */
+  claimAtMs(): number
+  readonly appendTime: AppendTime
   logClosed(error: Error): void
 }
 
@@ -66,20 +68,16 @@ export class Claims<S, C extends Message, E extends Message> {
     this.#outstanding = undefined
   }
 
-  /** An effective record of somebody else was read while it was new. */
-  heardOfOther(): void {
-    this.#delay(SILENCE_MS + 4 * this.#host.appendMs())
+  /** No claim for so long from now, ms, and a little longer. */
+  delay(ms: number): void {
+    const jitter = 1 + JITTER_SHARE * this.#context.ports.randomness.float()
+    const untilMs = this.#context.ports.clock.monotonicMs() + ms * jitter
+    this.#notBeforeMs = Math.max(this.#notBeforeMs, untilMs)
   }
 
   /** An effective commit of anyone was read. */
   sawCommit(): void {
     this.#inVain = 0
-  }
-
-  #delay(ms: number): void {
-    const jitter = 1 + 0.2 * this.#context.ports.randomness.float()
-    const untilMs = this.#context.ports.clock.monotonicMs() + ms * jitter
-    this.#notBeforeMs = Math.max(this.#notBeforeMs, untilMs)
   }
 
   /** Claims now, or as soon as it is time to. Called whenever something changed. */
@@ -89,7 +87,8 @@ export class Claims<S, C extends Message, E extends Message> {
     const epoch = this.#host.nextEpoch()
     if (this.#closed || epoch === undefined || !this.#context.options.lead) return
     const { clock, timers } = this.#context.ports
-    const waitMs = this.#notBeforeMs - clock.monotonicMs()
+    const waitMs = Math.max(this.#notBeforeMs, this.#host.claimAtMs()) - clock.monotonicMs()
+    if (waitMs === Number.POSITIVE_INFINITY) return
     if (waitMs > 0) {
       this.#timer = timers.after(waitMs, () => this.consider())
       return
@@ -111,8 +110,9 @@ export class Claims<S, C extends Message, E extends Message> {
     })
     const outstanding = { claimId, abort: new AbortController() }
     this.#outstanding = outstanding
-    const base = Math.max(CLAIM_WAIT_MS, 5 * this.#host.appendMs())
-    this.#delay(Math.min(base * 2 ** this.#inVain, CLAIM_WAIT_MAX_MS))
+    const base = Math.max(CLAIM_WAIT_MS, 5 * this.#host.appendTime.ms)
+    const longest = CLAIM_WAIT_MAX_MS / (1 + JITTER_SHARE)
+    this.delay(Math.min(base * 2 ** this.#inVain, longest))
     this.#inVain += 1
     void this.#append(outstanding, value)
   }
@@ -120,10 +120,13 @@ export class Claims<S, C extends Message, E extends Message> {
   /** The identical claim again until its fate was read: copies that land later are void. */
   async #append(own: Outstanding, value: Uint8Array): Promise<void> {
     const { eventLog } = this.#context.environment
+    const { clock } = this.#context.ports
     const entries = [{ key: '', headers: {}, value }]
     for (let pauseMs = 100; this.#outstanding === own; pauseMs = Math.min(2 * pauseMs, 2000)) {
+      const startMs = clock.monotonicMs()
       try {
         await eventLog.append(this.#host.address, entries)
+        this.#host.appendTime.took(clock.monotonicMs() - startMs)
         return
       } catch (error) {
         if (error instanceof AppendRefusedError && error.code === 'CLOSED') {

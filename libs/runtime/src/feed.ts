@@ -54,7 +54,10 @@ export interface FeedHost<S, C extends Message, E extends Message> {
   /** Calls back with effective state; rejects when this process does not lead. */
   withState<T>(query: (state: Partition<S, C, E>) => T): Promise<T>
   publisher(): Publisher<S, C, E> | undefined
-  /** Last public seq committed; undefined when this process does not lead and cannot know. */
+  /**
+   * Last public seq committed; undefined while the state is folded again. Throws UNAVAILABLE when
+   * this process does not lead.
+   */
   publicSeq(): number | undefined
 }
 
@@ -75,6 +78,8 @@ export class Feed<S, C extends Message, E extends Message> {
     pageSize: number
     pageToken: string
   }): Promise<FeedPage> {
+    // A page may be pinned here from the time when this process led: the leader has a fresh one.
+    this.#host.publicSeq()
     const nowMs = this.#context.ports.clock.monotonicMs()
     for (const [id, pin] of this.#pins) if (pin.untilMs <= nowMs) this.#pins.delete(id)
     const [id = '', at = ''] = request.pageToken.split(':')

@@ -10,11 +10,16 @@ import { Publisher } from './publisher.ts'
 import type { Session, SessionPart } from './session.ts'
 import { StateTimers } from './state-timers.ts'
 
+/** A leader whose commit is in flight for longer does not serve, ms; or four append times. */
+const IN_FLIGHT_MS = 4000
+
 /** Everything that lives exactly as long as this process leads one epoch. */
 export class LeadSession<S, C extends Message, E extends Message> implements Session<S, C, E> {
   readonly context: RuntimeContext<S, C, E>
   readonly partition: number
   readonly leader: Leader<S, C, E>
+  /** See `claimName`. */
+  readonly claim: string
   readonly publisher: Publisher<S, C, E>
   readonly #inputs: readonly InputReader<S, C, E>[]
   readonly #parts: readonly SessionPart[]
@@ -24,11 +29,12 @@ export class LeadSession<S, C extends Message, E extends Message> implements Ses
   constructor(
     context: RuntimeContext<S, C, E>,
     leader: Leader<S, C, E>,
-    host: { state(): Partition<S, C, E> | undefined; lost(): Error },
+    host: { state(): Partition<S, C, E> | undefined; claim: string; lost(): Error },
   ) {
     this.context = context
     this.partition = context.environment.partition
     this.leader = leader
+    this.claim = host.claim
     this.#host = host
     this.publisher = new Publisher(this)
     this.#inputs = context.definition.inputs.map((source) => new InputReader(this, source))
@@ -65,6 +71,15 @@ export class LeadSession<S, C extends Message, E extends Message> implements Ses
   submit(item: Item<C>): void {
     if (this.#quiet && item.kind !== 'yield' && item.kind !== 'fact') item.onLost(this.#host.lost())
     else this.leader.submit(item, () => this.#host.lost())
+  }
+
+  /** Does it lead exactly this claim, and get on with it? `appendMs`: typical time of an append. */
+  serves(claim: string, appendMs: number): boolean {
+    const { inFlight } = this.leader
+    if (claim !== this.claim || this.signal.aborted) return false
+    if (inFlight === undefined) return true
+    const ageMs = this.context.ports.clock.monotonicMs() - inFlight.sinceMs
+    return ageMs < Math.max(IN_FLIGHT_MS, 4 * appendMs)
   }
 
   /** Commits a fact of the runtime with the next batch. */

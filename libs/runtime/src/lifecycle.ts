@@ -3,11 +3,11 @@
  * stopping.
  */
 import { type LogAddress, type LogRecord, logTopic } from '@serverless-ai/eventlog'
-import { type Message, RpcError, type Timer } from '@serverless-ai/kernel'
-import { Claims } from './claims.ts'
+import { type Message, RpcError } from '@serverless-ai/kernel'
 import { Composer } from './composer.ts'
 import type { RuntimeContext } from './context.ts'
 import { errorText, notLeading, stopping } from './errors.ts'
+import { Heartbeat } from './heartbeat.ts'
 import { LeadSession } from './lead-session.ts'
 import { Leader } from './leader.ts'
 import { Observers } from './observers.ts'
@@ -16,19 +16,12 @@ import { Signal } from './signal.ts'
 import { Snapshots } from './snapshots.ts'
 import { claimName } from './standby.ts'
 import { stopGracefully } from './stopping.ts'
+import { Succession } from './succession.ts'
 import { Tail } from './tail.ts'
 import type { Role } from './types.ts'
 
-/** A leader whose partition another process wants too shows itself after so long a silence, ms. */
-const TICK_AFTER_MS = 1000
 /** Highest feature level of the log that this version can lead. */
 const FEATURE_LEVEL = 1
-/** A wall clock that is further behind the log is reported, ms. */
-const CLOCK_DIFFERENCE_MS = 5000
-/** A leader whose commit is in flight for longer does not serve, ms. */
-const IN_FLIGHT_MS = 4000
-/** Typical append time before one was measured, ms. */
-const APPEND_GUESS_MS = 5
 
 /** Facts after which less of the log may be needed. */
 const MAY_TRIM: ReadonlySet<string> = new Set(['SnapshotVerified', 'PublishedThrough'])
@@ -49,10 +42,10 @@ export class Lifecycle<S, C extends Message, E extends Message> {
   warning = ''
   readonly #composer: Composer<S, C, E>
   readonly #tail: Tail<S, C, E>
-  readonly #claims: Claims<S, C, E>
+  readonly #succession: Succession<S, C, E>
+  readonly #heartbeat: Heartbeat<S, C, E>
   readonly #started = Promise.withResolvers<void>()
   #session: LeadSession<S, C, E> | undefined
-  #ticking: Timer | undefined
   #caughtUp = false
   /** The leader's state was spoiled and is folded again, while it goes on leading. */
   #refolding = false
@@ -60,10 +53,6 @@ export class Lifecycle<S, C extends Message, E extends Message> {
   #stopped: Promise<void> | undefined
   /** Highest position that was ever applied: what is folded again has no consequences but state. */
   #seenThrough = -1
-  #appendMs = APPEND_GUESS_MS
-  #rivalSeen = false
-  #lastRecordMs = 0
-  #clockTold = false
 
   constructor(context: RuntimeContext<S, C, E>) {
     this.context = context
@@ -73,19 +62,22 @@ export class Lifecycle<S, C extends Message, E extends Message> {
     this.snapshots = new Snapshots(context, this.address)
     const { randomness, clock } = ports
     this.#composer = new Composer({ definition, randomness, clock, logger })
-    this.#claims = new Claims(context, {
+    this.#succession = new Succession(context, {
       address: this.address,
-      nextEpoch: () => this.#nextEpoch(),
-      appendMs: () => this.#appendMs,
+      state: () => this.#tail.state,
+      candidate: () => this.#candidate(),
+      leaderSeen: () => this.#started.resolve(),
       logClosed: (error) => this.#fail(error),
     })
+    this.#heartbeat = new Heartbeat(ports, this.#succession.several)
     this.#tail = new Tail(context, {
       address: this.address,
       own: () => this.#session?.leader.inFlight?.own,
       applied: (record, applied, state) => this.#applied(record, applied, state),
       loaded: (name, position) => this.snapshots.loaded(name, position),
       dropped: (why) => this.#dropped(why),
-      caughtUp: (state) => this.#onCaughtUp(state),
+      caughtUp: (state, sinceMs) => this.#onCaughtUp(state, sinceMs),
+      fetchMs: () => this.#succession.fetchMs(),
       stopped: (error) => this.#fail(error),
     })
     // A failed start is reported by `start` alone.
@@ -104,7 +96,7 @@ export class Lifecycle<S, C extends Message, E extends Message> {
   get role(): Role {
     if (this.alarm !== '' || this.#stopped !== undefined) return 'Stopped'
     if (this.#session !== undefined) return 'Leading'
-    return this.#claims.outstanding ? 'Claiming' : 'Following'
+    return this.#succession.claims.outstanding ? 'Claiming' : 'Following'
   }
 
   /** The session of the epoch that this process leads. Throws UNAVAILABLE when there is none. */
@@ -116,9 +108,7 @@ export class Lifecycle<S, C extends Message, E extends Message> {
   }
 
   notLeading(): RpcError {
-    const framework = this.#tail.state?.framework
-    const leader = { replica: framework?.leader ?? '', address: framework?.leaderAddress ?? '' }
-    return notLeading(this.context.definition.name, leader)
+    return notLeading(this.context.definition.name, this.#succession.leader())
   }
 
   #alarmError(): RpcError {
@@ -141,19 +131,9 @@ export class Lifecycle<S, C extends Message, E extends Message> {
 
   /** Whether this process leads exactly this claim and gets on with it. */
   serves(claim: string): boolean | undefined {
-    const { definition, environment, ports } = this.context
+    const { definition, environment } = this.context
     if (!claim.startsWith(`${definition.name}/${environment.partition}/`)) return undefined
-    const leader = this.#session?.leader
-    const claimId = this.#tail.state?.lastClaim.claimId
-    if (leader === undefined || claimId === undefined) return false
-    const name = claimName(definition.name, environment.partition, {
-      epoch: leader.epoch,
-      claimId,
-    })
-    if (claim !== name) return false
-    const sinceMs = leader.inFlight?.sinceMs
-    const limitMs = Math.max(IN_FLIGHT_MS, 4 * this.#appendMs)
-    return sinceMs === undefined || ports.clock.monotonicMs() - sinceMs < limitMs
+    return this.#session?.serves(claim, this.#succession.appendTime.ms) ?? false
   }
 
   start(): Promise<void> {
@@ -193,7 +173,7 @@ export class Lifecycle<S, C extends Message, E extends Message> {
   }
 
   async #close(error: Error): Promise<void> {
-    this.#claims.close()
+    this.#succession.close()
     this.#endSession(error)
     await this.#tail.close()
     this.changed.notify()
@@ -208,14 +188,16 @@ export class Lifecycle<S, C extends Message, E extends Message> {
     void this.#close(this.#alarmError())
   }
 
-  #nextEpoch(): number | undefined {
+  /** The state while this process may claim. */
+  #candidate(): Partition<S, C, E> | undefined {
     const { state } = this.#tail
     const wanted = this.#session === undefined && this.#caughtUp && !this.#stopping
     if (!wanted || state === undefined || this.alarm !== '') return undefined
-    return state.framework.featureLevel > FEATURE_LEVEL ? undefined : state.arbitration.epoch + 1
+    return state.framework.featureLevel > FEATURE_LEVEL ? undefined : state
   }
 
-  #onCaughtUp(state: Partition<S, C, E>): void {
+  #onCaughtUp(state: Partition<S, C, E>, sinceMs: number): void {
+    const first = !this.#caughtUp
     this.#caughtUp = true
     this.#look(state)
     if (this.#refolding) {
@@ -227,17 +209,12 @@ export class Lifecycle<S, C extends Message, E extends Message> {
     }
     this.changed.notify()
     if (!this.context.options.lead) this.#started.resolve()
-    this.#claims.consider()
+    this.#succession.reachedEnd(state, { sinceMs, first })
   }
 
   /** Says what an operator should look at. */
   #look(state: Partition<S, C, E>): void {
-    const { featureLevel, lastAtMs } = state.framework
-    const aheadMs = lastAtMs - this.context.ports.clock.wallMs()
-    if (aheadMs > CLOCK_DIFFERENCE_MS && !this.#clockTold) {
-      this.#clockTold = true
-      this.context.logger.log('warn', 'the wall clock is behind the log', { aheadMs })
-    }
+    const { featureLevel } = state.framework
     const told = this.warning
     if (state.diverged !== '') this.warning = `the state differs from its ${state.diverged}`
     if (featureLevel > FEATURE_LEVEL) {
@@ -252,7 +229,7 @@ export class Lifecycle<S, C extends Message, E extends Message> {
     this.#caughtUp = false
     this.context.logger.log('info', 'the state is folded again', { why })
     if (!this.#refolding) this.#endSession(this.notLeading())
-    this.#claims.forget()
+    this.#succession.claims.forget()
   }
 
   /** Consequences of a record. True = drop the state and fold again. */
@@ -263,23 +240,27 @@ export class Lifecycle<S, C extends Message, E extends Message> {
     if (applied.kind === 'commit') this.context.logClock.observe(applied.facts.atMs)
     if (applied.kind === 'voided') return applied.isNew && applied.position < position
     if (seen || applied.kind === 'damaged') return false
-    this.#lastRecordMs = this.context.ports.clock.monotonicMs()
+    const { claims } = this.#succession
     if (applied.kind === 'skipped') {
-      if (applied.claim !== undefined && this.#claims.isOwn(applied.claim)) this.#claims.forget()
+      if (applied.claim !== undefined && claims.isOwn(applied.claim)) claims.forget()
       return false
     }
+    this.#heartbeat.heard(this.context.ports.clock.monotonicMs())
     const live = position >= this.#tail.replayUntil
     if (applied.kind === 'commit') return this.#committed(position, applied, { state, live })
-    const own = this.#claims.isOwn(applied.claim)
-    if (!own && live) this.#heardOfRival()
+    const own = claims.isOwn(applied.claim)
+    if (!own) this.#heardOfRival(applied, { state, live })
     if (this.#session !== undefined) return this.#fenced()
-    if (own) this.#won(applied.epoch)
+    if (own) this.#won(applied.epoch, state.lastClaim.claimId)
     return false
   }
 
-  #heardOfRival(): void {
-    this.#rivalSeen = true
-    this.#claims.heardOfOther()
+  #heardOfRival(
+    record: Extract<Applied<E>, { kind: 'claim' | 'commit' }>,
+    at: { state: Partition<S, C, E>; live: boolean },
+  ): void {
+    if (at.live) this.#heartbeat.rivalHeard()
+    this.#succession.heard(record, at)
   }
 
   /** Somebody else leads, or will: what this process thought ahead is worth nothing. */
@@ -295,8 +276,8 @@ export class Lifecycle<S, C extends Message, E extends Message> {
   ): boolean {
     const { state, live } = at
     const { facts, events, own } = applied
-    this.#claims.sawCommit()
-    if (!own && live) this.#heardOfRival()
+    this.#succession.claims.sawCommit()
+    if (!own) this.#heardOfRival(applied, at)
     // A commit of its epoch that is not its own: somebody else leads under its claim.
     if (!own && this.#session !== undefined) return this.#fenced()
     this.snapshots.folded(facts)
@@ -327,8 +308,10 @@ export class Lifecycle<S, C extends Message, E extends Message> {
     }
   }
 
-  #won(epoch: number): void {
-    this.#claims.forget()
+  #won(epoch: number, claimId: string): void {
+    const { definition, environment } = this.context
+    const { claims, appendTime } = this.#succession
+    claims.forget()
     const host = {
       context: this.context,
       composer: this.#composer,
@@ -340,20 +323,19 @@ export class Lifecycle<S, C extends Message, E extends Message> {
         this.#refolding = true
         this.#tail.drop('events could not be applied')
       },
-      appendTook: (ms: number) => {
-        this.#appendMs += (ms - this.#appendMs) / 8
-      },
+      appendTook: (ms: number) => appendTime.took(ms),
       nothingToDo: () => this.changed.notify(),
       logClosed: (error: Error) => this.#fail(error),
       fail: (error: unknown) => this.#fail(error),
     }
     const session = new LeadSession(this.context, new Leader<S, C, E>(host, epoch), {
       state: host.state,
+      claim: claimName(definition.name, environment.partition, { epoch, claimId }),
       lost: () => this.notLeading(),
     })
     this.#session = session
     session.start()
-    this.#tickAfterSilence(session)
+    this.#heartbeat.start(session)
     const framework = this.#tail.state?.framework
     if (framework !== undefined) void this.snapshots.tidy(framework)
     this.context.logger.log('info', 'leads', { epoch })
@@ -362,24 +344,12 @@ export class Lifecycle<S, C extends Message, E extends Message> {
     this.changed.notify()
   }
 
-  /** Where another process wants the partition too, it is told that this one is alive. */
-  #tickAfterSilence(session: LeadSession<S, C, E>): void {
-    // A rival is heard of by its claim, which ends the session: the next one ticks from its start.
-    if (session.signal.aborted || !this.#rivalSeen) return
-    const { clock, timers } = this.context.ports
-    const silentMs = clock.monotonicMs() - this.#lastRecordMs
-    if (silentMs >= TICK_AFTER_MS && session.leader.inFlight === undefined) {
-      session.submit({ kind: 'confirm', onConfirmed: () => {}, onLost: () => {} })
-    }
-    this.#ticking = timers.after(TICK_AFTER_MS / 2, () => this.#tickAfterSilence(session))
-  }
-
   #endSession(error: Error): void {
     const session = this.#session
     if (session === undefined) return
     this.#session = undefined
     this.#refolding = false
-    this.#ticking?.cancel()
+    this.#heartbeat.stop()
     session.leader.close(error)
     this.observers.leadership(false, session.leader.epoch)
     this.changed.notify()

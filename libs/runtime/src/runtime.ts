@@ -50,7 +50,7 @@ class PartitionRuntime<S, C extends Message, E extends Message> implements Servi
         return this.#reads.read(query)
       },
       publisher: () => life.session?.publisher,
-      publicSeq: () => (life.session === undefined ? undefined : life.state?.framework.publicSeq),
+      publicSeq: () => life.leading().state()?.framework.publicSeq,
     })
   }
 

@@ -25,8 +25,10 @@ export interface TailHost<S, C extends Message, E extends Message> {
   loaded(snapshot: string, position: number): void
   /** The state is dropped: what was known about it is forgotten. `why` is for people. */
   dropped(why: string): void
-  /** The end of the log was reached. */
-  caughtUp(state: Partition<S, C, E>): void
+  /** The log holds nothing more, or did not at `sinceMs` (monotonic). */
+  caughtUp(state: Partition<S, C, E>, sinceMs: number): void
+  /** How long a fetch may wait for more, ms. */
+  fetchMs(): number
   /** The partition cannot go on. */
   stopped(error: Error): void
 }
@@ -134,14 +136,15 @@ export class Tail<S, C extends Message, E extends Message> {
     if (this.#reading.signal.aborted) this.#reading = new AbortController()
     const state = this.#state ?? (await abortable(this.#load(), this.#closing.signal))
     const { signal } = this.#reading
-    const { idleFetchMs: waitMs } = this.#context.options
+    const waitMs = this.#host.fetchMs()
+    const sinceMs = this.#context.ports.clock.monotonicMs()
     const want = { from: state.position + 1, maxBytes: FETCH_MAX_BYTES, waitMs, signal }
     const result = await abortable(eventLog.fetch(this.#host.address, want), signal)
     if (this.#state !== state) return
     for (const record of result.records) {
       if (!this.#apply(record, state)) return
     }
-    if (state.position + 1 >= result.end) this.#host.caughtUp(state)
+    if (state.position + 1 >= result.end) this.#host.caughtUp(state, sinceMs)
   }
 
   async #load(): Promise<Partition<S, C, E>> {
@@ -151,12 +154,13 @@ export class Tail<S, C extends Message, E extends Message> {
       exclude: this.#badSnapshots,
       voids,
     })
+    const sinceMs = this.#context.ports.clock.monotonicMs()
     const { end } = await this.#context.environment.eventLog.range(address)
     this.replayUntil = end
     this.#snapshot = loaded.snapshot
     this.#state = loaded.state
     this.#host.loaded(loaded.snapshot, loaded.state.position)
-    if (loaded.state.position + 1 >= end) this.#host.caughtUp(loaded.state)
+    if (loaded.state.position + 1 >= end) this.#host.caughtUp(loaded.state, sinceMs)
     return loaded.state
   }
 
