@@ -1,9 +1,12 @@
 import { z } from 'zod'
 
-/** `host:port`. */
-const address = z
+/** `host:port`, or several of them with commas between: the replicas of one service. */
+const addressList = z
   .string()
-  .regex(/^(\[[0-9a-f:]+\]|[^:\s]+):\d{1,5}$/i, 'must be HOST:PORT, for example 127.0.0.1:7070')
+  .regex(
+    /^(\[[0-9a-f:]+\]|[^:\s,]+):\d{1,5}( *, *(\[[0-9a-f:]+\]|[^:\s,]+):\d{1,5})*$/i,
+    'must be HOST:PORT, for example 127.0.0.1:7070, or HOST:PORT,HOST:PORT for its replicas',
+  )
 
 /** Keys that every process of the control plane has. */
 export const platformConfig = z.object({
@@ -41,12 +44,22 @@ export type PlatformConfig = Readonly<z.output<typeof platformConfig>>
 
 /** Keys of a service that is started alone. */
 export const serviceConfig = platformConfig.extend({
+  replicas: z
+    .array(z.string().min(1))
+    .default([])
+    .meta({
+      description:
+        'Names of all replicas of this service with commas between, this one included; ' +
+        'empty = this one alone. Several need a log that they can share',
+    }),
   peers: z
     .object({
-      mediator: address.optional().meta({ description: 'Address of the mediator' }),
-      scheduler: address.optional().meta({ description: 'Address of the scheduler' }),
-      'pool-manager': address.optional().meta({ description: 'Address of the pool manager' }),
-      'fault-tolerance': address.optional().meta({ description: 'Address of fault tolerance' }),
+      mediator: addressList.optional().meta({ description: 'Addresses of the mediator' }),
+      scheduler: addressList.optional().meta({ description: 'Addresses of the scheduler' }),
+      'pool-manager': addressList.optional().meta({ description: 'Addresses of the pool manager' }),
+      'fault-tolerance': addressList
+        .optional()
+        .meta({ description: 'Addresses of fault tolerance' }),
     })
     .prefault({}),
 })

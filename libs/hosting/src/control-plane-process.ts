@@ -46,11 +46,11 @@ export class ControlPlaneProcess {
     const health = new HealthRegistry()
     const peers = new Peers({
       transport,
-      timers: ports.timers,
+      ports,
       addresses: addressesOf(options),
       token: options.serviceToken,
     })
-    const host = new RuntimeHost({ options, peers, health })
+    const host = new RuntimeHost({ options, peers, health, transport })
     this.kit = {
       options,
       ports,
@@ -68,15 +68,20 @@ export class ControlPlaneProcess {
     addReflection(this.kit.server, readDescriptorSet)
   }
 
-  /** Partitions (fold, claim), then gRPC, then the first look at the peers. */
+  /**
+   * Partitions (fold, claim), then gRPC, then the first look at the peers. Where there are several
+   * replicas gRPC is first: the others ask a leader for its health from its claim on.
+   */
   async start(): Promise<void> {
     const { options, ports, server, host, peers } = this.kit
+    const { listen, required, replicas = [] } = options
     for (const hook of this.#starting) hook()
-    await host.start()
-    const address = await server.listen(options.listen)
+    const steps = [() => host.start(), () => server.listen(listen)]
+    if (replicas.length > 1) steps.reverse()
+    for (const step of steps) await step()
     const served = host.services()
-    await peers.watch(options.required.filter((service) => !served.includes(service)))
-    ports.logger.log('info', 'serving', { address, services: served })
+    await peers.watch(required.filter((service) => !served.includes(service)))
+    ports.logger.log('info', 'serving', { address: listen, services: served })
   }
 
   /**

@@ -14,9 +14,17 @@ export interface PlatformOptions {
   readonly snapshots: SnapshotStore
   /** Configured, stable name of this replica. */
   readonly replica: string
-  /** gRPC `host:port` to listen on. */
+  /**
+   * Names of all replicas of the services that this process serves, its own included. Default: its
+   * own alone. Several need a log that several processes may open.
+   */
+  readonly replicas?: readonly string[]
+  /** gRPC `host:port` to listen on, and where the other replicas find this one. */
   readonly listen: string
-  /** Address of each service; a missing one is served by this process. */
+  /**
+   * Address of each service, or the addresses of its replicas with commas between; a missing one is
+   * served by this process.
+   */
   readonly peers: Readonly<Record<string, string>>
   /** Token of the role `service`, for calls between services. */
   readonly serviceToken: string

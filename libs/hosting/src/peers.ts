@@ -4,11 +4,13 @@ import {
 } from '@serverless-ai/contracts/grpc/health/v1/health'
 import {
   type ClientOf,
+  type Ports,
   RpcError,
   type Timer,
   type Timers,
   type Transport,
 } from '@serverless-ai/kernel'
+import { addressesOf, followLeader } from '@serverless-ai/rpc'
 
 /** How often peers are asked whether they serve, ms. */
 const PROBE_EVERY_MS = 2_000
@@ -17,6 +19,7 @@ const PROBE_TIMEOUT_MS = 1_500
 /** Typed clients of the other services, and which of them can be reached. */
 export class Peers {
   readonly #transport: Transport
+  readonly #following: Transport
   readonly #timers: Timers
   readonly #addresses: ReadonlyMap<string, string>
   readonly #token: string
@@ -24,30 +27,31 @@ export class Peers {
   #timer: Timer | undefined
   #stopped = false
 
-  /** @param init `addresses`: service name to `host:port`, for every service of the platform */
+  /**
+   * @param init `transport`: plain, one address per client. `addresses`: service name to
+   *   `host:port` or a list of its replicas, for every service of the platform
+   */
   constructor(init: {
     transport: Transport
-    timers: Timers
+    ports: Pick<Ports, 'clock' | 'timers' | 'randomness'>
     addresses: ReadonlyMap<string, string>
     token: string
   }) {
     this.#transport = init.transport
-    this.#timers = init.timers
+    // One round: who calls in the name of a service has a patience of its own.
+    this.#following = followLeader(init.transport, init.ports, { attempts: 1 })
+    this.#timers = init.ports.timers
     this.#addresses = init.addresses
     this.#token = init.token
   }
 
-  /** A client of `service`, with the service token. Channels are shared. */
+  /**
+   * A client of `service`, with the service token. Its calls go to the replica that leads
+   * (`followLeader`); where nobody answers they fail after one round. Channels are shared.
+   */
   client<S>(shape: S, service: string): ClientOf<S> {
-    const address = this.#addresses.get(service)
-    if (address === undefined) {
-      throw new RpcError({
-        code: 'UNAVAILABLE',
-        reason: 'UNAVAILABLE',
-        message: `no address is configured for ${service}; set --peers.${service} HOST:PORT`,
-      })
-    }
-    return this.#transport.client(shape, { address, token: this.#token })
+    const address = this.#addressOf(service)
+    return this.#following.client(shape, { address, token: this.#token })
   }
 
   /** Peers that did not answer the last probe: `service: reason`. */
@@ -68,16 +72,36 @@ export class Peers {
     this.#timer?.cancel()
   }
 
+  #addressOf(service: string): string {
+    const address = this.#addresses.get(service)
+    if (address !== undefined) return address
+    throw new RpcError({
+      code: 'UNAVAILABLE',
+      reason: 'UNAVAILABLE',
+      message: `no address is configured for ${service}; set --peers.${service} HOST:PORT`,
+    })
+  }
+
+  /** A service can be reached when one of its replicas serves. */
   async #probe(service: string): Promise<void> {
+    const list = this.#addressOf(service)
+    const problems = await Promise.all(
+      addressesOf(list).map((address) => this.#problemAt(address, service)),
+    )
+    if (problems.includes('')) this.#unreachable.delete(service)
+    else this.#unreachable.set(service, problems.join('; '))
+  }
+
+  /** Empty = this replica serves. */
+  async #problemAt(address: string, service: string): Promise<string> {
     try {
-      const health = this.client(HealthService, service)
+      const health = this.#transport.client(HealthService, { address, token: this.#token })
       const { status } = await health.check({ service }, { timeoutMs: PROBE_TIMEOUT_MS })
-      if (status === HealthCheckResponse_ServingStatus.SERVING) this.#unreachable.delete(service)
-      else this.#unreachable.set(service, 'NOT_SERVING')
+      return status === HealthCheckResponse_ServingStatus.SERVING ? '' : `NOT_SERVING at ${address}`
     } catch (error) {
       const reason = error instanceof RpcError ? error.reason : String(error)
       const mend = reason === 'NOT_FOUND' ? `; set --peers.${service} HOST:PORT` : ''
-      this.#unreachable.set(service, `${reason} at ${this.#addresses.get(service)}${mend}`)
+      return `${reason} at ${address}${mend}`
     }
   }
 }

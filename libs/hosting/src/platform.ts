@@ -58,6 +58,8 @@ export async function openPlatform(init: {
   nodes: readonly string[]
   peers: Readonly<Record<string, string>>
   required: readonly string[]
+  /** Names of all replicas. Default: the own one alone. */
+  replicas?: readonly string[]
 }): Promise<{ options: PlatformOptions; credentials: Credentials }> {
   const { config, ports } = init
   const dataDir = resolve(config.data)
@@ -71,6 +73,7 @@ export async function openPlatform(init: {
     eventLog,
     snapshots: openSnapshotDirectory({ directory: `${dataDir}/snapshots`, ports }),
     replica: config.replica,
+    replicas: [...new Set([config.replica, ...(init.replicas ?? [])])].sort(),
     listen: `${config.host}:${config.port}`,
     peers: init.peers,
     serviceToken: credentials.service,

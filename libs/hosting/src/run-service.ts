@@ -88,8 +88,10 @@ export async function runService<S extends typeof serviceConfig>(init: {
         address === undefined ? [] : [[service, address]],
       ),
     )
-    const platform = { config, ports, tenants: [], nodes: [], peers, required: init.peers }
-    const { options } = await openPlatform(platform)
+    const { replicas } = config
+    const { peers: required } = init
+    const base = { config, ports, tenants: [], nodes: [], peers, required, replicas }
+    const { options } = await openPlatform(base)
     const app = await createPlatformApp(PlatformModule.with(options), [init.module(config)])
     app.enableShutdownHooks()
     await listenHttp(app, config)

@@ -1,21 +1,31 @@
 import { EventFeedServiceService } from '@serverless-ai/contracts/feed/v1/feed'
-import { type Message, RpcError } from '@serverless-ai/kernel'
+import { type Message, RpcError, type Transport } from '@serverless-ai/kernel'
 import type { HealthRegistry } from '@serverless-ai/rpc'
 import {
   createRuntime,
   type FeedClient,
+  type LeaderHealth,
   type RuntimeStatus,
   type ServiceDefinition,
   type ServiceRuntime,
 } from '@serverless-ai/runtime'
 import { publicEventFromProto } from './feed.ts'
+import { askLeaderHealth } from './leader-health.ts'
 import type { PlatformOptions } from './options.ts'
 import type { Peers } from './peers.ts'
 
 /** A runtime without its type parameters: what the host itself needs of it. */
 type AnyRuntime = Pick<
   ServiceRuntime<unknown, Message, Message>,
-  'service' | 'partition' | 'start' | 'stop' | 'status' | 'digest' | 'feedSnapshot' | 'watchFeed'
+  | 'service'
+  | 'partition'
+  | 'start'
+  | 'stop'
+  | 'status'
+  | 'serves'
+  | 'digest'
+  | 'feedSnapshot'
+  | 'watchFeed'
 >
 
 /**
@@ -25,29 +35,57 @@ export class RuntimeHost {
   readonly #options: PlatformOptions
   readonly #peers: Peers
   readonly #health: HealthRegistry
+  readonly #leaderHealth: LeaderHealth
   readonly #runtimes = new Map<string, AnyRuntime>()
+  #started = false
 
-  constructor(init: { options: PlatformOptions; peers: Peers; health: HealthRegistry }) {
+  constructor(init: {
+    options: PlatformOptions
+    peers: Peers
+    health: HealthRegistry
+    transport: Transport
+  }) {
     this.#options = init.options
     this.#peers = init.peers
     this.#health = init.health
+    this.#leaderHealth = askLeaderHealth(init.transport)
   }
 
-  /** Makes the runtime of a service. It starts with the host. */
+  /**
+   * Makes the runtime of a service. It starts with the host. Its name is healthy while this replica
+   * can serve it (leads, or follows a leader), its claim (`<service>/<partition>/<epoch>/<id>`)
+   * while this replica leads it and can commit.
+   */
   add<S, C extends Message, E extends Message>(
     definition: ServiceDefinition<S, C, E>,
   ): ServiceRuntime<S, C, E> {
     const { ports, eventLog, snapshots, replica, listen, partition } = this.#options
     const runtime = createRuntime(
       definition,
-      { eventLog, snapshots, feed: this.#feed, replica, address: listen, partition },
+      {
+        eventLog,
+        snapshots,
+        feed: this.#feed,
+        replica,
+        replicas: this.#options.replicas ?? [replica],
+        leaderHealth: this.#leaderHealth,
+        address: listen,
+        partition,
+      },
       ports,
       this.#options.runtime,
     )
     this.#runtimes.set(definition.name, runtime)
-    this.#health.set(definition.name, false)
-    runtime.onLeadership((leading) => this.#health.set(definition.name, leading))
+    this.#health.set(definition.name, () => this.#serving(runtime))
+    this.#health.resolve((claim) => runtime.serves(claim))
+    runtime.onLeadership(() => this.#health.changed())
     return runtime
+  }
+
+  #serving(runtime: AnyRuntime): boolean {
+    const { role, leader } = runtime.status()
+    if (role === 'Leading') return true
+    return this.#started && role === 'Following' && leader !== ''
   }
 
   /** The runtime of a service served here. Throws SERVICE_NOT_SERVED. */
@@ -71,6 +109,8 @@ export class RuntimeHost {
 
   async start(): Promise<void> {
     await Promise.all([...this.#runtimes.values()].map((runtime) => runtime.start()))
+    this.#started = true
+    this.#health.changed()
   }
 
   async stop(): Promise<void> {

@@ -15,15 +15,17 @@ type Status = (typeof Serving)[keyof typeof Serving]
  * (`scheduler/0/7/<claimId>`); the empty name is the process.
  */
 export class HealthRegistry {
-  readonly #known = new Map<string, boolean>()
+  readonly #known = new Map<string, () => boolean>()
   readonly #resolvers: ((name: string) => boolean | undefined)[] = []
   readonly #watchers = new Set<() => void>()
   #draining = false
 
-  /** Sets a name. The process is serving once every set name is. */
-  set(name: string, serving: boolean): void {
-    if (this.#known.get(name) === serving) return
-    this.#known.set(name, serving)
+  /**
+   * Sets a name, to a state or to what tells it (then call {@link changed} when that changes). The
+   * process is serving once every set name is.
+   */
+  set(name: string, serving: boolean | (() => boolean)): void {
+    this.#known.set(name, typeof serving === 'boolean' ? () => serving : serving)
     this.changed()
   }
 
@@ -57,8 +59,8 @@ export class HealthRegistry {
 
   #find(name: string): boolean | undefined {
     const set = this.#known.get(name)
-    if (set !== undefined) return set
-    if (name === '') return [...this.#known.values()].every((serving) => serving)
+    if (set !== undefined) return set()
+    if (name === '') return [...this.#known.values()].every((serving) => serving())
     for (const resolver of this.#resolvers) {
       const answer = resolver(name)
       if (answer !== undefined) return answer
