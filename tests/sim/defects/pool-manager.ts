@@ -1,0 +1,81 @@
+/** Defects of the pool manager: leases, returning nodes, reports. */
+import type { Defect } from './types.ts'
+
+const dist = (name: string): string => `services/pool-manager/dist/${name}.js`
+
+export const poolManagerDefects: readonly Defect[] = [
+  {
+    name: 'lease-tick-lost',
+    about:
+      'Heartbeats are answered without a commit that is read back: a leader that was replaced and ' +
+      'does not know it keeps the leases of its nodes alive, while the new one believes them lost.',
+    source: {
+      link: 'https://github.com/memgraph/memgraph/issues/2374',
+      what: 'a leader that was cut off went on acting on its nodes after another was elected',
+    },
+    patches: [
+      {
+        module: dist('app/heartbeats'),
+        find: 'await this.#confirm();',
+        put: 'await Promise.resolve();',
+      },
+    ],
+    scenarios: ['chaos'],
+    expect: ['exclusive', 'processes'],
+  },
+  {
+    name: 'node-back-frees-early',
+    about:
+      'A node that was believed lost and comes back counts as empty at once, before it has said ' +
+      'what still runs on it.',
+    source: {
+      link: 'https://github.com/NVIDIA/k8s-device-plugin/issues/290',
+      what: 'when devices count as free is not tied to the end of the processes that use them',
+    },
+    patches: [
+      {
+        module: dist('core/decide-nodes'),
+        find: "return accept([{ type: 'NodeRegistered', ...node, change }], {",
+        put: `const back = state.nodes.get(nodeId)?.state.at === 'Lost'
+        ? [...executionsOn(state, nodeId)].filter(hasEnded).sort(compareKeys) : [];
+    return accept([{ type: 'NodeRegistered', ...node, change }, ...freedEvents(back)], {`,
+      },
+    ],
+    scenarios: ['nodes', 'chaos'],
+    expect: ['processes', 'devices'],
+  },
+  {
+    name: 'old-generation-lines',
+    about:
+      'Report lines are taken as long as a task holds devices: results and checkpoints of an older ' +
+      'generation count although a newer one has started.',
+    source: {
+      link: 'https://github.com/armadaproject/armada/pull/4970',
+      what: 'the result of work that had begun earlier overwrote a newer state of the job',
+    },
+    patches: [
+      {
+        module: dist('core/decide-reports'),
+        find: 'if (!isCurrent(state, execution))',
+        put: "if (execution.phase.at === 'Freed' && !isCurrent(state, execution))",
+      },
+    ],
+    scenarios: ['nodes', 'chaos'],
+    expect: ['generations'],
+  },
+  {
+    name: 'desired-version-not-compared',
+    about:
+      'An execution that a report does not list is free, even when the agent had not yet applied ' +
+      'the set that takes it away, nor the one that brought it.',
+    patches: [
+      {
+        module: dist('core/decide-reports'),
+        find: 'if (appliedRevision >= execution.removedRevision)',
+        put: 'if (appliedRevision >= 0)',
+      },
+    ],
+    scenarios: ['nodes', 'chaos'],
+    expect: ['processes', 'devices'],
+  },
+]

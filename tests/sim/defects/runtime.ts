@@ -1,0 +1,232 @@
+/** Defects of the partition loop: answers, sequences, marks, effects, snapshots. */
+import type { Defect } from './types.ts'
+
+const module = (name: string): string => `libs/runtime/dist/${name}.js`
+
+/** Leading: what is acknowledged, and when. */
+const leading: readonly Defect[] = [
+  {
+    name: 'answer-before-read-back',
+    about:
+      'Answers leave when the log has taken the commit, not when it was read back as effective: ' +
+      'a commit that landed behind the claim of another leader is acknowledged and void.',
+    source: {
+      link: 'https://github.com/platformatic/kafka/issues/326',
+      what: 'of concurrent idempotent sends all were acknowledged and one was in the log',
+    },
+    patches: [
+      {
+        module: module('leader'),
+        find: 'await eventLog.append(this.#host.address, entries);',
+        put: `const landed = await eventLog.append(this.#host.address, entries);
+              for (const release of flight.draft.releases.splice(0)) {
+                const { publics } = flight.own.facts;
+                const publicSeq = publics.at(-1)?.seq ?? flight.draft.framework.publicSeq;
+                release({ position: landed.position, publicSeq });
+              }`,
+      },
+    ],
+    scenarios: ['chaos', 'leaders'],
+    expect: ['acknowledged', 'ends', 'settles', 'effects', 'inputs'],
+  },
+  {
+    name: 'sequence-reuse',
+    about:
+      'After an append of unknown outcome the batch is put together anew, with what has come ' +
+      'since, under the same sequence; the copy that lands first is taken for the newest one.',
+    source: {
+      link: 'https://github.com/tulios/kafkajs/issues/598',
+      what: 'a second send began before the first was answered, with a sequence that did not follow',
+    },
+    patches: [
+      {
+        module: module('leader'),
+        find: 'this.#notAppended(flight, error);',
+        put: `this.#notAppended(flight, error);
+              if (!(error instanceof AppendRefusedError)) {
+                this.#inFlight = undefined;
+                this.mailbox.unshift(flight.draft.taken);
+                this.#host.refold();
+                return;
+              }`,
+      },
+      {
+        module: module('partition'),
+        find: 'const mine = own !== undefined && Buffer.compare(record.value, own.bytes) === 0;',
+        put: `const told = own && arbitrateBytes(this.arbitration, record.value).record?.body;
+        const sent = own?.record.body?.value;
+        const mine = told?.$case === 'commit' && sent !== undefined
+            && told.value.epoch === sent.epoch && told.value.sequence === sent.sequence;`,
+      },
+    ],
+    scenarios: ['leaders', 'chaos'],
+    expect: ['digests', 'acknowledged', 'log', 'inputs', 'ends', 'settles'],
+  },
+  {
+    name: 'void-treated-as-fenced',
+    about:
+      'A leader that reads a void record, for example a late copy of its own commit, believes ' +
+      'that somebody else leads: it drops its state and leads no more, though nobody else wants to.',
+    patches: [
+      {
+        module: module('lifecycle'),
+        find: "if (applied.kind === 'skipped') {",
+        put: `if (applied.kind === 'skipped') {
+            if (this.#session !== undefined) return this.#fenced();`,
+      },
+    ],
+    scenarios: ['leaders', 'chaos'],
+    expect: ['leaders', 'availability', 'settles'],
+  },
+  {
+    name: 'dedupe-in-memory',
+    about:
+      'A leader knows repeated requests only by what was answered since it leads: after a change ' +
+      'of the leader a repeated request is carried out a second time.',
+    source: {
+      link: 'https://github.com/armadaproject/armada/pull/4996',
+      what: 'uniqueness was kept per partition of a view only, so that rows came out twice',
+    },
+    patches: [
+      {
+        module: module('composer'),
+        find: 'const kept = state.framework.answers.get(item.requestId);',
+        put: `this.since ??= state.effectivePosition;
+        const entry = state.framework.answers.get(item.requestId);
+        const kept = entry !== undefined && entry.position > this.since ? entry : undefined;`,
+      },
+    ],
+    scenarios: ['chaos', 'leaders'],
+    expect: ['acknowledged'],
+  },
+]
+
+/** What has to survive the leader. */
+const takingOver: readonly Defect[] = [
+  {
+    name: 'mark-before-commit',
+    about:
+      'The mark of an input is how far the reader is, not how far its decisions are committed; ' +
+      'with few inputs per commit a leader that dies takes the rest of them with it.',
+    source: {
+      link: 'https://github.com/armadaproject/armada/pull/4918',
+      what: 'cursors advanced before the publish that they stood for: events lost, jobs stuck',
+    },
+    patches: [
+      {
+        module: module('inputs'),
+        find: 'return this.#outstanding === 0 && this.#cursor.seq > foldedSeq',
+        put: 'return this.#cursor.seq > foldedSeq',
+      },
+      {
+        module: module('composer'),
+        find: 'batch.draft.mark(item.mark);\n        batch.draft.releases.push(item.onCommitted);',
+        put: 'batch.draft.releases.push(item.onCommitted);',
+      },
+      {
+        module: module('composer'),
+        find: '#input(batch, item) {',
+        put: `#input(batch, item) {
+        if (batch.draft.taken.filter(({ kind }) => kind === 'input').length > 2) return 'later';`,
+      },
+    ],
+    scenarios: ['chaos', 'leaders'],
+    expect: ['inputs', 'ends', 'settles', 'generations', 'effects'],
+  },
+  {
+    name: 'publisher-cursor-first',
+    about:
+      'How far the public events are published is written down when they are sent, not when the ' +
+      'topic has them: if the send fails and the leader dies, nobody publishes them.',
+    patches: [
+      {
+        module: module('publisher'),
+        find: 'const position = await this.#publish(batch);',
+        put: `const { seq, position: at } = batch[batch.length - 1];
+                this.#at = { seq, offset: this.#at.offset, position: at };
+                this.record();
+                const position = await this.#publish(batch);`,
+      },
+    ],
+    scenarios: ['leaders', 'chaos'],
+    expect: ['topic', 'ends', 'settles'],
+  },
+  {
+    name: 'effect-not-reissued',
+    about:
+      'A new leader performs the effects of its own commits only: a call to another service that ' +
+      'the last leader had not finished is never made again.',
+    source: {
+      link: 'https://github.com/galaxyproject/pulsar/pull/448',
+      what: 'a final status whose publish had failed was sent by nobody after a restart',
+    },
+    patches: [
+      {
+        module: module('effects'),
+        find: 'const open = this.#session.state()?.framework.effects.values() ?? [];',
+        put: 'const open = [];',
+      },
+    ],
+    scenarios: ['leaders', 'chaos'],
+    expect: ['effects', 'ends', 'settles'],
+  },
+  {
+    name: 'timers-not-restored',
+    about:
+      'A new leader arms the timers of its own commits only: a back-off or a judgement that was ' +
+      'due under the last leader never comes.',
+    patches: [
+      {
+        module: module('state-timers'),
+        find: 'const set = this.#session.state()?.framework.timers ?? [];',
+        put: 'const set = [];',
+      },
+    ],
+    scenarios: ['leaders', 'chaos'],
+    expect: ['ends', 'settles'],
+  },
+  {
+    name: 'stale-snapshot',
+    about:
+      'The position of a snapshot is noted when its content has been put together, some commits ' +
+      'later: who loads it misses what happened in between.',
+    source: {
+      link: 'https://github.com/etcd-io/etcd/issues/20426',
+      what: 'after a kill the index of the state and that of the snapshot did not fit together',
+    },
+    patches: [
+      {
+        module: module('snapshots'),
+        find: 'const content = state.toSnapshot();',
+        put: `const early = state.toSnapshot();
+        this.#commits = 0;
+        await this.#context.ports.timers.sleep(200);
+        const { position: at, effectivePosition, arbitration } = state.toSnapshot();
+        const content = { ...early, position: at, effectivePosition, arbitration };`,
+      },
+    ],
+    scenarios: ['storage', 'chaos'],
+    expect: ['digests', 'log', 'acknowledged', 'ends', 'settles'],
+  },
+  {
+    name: 'min-position-ignored',
+    about:
+      'A replica answers a read with a position at once from what it has folded: whoever reads ' +
+      'at another replica than it wrote does not find its own job.',
+    source: {
+      link: 'https://github.com/etcd-io/etcd/issues/13464',
+      what: 'a linearizable read at a member that lagged returned an old value, not an error',
+    },
+    patches: [
+      {
+        module: module('reads'),
+        find: 'return state.effectivePosition >= wanted.position ? state : undefined;',
+        put: 'return state;',
+      },
+    ],
+    scenarios: ['chaos', 'leaders'],
+    expect: ['reads'],
+  },
+]
+
+export const runtimeDefects: readonly Defect[] = [...leading, ...takingOver]
