@@ -293,7 +293,7 @@ describe('sai status', () => {
 
 test('version', async () => {
   expect(await bench.sai('version', '--json')).toBe(0)
-  expect(JSON.parse(bench.out)).toEqual({ version: '0.1.0' })
+  expect(JSON.parse(bench.out)).toEqual({ version: '0.2.0' })
 })
 
 test.each(Object.entries(Job_State))('the state %s has a word', (name, state) => {

@@ -11,7 +11,7 @@ import { CliError, EXIT, exitOf } from './exit.ts'
 import type { Io } from './io.ts'
 import { plain } from './output/text.ts'
 
-export const VERSION = '0.1.0'
+export const VERSION = '0.2.0'
 
 const AFTER_HELP = `
 Exit status: 0 done; 1 the job failed or was cancelled, the platform is degraded; 2 usage;

@@ -66,4 +66,4 @@ export const serviceConfig = platformConfig.extend({
 export type ServiceConfig = Readonly<z.output<typeof serviceConfig>>
 
 /** Version of the product. */
-export const VERSION = '0.1.0'
+export const VERSION = '0.2.0'

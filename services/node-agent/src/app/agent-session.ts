@@ -7,7 +7,7 @@ import type { PortRange, ToAgent, ToSupervisor } from './ipc.ts'
 type Session = Extract<ToAgent, { type: 'session' }>
 
 /** Version that a node reports. */
-const AGENT_VERSION = '0.1.0'
+const AGENT_VERSION = '0.2.0'
 
 /** What a machine has. */
 export interface MachineParts {
