@@ -17,7 +17,7 @@ const CODE = /\.(ts|tsx|mjs|js|sh|proto)$/
 const TEXT = /\.(ts|tsx|mjs|js|sh|proto|md|json|yaml|yml)$|(^|\/)(run|sai)$/
 const SPEC = /\.spec\.ts$|^tests\//
 const CORE = /(^|\/)src\/core\//
-const VENDORED = /^proto\/(google|grpc)\/|\/src\/gen\/|(^|\/)results\/|(^|\/)golden\//
+const VENDORED = /^proto\/(google|grpc)\/|\/src\/gen\/|(^|\/)results\/|(^|\/)golden\/\d/
 const ENV_ALLOWED = /^(libs\/config|tools|examples|tests)\/|\.config\.ts$|\.spec\.ts$/
 
 type LineRule = {

@@ -1,0 +1,42 @@
+import { faultToleranceDefinition } from '@serverless-ai/fault-tolerance'
+import { RpcError } from '@serverless-ai/kernel'
+import { mediatorDefinition } from '@serverless-ai/mediator'
+import { poolDefinition } from '@serverless-ai/pool-manager'
+import { type FoldedLog, type FoldSource, foldLog } from '@serverless-ai/runtime/replay'
+import { schedulerDefinition } from '@serverless-ai/scheduler'
+import { quietPorts as ports } from './quiet-ports.ts'
+
+/** Services of the control plane, each with a log of its own. */
+export const SERVICES = ['mediator', 'scheduler', 'pool-manager', 'fault-tolerance'] as const
+export type Service = (typeof SERVICES)[number]
+
+const nobody = (): Promise<never> =>
+  Promise.reject(
+    new RpcError({ code: 'UNAVAILABLE', reason: 'UNAVAILABLE', message: 'a fold calls nobody' }),
+  )
+const scheduler = {
+  validate: nobody,
+  enqueue: nobody,
+  cancel: nobody,
+  recover: nobody,
+  giveUp: nobody,
+  explain: nobody,
+}
+
+/** Folds the log of a service with the service's own core. */
+export function foldService(service: Service, source: FoldSource): Promise<FoldedLog<unknown>> {
+  switch (service) {
+    case 'mediator':
+      return foldLog(mediatorDefinition(scheduler), source, ports)
+    case 'scheduler':
+      return foldLog(schedulerDefinition(), source, ports)
+    case 'pool-manager':
+      return foldLog(poolDefinition(), source, ports)
+    case 'fault-tolerance':
+      return foldLog(
+        faultToleranceDefinition(() => scheduler),
+        source,
+        ports,
+      )
+  }
+}
