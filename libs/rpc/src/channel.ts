@@ -1,33 +1,29 @@
 import type { RpcError } from '@serverless-ai/kernel'
 import type { CallScope } from './scope.ts'
 
-/** A bounded pipe of messages: the writer waits while it is full, the reader while it is empty. */
-export class BoundedPipe<T> implements AsyncIterableIterator<T> {
-  readonly #items: T[] = []
-  readonly #capacity: number
-  readonly #scope: CallScope
-  readonly #onReturn: () => void
+/** Messages of a stream that may be on their way or unread. */
+export const WINDOW_MESSAGES = 16
+/** A reader grants credit for this many messages at a time. */
+const CREDIT_MESSAGES = WINDOW_MESSAGES / 2
+
+/** The reading end of a stream of messages. */
+export class Inbox implements AsyncIterableIterator<Uint8Array> {
+  readonly #items: Uint8Array[] = []
+  readonly #credit: (messages: number) => void
+  #taken = 0
   #ended = false
   #failure: RpcError | undefined
   #reader: (() => void) | undefined
-  #writer: (() => void) | undefined
 
-  constructor(capacity: number, scope: CallScope, onReturn: () => void) {
-    this.#capacity = capacity
-    this.#scope = scope
-    this.#onReturn = onReturn
+  /** `credit` tells the writer that so many messages were read. */
+  constructor(credit: (messages: number) => void) {
+    this.#credit = credit
   }
 
-  /** Resolves when there is room for the next one. */
-  push(item: T): Promise<void> | undefined {
-    if (this.#ended) return undefined
+  push(item: Uint8Array): void {
+    if (this.#ended) return
     this.#items.push(item)
-    this.#wakeReader()
-    if (this.#items.length < this.#capacity) return undefined
-    const full = new Promise<void>((resolve) => {
-      this.#writer = resolve
-    })
-    return this.#scope.race(full)
+    this.#wake()
   }
 
   /** No more messages; what is inside is still delivered, then the failure, if any. */
@@ -35,22 +31,20 @@ export class BoundedPipe<T> implements AsyncIterableIterator<T> {
     if (this.#ended) return
     this.#ended = true
     this.#failure = failure
-    this.#wakeReader()
+    this.#wake()
   }
 
-  #wakeReader(): void {
+  #wake(): void {
     const wake = this.#reader
     this.#reader = undefined
     wake?.()
   }
 
-  async next(): Promise<IteratorResult<T>> {
+  async next(): Promise<IteratorResult<Uint8Array>> {
     for (;;) {
       const item = this.#items.shift()
       if (item !== undefined) {
-        const wake = this.#writer
-        this.#writer = undefined
-        wake?.()
+        this.#count()
         return { done: false, value: item }
       }
       if (this.#failure !== undefined) throw this.#failure
@@ -61,12 +55,46 @@ export class BoundedPipe<T> implements AsyncIterableIterator<T> {
     }
   }
 
-  return(): Promise<IteratorResult<T>> {
-    this.#onReturn()
-    return Promise.resolve({ done: true, value: undefined })
+  #count(): void {
+    this.#taken += 1
+    if (this.#taken < CREDIT_MESSAGES || this.#ended) return
+    this.#taken = 0
+    this.#credit(CREDIT_MESSAGES)
   }
 
   [Symbol.asyncIterator](): this {
     return this
+  }
+}
+
+/** The writing end of a stream of messages: waits while the window is full. */
+export class Outbox {
+  readonly #send: (bytes: Uint8Array) => void
+  readonly #scope: CallScope
+  #unread = 0
+  #writer: (() => void) | undefined
+
+  constructor(scope: CallScope, send: (bytes: Uint8Array) => void) {
+    this.#scope = scope
+    this.#send = send
+  }
+
+  /** Resolves when there is room for the next one. */
+  push(bytes: Uint8Array): Promise<void> | undefined {
+    this.#unread += 1
+    this.#send(bytes)
+    if (this.#unread < WINDOW_MESSAGES) return undefined
+    const full = new Promise<void>((resolve) => {
+      this.#writer = resolve
+    })
+    return this.#scope.race(full)
+  }
+
+  /** The reader has read so many more. */
+  credit(messages: number): void {
+    this.#unread -= messages
+    const wake = this.#writer
+    this.#writer = undefined
+    wake?.()
   }
 }

@@ -13,12 +13,17 @@ import { rpcError } from './error-table.ts'
  * leave nothing behind (a `Promise.race` per message on a long stream would).
  */
 export class CallScope {
-  readonly #controller = new AbortController()
+  /** Made when somebody looks at the signal: most calls end without. */
+  #controller: AbortController | undefined
   readonly #waiting = new Set<(error: RpcError) => void>()
   #error: RpcError | undefined
   #timer: Timer | undefined
 
   get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.#error !== undefined) this.#controller.abort(this.#error)
+    }
     return this.#controller.signal
   }
 
@@ -33,7 +38,7 @@ export class CallScope {
     this.#error = error
     for (const reject of this.#waiting) reject(error)
     this.#waiting.clear()
-    this.#controller.abort(error)
+    this.#controller?.abort(error)
   }
 
   /** Aborts with `DEADLINE_EXCEEDED` after `timeoutMs`. */
@@ -47,7 +52,16 @@ export class CallScope {
     const { promise: result, resolve, reject } = Promise.withResolvers<T>()
     if (this.#error === undefined) this.#waiting.add(reject)
     else reject(this.#error)
-    promise.then(resolve, reject).finally(() => this.#waiting.delete(reject))
+    promise.then(
+      (value) => {
+        this.#waiting.delete(reject)
+        resolve(value)
+      },
+      (error: unknown) => {
+        this.#waiting.delete(reject)
+        reject(error)
+      },
+    )
     return result
   }
 
@@ -65,7 +79,14 @@ export function contextOf(
   metadata: ReadonlyMap<string, string>,
   timeoutMs: number | undefined,
 ): CallContext {
-  return { principal, signal: scope.signal, timeoutMs, metadata }
+  return {
+    principal,
+    get signal() {
+      return scope.signal
+    },
+    timeoutMs,
+    metadata,
+  }
 }
 
 /**
