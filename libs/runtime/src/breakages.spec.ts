@@ -6,6 +6,7 @@
 import {
   AppendOutcomeUnknownError,
   Commit_Kind,
+  decodeRecord,
   type EventLog,
   encodeCommit,
   eventsTopic,
@@ -16,6 +17,7 @@ import { describe, expect, it } from 'vitest'
 import { AnswersTable, REQUEST_AGE_MAX_MS, refuseRequestId } from './answers.ts'
 import { type BankCommand, bank, bankDecider } from './testing/bank.ts'
 import { consume, storyOf } from './testing/history.ts'
+import { Replicas } from './testing/replicas.ts'
 import { type Process, World } from './testing/world.ts'
 import type { Answer, RuntimeEnvironment } from './types.ts'
 
@@ -356,6 +358,95 @@ describe('9. publishing', () => {
 
   it('to a consumer whose mark is seq alone would be missed in silence', async () => {
     expect(await missed(true)).toBe(1)
+  })
+})
+
+/** Claims in each half of ten quiet minutes of three replicas, after one minute to begin. */
+async function claimsWhile(
+  options: Omit<ConstructorParameters<typeof Replicas>[0], 'world'>,
+): Promise<{ early: number; late: number }> {
+  const world = new World()
+  const replicas = new Replicas({ world, ...options })
+  await replicas.started()
+  await world.time.advance(60_000)
+  const claims = (): number => storyOf(world, bank()).leaders.length
+  const start = claims()
+  await world.time.advance(300_000)
+  const half = claims()
+  await world.time.advance(300_000)
+  return { early: half - start, late: claims() - half }
+}
+
+describe('12. replicas that watch each other', () => {
+  const slow = { sendDelayMs: [4000, 4000] } as const
+
+  it('change nothing while nothing happens, on a slow log too', async () => {
+    expect(await claimsWhile({})).toEqual({ early: 0, late: 0 })
+    expect(await claimsWhile({ faults: slow })).toEqual({ early: 0, late: 0 })
+  })
+
+  it('would duel for ever if an idle leader wrote no ticks', async () => {
+    // The rule left out: what has no content never leaves.
+    const wrap = withLog((inner) => ({
+      append: (address, entries) => {
+        const body = address.topic === log.topic ? decodeRecord(entries[0]!.value).body : undefined
+        const tick = body?.$case === 'commit' && body.value.kind === Commit_Kind.TICK
+        return tick ? new Promise(() => {}) : inner.append(address, entries)
+      },
+    }))
+    expect((await claimsWhile({ wrap })).late).toBeGreaterThan(20)
+  })
+
+  it('would duel for ever if one that was fenced claimed at once', async () => {
+    // The rule left out: whoever does not lead believes that nobody does.
+    const wrap = (environment: RuntimeEnvironment): RuntimeEnvironment => ({
+      ...environment,
+      leaderHealth: async () => 'refused',
+    })
+    expect((await claimsWhile({ wrap })).late).toBeGreaterThan(20)
+  })
+
+  it('would duel for ever on a slow log if the thresholds were fixed', async () => {
+    // The rule left out: an append seems to take no time, however long it takes.
+    const wrap = withLog((inner) => ({
+      append: (address, entries) => {
+        void inner.append(address, entries)
+        return Promise.resolve({ position: 0 })
+      },
+    }))
+    expect((await claimsWhile({ faults: slow, wrap })).late).toBeGreaterThan(20)
+  })
+})
+
+describe('13. health', () => {
+  /** The process of the leader starts anew and answers: how long until somebody leads again, ms. */
+  const leaderlessMs = async (ofProcess: boolean): Promise<number> => {
+    const world = new World()
+    // The rule left out: a process that answers is healthy.
+    const wrap = (environment: RuntimeEnvironment): RuntimeEnvironment => ({
+      ...environment,
+      leaderHealth: async (...args) => {
+        const answer = await environment.leaderHealth!(...args)
+        return ofProcess && answer === 'not-serving' ? 'serving' : answer
+      },
+    })
+    const replicas = new Replicas({ world, wrap, faults: { sendDelayMs: [500, 500] } })
+    const leader = await replicas.started()
+    await world.time.advance(30_000)
+    const claims = storyOf(world, bank()).leaders.length
+    replicas.kill(leader)
+    const startMs = world.time.nowMs
+    replicas.boot(leader.name)
+    await world.until(() => storyOf(world, bank()).leaders.length > claims, 'a claim')
+    return world.time.nowMs - startMs
+  }
+
+  it('is asked of the claim: a process that answers and does not lead is replaced', async () => {
+    expect(await leaderlessMs(false)).toBeLessThan(2500)
+  })
+
+  it('of the process would leave it leaderless for as long as silence may take', async () => {
+    expect(await leaderlessMs(true)).toBeGreaterThan(3500)
   })
 })
 

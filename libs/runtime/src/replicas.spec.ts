@@ -132,3 +132,142 @@ describe('a standby takes over', () => {
     expect((await replicas.successor(leader)).tookMs).toBeLessThan(takeoverMs(0))
   })
 })
+
+describe('clocks', () => {
+  const warnings = (replicas: Replicas): readonly string[] =>
+    replicas.world.ports.logger.lines
+      .filter(({ level }) => level === 'warn')
+      .map(({ message }) => message)
+
+  it.each([-6000, 6000])('that differ by %i ms are told, and others go first', async (differMs) => {
+    for (const odd of ['a', 'b', 'c']) {
+      const replicas = several({ skewMs: { [odd]: differMs } })
+      // Leads before its log says anything of a clock.
+      const leader = await replicas.started()
+      await replicas.world.time.advance(5000)
+      if (leader.name === odd) continue
+      expect(warnings(replicas)).toContain(
+        `the wall clock is ${differMs < 0 ? 'behind' : 'ahead of'} the log`,
+      )
+      replicas.kill(leader)
+      const { replica } = await replicas.successor(leader)
+      expect(replica.name).not.toBe(odd)
+      replicas.kill(replica)
+      // Alone it leads all the same.
+      const last = await replicas.successor(replica)
+      expect(last.replica.name).toBe(odd)
+      expect(last.tookMs).toBeLessThan(takeoverMs(0))
+    }
+  })
+})
+
+describe('a follower', () => {
+  it('serves reads, at the position that is asked for', async () => {
+    const replicas = several()
+    const { world } = replicas
+    const leader = await replicas.started()
+    const { position } = await world.run(leader.runtime.execute(add('x', 7)))
+    const follower = [...replicas.running.values()].find((one) => one !== leader)!
+    const { value, token } = await world.run(
+      follower.runtime.read((state) => state.accounts.get('x'), { minPosition: position }),
+    )
+    expect([value, token]).toEqual([7, position])
+    const later = follower.runtime.read((state) => state.accounts.get('x'), {
+      minPosition: position.replace(/:\d+:\d+$/, ':9:2'),
+    })
+    let settled = false
+    void later.then(() => {
+      settled = true
+    })
+    await world.time.advance(10)
+    expect(settled).toBe(false)
+    for (let i = 0; i < 8; i += 1) await world.run(leader.runtime.execute(add('x')))
+    expect((await world.run(later)).value).toBe(15)
+    const digests = await Promise.all(
+      [...replicas.running.values()].map(({ runtime }) => world.run(runtime.digest())),
+    )
+    expect(new Set(digests.map(({ digest }) => digest)).size).toBe(1)
+  })
+
+  it('sends everything else to the leader, and nowhere while there is none', async () => {
+    const replicas = several({ faults: slow(300) })
+    const { world } = replicas
+    const leader = await replicas.started()
+    await world.run(leader.runtime.execute(add('x')))
+    const { runtime } = [...replicas.running.values()].find((one) => one !== leader)!
+    const page = { types: [], pageSize: 10, pageToken: '' }
+    const all = (): Promise<readonly string[]> =>
+      Promise.all([
+        reasonOf(runtime.execute(add('y'))),
+        reasonOf(runtime.confirm()),
+        reasonOf(runtime.feedSnapshot(page)),
+        reasonOf(runtime.feedSnapshot({ ...page, pageToken: 'of-the-leader:1' })),
+        reasonOf(runtime.watchFeed(0, new AbortController().signal)[Symbol.asyncIterator]().next()),
+      ])
+    const there = `NOT_LEADING ${leader.name}`
+    expect(new Set(await all())).toEqual(new Set([there]))
+    await world.run(leader.runtime.stop())
+    // The claim of the next one is on its way.
+    await world.time.advance(10)
+    expect(new Set(await all())).toEqual(new Set(['NOT_LEADING ']))
+  })
+
+  it('asks nobody while its leader is busy', async () => {
+    const replicas = several()
+    const { world } = replicas
+    const leader = await replicas.started()
+    await world.time.advance(2000)
+    await world.run(leader.runtime.execute(add('x')))
+    const asked = replicas.questions
+    for (let i = 0; i < 50; i += 1) {
+      await world.time.advance(200)
+      await world.run(leader.runtime.execute(add('x')))
+    }
+    expect(replicas.questions).toBe(asked)
+    await world.time.advance(700)
+    expect(replicas.questions).toBe(asked + 2)
+  })
+
+  it('performs no effect and rings no timer', async () => {
+    let performed = 0
+    const definition = bank({
+      perform: async ({ payload }) => {
+        performed += 1
+        return { type: 'Called', key: (payload as { to: string }).to }
+      },
+    })
+    const replicas = several({ definition })
+    const { world } = replicas
+    const leader = await replicas.started()
+    await world.run(leader.runtime.execute({ type: 'Call', key: 'c' }))
+    const dueMs = world.time.wallMs() + 500
+    await world.run(leader.runtime.execute({ type: 'Remind', key: 'r', dueMs }))
+    await world.time.advance(5000)
+    expect(performed).toBe(1)
+    const { state } = await world.fold(definition)
+    expect(state.reminders).toEqual(['set r', 'rang r'])
+  })
+})
+
+describe('health of a claim', () => {
+  it('is of exactly that claim, while its commits are read back', async () => {
+    const replicas = several()
+    const { runtime, log } = await replicas.started()
+    await replicas.world.time.advance(2000)
+    const { claim } = replicas
+    expect(claim).toMatch(/^bank\/0\/1\/[0-9a-f]{32}$/)
+    expect(runtime.serves(claim)).toBe(true)
+    expect(runtime.serves(claim.replace('/1/', '/2/'))).toBe(false)
+    expect(runtime.serves(`${claim.slice(0, -1)}x`)).toBe(false)
+    expect(runtime.serves('bank')).toBeUndefined()
+    expect(runtime.serves('')).toBeUndefined()
+    expect(runtime.serves(claim.replace('bank', 'sink'))).toBeUndefined()
+    expect(runtime.serves(claim.replace('/0/', '/1/'))).toBeUndefined()
+    log.pause()
+    void reasonOf(runtime.execute(add('a')))
+    await replicas.world.time.advance(1000)
+    expect(runtime.serves(claim)).toBe(true)
+    await replicas.world.time.advance(4000)
+    expect(runtime.serves(claim)).toBe(false)
+  })
+})

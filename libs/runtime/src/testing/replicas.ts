@@ -35,6 +35,8 @@ export class Replicas {
   readonly running = new Map<string, Replica>()
   /** Questions about health that were asked. */
   questions = 0
+  /** What was asked for last. */
+  claim = ''
   readonly #options: ReplicasOptions
 
   constructor(options: ReplicasOptions) {
@@ -46,6 +48,7 @@ export class Replicas {
   /** Addresses are names here. */
   readonly health: LeaderHealth = async (address, claim) => {
     this.questions += 1
+    this.claim = claim
     const replica = this.running.get(address)
     if (replica === undefined || replica.reachable === 'refuses') return 'refused'
     if (replica.reachable === 'silent') return new Promise(() => {})
