@@ -10,7 +10,7 @@ import { memoryNetwork } from '@serverless-ai/rpc'
 import { describe, expect, test } from 'vitest'
 import { connect } from './client.ts'
 
-const away = () => new RpcError({ code: 'UNAVAILABLE', reason: 'NOT_LEADER', message: 'away' })
+const away = () => new RpcError({ code: 'UNAVAILABLE', reason: 'STOPPING', message: 'away' })
 const quiet: Logger = { log: () => undefined, child: () => quiet }
 const job = (state: Job_State): Job => ({ ...Job.fromPartial({}), jobId: 'j-0-1', state })
 

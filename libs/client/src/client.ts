@@ -24,16 +24,21 @@ import {
   uuidV7,
 } from '@serverless-ai/kernel'
 import { systemClock, systemRandomness, systemTimers } from '@serverless-ai/kernel/system'
-import { createGrpcTransport } from '@serverless-ai/rpc'
-import { DEFAULT_RETRY, type RetryPolicy, withRetry } from './retry.ts'
+import {
+  createGrpcTransport,
+  DEFAULT_RETRY,
+  followLeader,
+  type RetryPolicy,
+} from '@serverless-ai/rpc'
 import { type WatchPatience, watchJob } from './watch.ts'
 
 /** Where to connect, and what the client stands on (the defaults are right outside of tests). */
 export interface ConnectOptions {
-  /** gRPC `host:port` of the platform. */
+  /** gRPC `host:port` of the platform, or several of them with commas between: its replicas. */
   readonly address: string
   /** Bearer token. */
   readonly token?: string
+  /** How calls are made again while nobody answers or leads. */
   readonly retry?: Partial<RetryPolicy>
   readonly clock?: Clock
   readonly timers?: Timers
@@ -72,10 +77,6 @@ export class JobsClient {
     this.#ports = init.ports
   }
 
-  #retry<T>(call: () => Promise<T>): Promise<T> {
-    return withRetry(call, this.#ports)
-  }
-
   /** Submits a description (YAML or JSON). One request id for all attempts: the job exists once. */
   async submit(init: {
     readonly manifest: string
@@ -95,13 +96,13 @@ export class JobsClient {
       validateOnly: init.validateOnly ?? false,
     }
     const options = init.timeoutMs === undefined ? {} : { timeoutMs: init.timeoutMs }
-    const { job, position } = await this.#retry(() => this.#calls.submitJob(request, options))
+    const { job, position } = await this.#calls.submitJob(request, options)
     return { job: present(job), position }
   }
 
   /** One job; with `minPosition` not older than that. */
   async get(jobId: string, minPosition = ''): Promise<Job> {
-    const { job } = await this.#retry(() => this.#calls.getJob({ jobId, minPosition }))
+    const { job } = await this.#calls.getJob({ jobId, minPosition })
     return present(job)
   }
 
@@ -114,7 +115,7 @@ export class JobsClient {
   }): Promise<ListJobsResponse> {
     const { pageSize = 0, pageToken = '', queue = '', states = [] } = init
     const request = { pageSize, pageToken, queue, states, minPosition: '' }
-    return this.#retry(() => this.#calls.listJobs(request))
+    return this.#calls.listJobs(request)
   }
 
   /** All jobs, newest first, page by page. */
@@ -141,13 +142,13 @@ export class JobsClient {
   /** Ends a job. Idempotent. */
   async cancel(jobId: string): Promise<Job> {
     const requestId = newRequestId(this.#ports)
-    const { job } = await this.#retry(() => this.#calls.cancelJob({ requestId, jobId }))
+    const { job } = await this.#calls.cancelJob({ requestId, jobId })
     return present(job)
   }
 
   /** Why a job is as it is, now or at a past position of the scheduler's log. */
   why(jobId: string, atPosition = ''): Promise<ExplainJobResponse> {
-    return this.#retry(() => this.#calls.explainJob({ jobId, atPosition }))
+    return this.#calls.explainJob({ jobId, atPosition })
   }
 
   /** Logs of all ranks or one, as they come. Not resumed: what was read is not told again. */
@@ -209,8 +210,6 @@ export interface PlatformClient extends AsyncDisposable {
   uploadWorkspace(archive: Uint8Array): Promise<string>
   /** Makes a queue (operators). One request id for all attempts. */
   createQueue(queue: NewQueue): Promise<Queue>
-  /** Makes a safe call again while nobody answers. */
-  retry<T>(call: () => Promise<T>): Promise<T>
   close(): Promise<void>
 }
 
@@ -222,13 +221,13 @@ export function connect(options: ConnectOptions): PlatformClient {
     randomness: options.randomness ?? systemRandomness,
     policy: { ...DEFAULT_RETRY, ...options.retry },
   }
-  const transport = options.transport ?? createGrpcTransport({ clock: ports.clock })
+  const below = options.transport ?? createGrpcTransport({ clock: ports.clock })
+  const transport = followLeader(below, ports, options.retry)
   const { address, token } = options
   const target = token === undefined ? { address } : { address, token }
   const pool = transport.client(PoolServiceService, target)
   const queues = transport.client(QueueServiceService, target)
   const workspaces = transport.client(WorkspaceServiceService, target)
-  const retry = <T>(call: () => Promise<T>): Promise<T> => withRetry(call, ports)
   const close = async (): Promise<void> => {
     if (options.transport === undefined) await transport.close()
   }
@@ -239,17 +238,15 @@ export function connect(options: ConnectOptions): PlatformClient {
     incidents: transport.client(RecoveryServiceService, target),
     checkpoints: transport.client(CheckpointServiceService, target),
     admin: transport.client(AdminServiceService, target),
-    retry,
     async uploadWorkspace(archive) {
       const digest = `sha256:${createHash('sha256').update(archive).digest('hex')}`
-      const upload = () =>
-        workspaces.uploadWorkspace(pieces(archive, digest), { timeoutMs: UPLOAD_TIMEOUT_MS })
-      const { workspace } = await retry(upload)
+      const timeoutMs = UPLOAD_TIMEOUT_MS
+      const { workspace } = await workspaces.uploadWorkspace(pieces(archive, digest), { timeoutMs })
       return workspace
     },
     async createQueue(wanted) {
       const request = { requestId: newRequestId(ports), queue: Queue.fromPartial(wanted) }
-      const { queue } = await retry(() => queues.createQueue(request))
+      const { queue } = await queues.createQueue(request)
       if (queue === undefined) throw new TypeError('the answer has no queue')
       return queue
     },

@@ -1,3 +1,4 @@
+export { DEFAULT_RETRY, isAway, type RetryPolicy } from '@serverless-ai/rpc'
 export {
   type ConnectOptions,
   connect,
@@ -5,5 +6,4 @@ export {
   type NewQueue,
   type PlatformClient,
 } from './client.ts'
-export { DEFAULT_RETRY, isAway, type RetryPolicy, withRetry } from './retry.ts'
 export { isFinished, type WatchPatience } from './watch.ts'

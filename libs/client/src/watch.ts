@@ -1,7 +1,7 @@
 import type { Job, WatchJobResponse } from '@serverless-ai/contracts/job/v1/job'
 import { Job_State } from '@serverless-ai/contracts/job/v1/job'
 import { type Clock, type Randomness, RpcError, type Timers } from '@serverless-ai/kernel'
-import { isAway, pauseMs, type RetryPolicy } from './retry.ts'
+import { isAway, pauseMs, type RetryPolicy } from '@serverless-ai/rpc'
 
 /** The server sends a heartbeat every 10 s: after this silence the stream is opened anew, ms. */
 const SILENCE_MS = 25_000

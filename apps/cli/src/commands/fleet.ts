@@ -60,7 +60,7 @@ async function allPages<T>(
 function nodesOf(platform: PlatformClient): Promise<Node[]> {
   return allPages(async (pageToken) => {
     const request = { pageSize: 1000, pageToken, minPosition: '' }
-    const { nodes, nextPageToken } = await platform.retry(() => platform.pool.listNodes(request))
+    const { nodes, nextPageToken } = await platform.pool.listNodes(request)
     return { items: nodes, nextPageToken }
   })
 }
@@ -68,9 +68,7 @@ function nodesOf(platform: PlatformClient): Promise<Node[]> {
 function queuesOf(platform: PlatformClient): Promise<QueueStatus[]> {
   return allPages(async (pageToken) => {
     const request = { pageSize: 1000, pageToken, minPosition: '' }
-    const { queues, nextPageToken } = await platform.retry(() =>
-      platform.queues.listQueues(request),
-    )
+    const { queues, nextPageToken } = await platform.queues.listQueues(request)
     return { items: queues, nextPageToken }
   })
 }

@@ -24,7 +24,7 @@ describe('when the control plane goes away', () => {
           yield chunk('one\n')
           backAtMs = time.monotonicMs() + awayMs
         }
-        if (time.monotonicMs() < backAtMs) throw refused('UNAVAILABLE', 'NOT_LEADING')
+        if (time.monotonicMs() < backAtMs) throw refused('UNAVAILABLE', 'SERVER_STOPPING')
         yield chunk('two\n')
       },
     }

@@ -52,7 +52,7 @@ function variables(pairs: readonly string[]): Record<string, string> {
 async function queueOf(platform: PlatformClient, named: string | undefined): Promise<string> {
   if (named !== undefined) return named
   const request = { pageSize: 1000, pageToken: '', minPosition: '' }
-  const { queues } = await platform.retry(() => platform.queues.listQueues(request))
+  const { queues } = await platform.queues.listQueues(request)
   const names = queues.flatMap(({ queue }) => (queue === undefined ? [] : [queue.name]))
   const [only, second] = names
   if (only !== undefined && second === undefined) return only

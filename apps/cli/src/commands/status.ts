@@ -80,7 +80,7 @@ export function addStatus(program: Command, { io, checkout, exit }: CommandScope
       const connection = resolveConnection({ globals: options, io, checkout, prefer: 'admin' })
       const request = { withDigest: options.digest === true }
       const status = await withPlatform(io, connection, (platform) =>
-        platform.retry(() => platform.admin.getStatus(request)),
+        platform.admin.getStatus(request),
       )
       const found = status.partitions.flatMap(troubles)
       answer(io, options, {

@@ -93,7 +93,7 @@ export class Bench {
         const answer = () => {
           if (bench.outages <= 0) return
           bench.outages -= 1
-          throw refused('UNAVAILABLE', 'NOT_LEADING')
+          throw refused('UNAVAILABLE', 'SERVER_STOPPING')
         }
         const from = resumeAfter === '' ? 0 : Number(resumeAfter) + 1
         if (from > 0) answer()
@@ -141,7 +141,7 @@ export class Bench {
     })
     server.add(PoolServiceService, {
       listNodes: async () => {
-        if (bench.away) throw refused('UNAVAILABLE', 'NOT_LEADING')
+        if (bench.away) throw refused('UNAVAILABLE', 'SERVER_STOPPING')
         const device = { model: 'emulated/A100', emulated: true, healthy: true }
         const inventory = { cpuMillis: 2000, memoryMib: 2048, devices: [device, device] }
         const node = { nodeId: 'n1', inventory, devicesUsed: 1 }

@@ -134,18 +134,19 @@ export class JobHandlers {
       )
       yield { job: first.value.job, position: first.token }
       if (isEnd(first.value.job)) return
-      let last = first.token
+      let last = { token: first.token, position: first.value.position }
       for (;;) {
         await wake.wait(this.#timers, HEARTBEAT_MS, context.signal)
         const next = waiting
         waiting = undefined
-        if (next === undefined || next.position <= first.value.position) {
-          yield { job: undefined, position: last }
+        // A replica that folds again tells the past anew.
+        if (next === undefined || next.position <= last.position) {
+          yield { job: undefined, position: last.token }
           continue
         }
         if (next.job === undefined) return
-        last = next.token
-        yield { job: next.job, position: last }
+        last = next
+        yield { job: next.job, position: last.token }
         if (isEnd(next.job)) return
       }
     } finally {
@@ -156,8 +157,14 @@ export class JobHandlers {
   async cancel(request: CancelJobRequest, context: CallContext): Promise<CancelJobResponse> {
     const { principal, signal } = context
     const { jobId, requestId } = request
-    // Not in a commit: who may not see a job learns nothing and writes nothing.
-    await this.#runtime.read((state) => visibleJob(state, jobId, principal).jobId)
+    // Not in a commit: who may not see a job learns nothing. That there is none needs the proof of
+    // leadership; a follower, or a leader of yesterday, may not have read of it yet.
+    await this.#runtime
+      .read((state) => visibleJob(state, jobId, principal).jobId, { signal })
+      .catch(async (error: unknown) => {
+        await this.#runtime.confirm()
+        throw error
+      })
     const command = {
       type: 'CancelJob',
       jobId,

@@ -96,7 +96,9 @@ export class SubmitHandler {
     // A repeated request gets its first answer, whatever the fleet looks like by now.
     const repeated = request.requestId !== '' && (await this.#knows(request.requestId))
     if (!repeated) {
-      const waiting = await this.#check({ request, tenant, spec, context })
+      const waiting = await this.#check({ request, tenant, spec, context }).catch((error) =>
+        this.#refuse(request, error),
+      )
       if (request.validateOnly) return { job: dryJob({ tenant, spec, waiting }), position: '' }
     }
     const { runtime } = this.#ports
@@ -118,6 +120,15 @@ export class SubmitHandler {
     return this.#ports.runtime
       .read((state) => state.requests.has(requestId))
       .then(({ value }) => value)
+  }
+
+  /**
+   * Refuses what was not known here. Another leader may have taken it meanwhile, so that the refusal
+   * of a request with an id needs the proof that this one still leads; a follower says who does.
+   */
+  async #refuse({ requestId, validateOnly }: SubmitJobRequest, error: unknown): Promise<never> {
+    if (requestId !== '' && !validateOnly) await this.#ports.runtime.confirm()
+    throw error
   }
 
   async #check(init: {

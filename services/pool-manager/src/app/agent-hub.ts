@@ -97,6 +97,7 @@ export class AgentHub {
   ): AsyncGenerator<ConnectResponse> {
     const iterator = requests[Symbol.asyncIterator]()
     const hello = await receiveHello(iterator, context.principal, this.#options.timers)
+    await this.requireLeading()
     const session = this.#admit(hello)
     const onAbort = (): void => session.close('the stream was cut')
     context.signal.addEventListener('abort', onAbort, { once: true })
@@ -109,6 +110,13 @@ export class AgentHub {
       context.signal.removeEventListener('abort', onAbort)
       this.#leave(session)
     }
+  }
+
+  /** Streams of agents are at the leader. @throws `NOT_LEADING` that names the leader, elsewhere */
+  async requireLeading(): Promise<void> {
+    if (this.#leading !== undefined) return
+    // A follower cannot, and says who can.
+    await this.#options.runtime.confirm()
   }
 
   /** Takes the place of the node's older stream, if that one may be replaced. */
@@ -257,7 +265,9 @@ export class AgentHub {
   #onLeadership(leading: boolean, epoch: number): void {
     const sinceMs = this.#options.clock.monotonicMs()
     this.#leading = leading ? { epoch, sinceMs } : undefined
-    if (!leading) this.#closeAll('not leading')
+    if (leading) return
+    this.#closeAll('not leading')
+    this.changes.notify()
   }
 
   #closeAll(cause: string): void {

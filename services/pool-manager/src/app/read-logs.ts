@@ -34,6 +34,7 @@ export class LogReader {
     request: ReadLogsRequest,
     context: CallContext,
   ): AsyncGenerator<ReadLogsResponse> {
+    await this.#hub.requireLeading()
     if (request.follow) yield* this.#follow(request, context)
     else yield* this.#once(request, context)
   }
@@ -133,6 +134,8 @@ export class LogReader {
     try {
       while (!stopped.signal.aborted) {
         const seen = this.#hub.changes.version
+        // Its nodes go to the next leader, and so must the reader.
+        await this.#hub.requireLeading()
         const view = await this.#look(request, context)
         const wanted = view.executions.filter(inGeneration)
         for (const each of wanted) follower.follow(each)

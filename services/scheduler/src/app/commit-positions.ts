@@ -11,9 +11,11 @@ export class CommitPositions {
   #times: number[] = []
   #tokens: PositionToken[] = []
 
-  /** Notes a commit; times never decrease. */
+  /** Notes a commit. Times never decrease, but a replica that folds again tells the past anew. */
   note(atMs: number, token: PositionToken): void {
-    if (this.#times.at(-1) === atMs) this.#tokens[this.#tokens.length - 1] = token
+    const lastMs = this.#times.at(-1) ?? 0
+    if (atMs < lastMs) return
+    if (atMs === lastMs && this.#times.length > 0) this.#tokens[this.#tokens.length - 1] = token
     else {
       this.#times.push(atMs)
       this.#tokens.push(token)

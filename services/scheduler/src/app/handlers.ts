@@ -92,7 +92,11 @@ export class SchedulerHandlers {
       const refused = checkJob(state, job)
       return refused ?? { accepted: true as const, waiting: assessJob(state, job) }
     }, limits(context))
-    if (!value.accepted) throw errorOf(value.refusal)
+    if (!value.accepted) {
+      // Only a leader's state is fresh enough to say no; a follower says who leads.
+      await this.#runtime.confirm()
+      throw errorOf(value.refusal)
+    }
     return { waiting: value.waiting === undefined ? undefined : reasonToProto(value.waiting) }
   }
 
