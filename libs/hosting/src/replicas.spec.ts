@@ -1,0 +1,157 @@
+import { JobServiceService } from '@serverless-ai/contracts/job/v1/job'
+import { QueueServiceService } from '@serverless-ai/contracts/schedule/v1/schedule'
+import { createMemoryLogStore, openMemoryLog, openSnapshotDirectory } from '@serverless-ai/eventlog'
+import { AsyncChannel } from '@serverless-ai/kernel'
+import { testPorts } from '@serverless-ai/kernel/testing'
+import { followLeader, memoryNetwork, rpcError } from '@serverless-ai/rpc'
+import { describe, expect, it } from 'vitest'
+import { ControlPlaneProcess, type ServiceKit } from './process.ts'
+import { counter } from './testing/counter.ts'
+
+const ADDRESSES = ['127.0.0.1:1001', '127.0.0.1:1002']
+const REPLICAS = ['r1', 'r2']
+const never = (): never => {
+  throw rpcError('UNIMPLEMENTED')
+}
+
+/** The counter as a service: a command, a read with a minimal position, a watch. */
+function installCounter({ host, server }: ServiceKit) {
+  const runtime = host.add(counter)
+  const count = (minPosition: string) =>
+    runtime.read((state) => state.count, minPosition === '' ? {} : { minPosition })
+  server.add(QueueServiceService, {
+    createQueue: async () => {
+      const { position } = await runtime.execute({ type: 'Add' })
+      return { queue: undefined, position }
+    },
+    listQueues: async ({ minPosition }) => {
+      const { value, token } = await count(minPosition)
+      return { queues: [], nextPageToken: String(value), position: token }
+    },
+  })
+  server.add(JobServiceService, {
+    submitJob: never,
+    getJob: never,
+    listJobs: never,
+    cancelJob: never,
+    explainJob: never,
+    async *watchJob({ resumeAfter }, { signal }) {
+      const changes = new AsyncChannel<string>({ max: 100 })
+      const stop = runtime.onEffective(({ token }) => changes.push(token))
+      signal.addEventListener('abort', () => changes.end(), { once: true })
+      try {
+        yield { job: undefined, position: (await count(resumeAfter)).token }
+        for await (const position of changes) yield { job: undefined, position }
+      } finally {
+        stop()
+      }
+    },
+  })
+  return runtime
+}
+
+/** Two replicas of the counter over one log in memory. */
+function cell() {
+  const ports = testPorts({ seed: 5 })
+  const { time, clock, timers, randomness } = ports
+  const network = memoryNetwork({ timers })
+  const store = createMemoryLogStore()
+  const replica = (index: number) => {
+    const process = new ControlPlaneProcess({
+      ports,
+      eventLog: openMemoryLog({ ports, store }),
+      snapshots: openSnapshotDirectory({ directory: `/snapshots`, ports }),
+      replica: REPLICAS[index]!,
+      replicas: REPLICAS,
+      listen: ADDRESSES[index]!,
+      peers: {},
+      serviceToken: 'service',
+      authenticate: (token) => ({ subject: token, tenant: '', roles: [token] }),
+      insecureDev: false,
+      partition: 0,
+      dataDir: '/data',
+      version: '0',
+      required: [],
+      transport: network.transport(),
+      server: (options) => network.server(options),
+    })
+    return { process, runtime: installCounter(process.kit) }
+  }
+  const client = (address: string) => {
+    const transport = followLeader(network.transport(), { clock, timers, randomness })
+    const target = { address, token: 'admin' }
+    return {
+      queues: transport.client(QueueServiceService, target),
+      jobs: transport.client(JobServiceService, target),
+    }
+  }
+  return { time, replica, client }
+}
+
+const WANTED = { requestId: 'r', queue: undefined }
+const LIST = { pageSize: 0, pageToken: '' }
+
+/** Two running replicas; `leader` leads, `follower` follows. */
+async function running() {
+  const world = cell()
+  const both = [world.replica(0), world.replica(1)]
+  await world.time.run(Promise.all(both.map(({ process }) => process.start())))
+  const index = both.findIndex(({ runtime }) => runtime.status().role === 'Leading')
+  const at = (i: number) => ({ ...both[i]!, address: ADDRESSES[i]! })
+  return { ...world, leader: at(index), follower: at(1 - index) }
+}
+
+describe('two replicas of a service', () => {
+  it('both are ready, one leads, and a follower sends commands to it', async () => {
+    const { time, leader, follower, client } = await running()
+    expect(follower.runtime.status()).toMatchObject({ role: 'Following' })
+    expect(await leader.process.kit.readiness.missing()).toEqual([])
+    expect(await follower.process.kit.readiness.missing()).toEqual([])
+    const { queues } = client(follower.address)
+    const { position } = await time.run(queues.createQueue(WANTED))
+    expect(position).toMatch(/^scheduler:0:/)
+    expect(await time.run(leader.runtime.read((state) => state.count))).toMatchObject({ value: 1 })
+  })
+
+  it('a follower serves reads, not older than the position asked for', async () => {
+    const { time, leader, follower, client } = await running()
+    const written = await time.run(client(leader.address).queues.createQueue(WANTED))
+    const { queues } = client(follower.address)
+    const request = { ...LIST, minPosition: written.position }
+    const { nextPageToken: count } = await time.run(queues.listQueues(request))
+    expect(count).toBe('1')
+    expect(follower.runtime.status().role).toBe('Following')
+  })
+
+  it('a call goes on with the next leader when one is gone', async () => {
+    const { time, leader, follower, client } = await running()
+    const { queues } = client(`${leader.address},${follower.address}`)
+    await time.run(queues.createQueue(WANTED))
+    await time.run(leader.process.stop())
+    const { position } = await time.run(queues.createQueue(WANTED))
+    expect(follower.runtime.status().role).toBe('Leading')
+    const request = { ...LIST, minPosition: position }
+    expect((await time.run(queues.listQueues(request))).nextPageToken).toBe('2')
+  })
+
+  it('a watch goes on at the follower where it was', async () => {
+    const { time, leader, follower, client } = await running()
+    const { queues, jobs } = client(ADDRESSES.join(','))
+    const first: string[] = []
+    const watch = async (resumeAfter: string, into: string[], most: number) => {
+      for await (const { position } of jobs.watchJob({ jobId: 'j', resumeAfter })) {
+        if (into.push(position) === most) return
+      }
+    }
+    const watching = watch('', first, 9).catch((error: unknown) => error)
+    await time.run(queues.createQueue(WANTED))
+    await time.run(leader.process.stop())
+    await time.run(watching)
+    const resumed: string[] = []
+    const again = watch(first.at(-1) ?? '', resumed, 2)
+    const { position } = await time.run(queues.createQueue(WANTED))
+    await time.run(again)
+    expect(resumed.at(-1)).toBe(position)
+    expect(follower.runtime.status().role).toBe('Leading')
+  })
+})
