@@ -4,7 +4,14 @@ import {
   type DesiredSet,
   type Hello,
 } from '@serverless-ai/contracts/agent/v1/agent'
-import type { Clock, Logger, Timer, Timers, Transport } from '@serverless-ai/kernel'
+import {
+  type Clock,
+  type Logger,
+  RpcError,
+  type Timer,
+  type Timers,
+  type Transport,
+} from '@serverless-ai/kernel'
 import { reportToProto } from '../adapters/grpc/mapping.ts'
 import type { Report } from '../core/outbox.ts'
 import { LogServer } from './log-server.ts'
@@ -13,6 +20,14 @@ import { Outgoing } from './outgoing.ts'
 
 /** Longest silence of the pool manager, ms: at least this, or the lease. */
 const SILENCE_MIN_MS = 10_000
+
+/** Says that the replica is of no use now: the next stream goes to another one. */
+const silent = (ms: number): RpcError =>
+  new RpcError({
+    code: 'UNAVAILABLE',
+    reason: 'STREAM_SILENT',
+    message: `no message for ${ms} ms`,
+  })
 
 /** What a connection needs from its agent. */
 export interface ConnectionOptions {
@@ -92,9 +107,7 @@ export class Connection {
   private listen(): void {
     this.silence?.cancel()
     const ms = Math.max(SILENCE_MIN_MS, this.leaseMs)
-    this.silence = this.options.timers.after(ms, () =>
-      this.aborter.abort(new Error(`no message for ${ms} ms`)),
-    )
+    this.silence = this.options.timers.after(ms, () => this.aborter.abort(silent(ms)))
   }
 
   private receive({ message }: ConnectResponse): void {

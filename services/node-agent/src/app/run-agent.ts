@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import type { Logger } from '@serverless-ai/kernel'
 import { systemClock, systemRandomness, systemTimers } from '@serverless-ai/kernel/system'
 import { createGrpcTransport } from '@serverless-ai/rpc/client'
+import { followLeader } from '@serverless-ai/rpc/follow'
 import { createJsonLogger } from '../adapters/os/json-logger.ts'
 import { machineCpuMillis, machineMemoryMib, nvidiaDevices } from '../adapters/os/machine.ts'
 import { probePorts } from '../adapters/os/port-probe.ts'
@@ -43,7 +44,8 @@ export async function runAgent(configFile: string): Promise<void> {
   const clock = systemClock
   const timers = systemTimers
   const logger = createJsonLogger(clock, { name: 'agent', nodeId: config.nodeId })
-  const transport = createGrpcTransport({ clock })
+  const randomness = systemRandomness
+  const transport = followLeader(createGrpcTransport({ clock }), { clock, timers, randomness })
   // Nothing may go on without the supervisor: it owns everything on this node.
   const link = openSupervisorLink(
     (message) => session.onMessage(message),
@@ -56,7 +58,7 @@ export async function runAgent(configFile: string): Promise<void> {
     transport,
     clock,
     timers,
-    randomness: systemRandomness,
+    randomness,
     logger,
     logSource: fileLogs(new FileNodeStore(nodeDir), timers),
     workspaces: new Workspaces({ transport, address, token, directory, clock, unpackMain }),

@@ -10,9 +10,12 @@ export interface NodeConfig {
   readonly workDir: string
   /** Checkpoints, shared by the nodes of a cell. Default `<workDir>/checkpoints`. */
   readonly checkpointDir: string
-  /** `host:port` of the pool manager. */
+  /** `host:port` of the pool manager; of its replicas with commas between. */
   readonly poolAddress: string
-  /** `host:port` of the workspace service. Default: that of the pool manager. */
+  /**
+   * `host:port` of the workspace service (the mediator); of its replicas with commas between.
+   * Default: that of the pool manager.
+   */
   readonly workspaceAddress: string
   /** Token of the node. */
   readonly token: string
@@ -66,7 +69,7 @@ const whole =
       : undefined
 
 const path: Check<string> = text(/^\/[^\0]{0,4000}$/)
-const hostPort: Check<string> = text(/^[^\s/]{1,255}:\d{1,5}$/)
+const hostPorts: Check<string> = text(/^[^\s/,]{1,255}:\d{1,5}(,[^\s/,]{1,255}:\d{1,5}){0,15}$/)
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
@@ -106,10 +109,10 @@ function fields(defaultBinDir: string): { readonly [K in keyof NodeConfig]: Fiel
     nodeDir: { check: path, want: directory },
     workDir: { check: path, want: directory, fallback: (c) => `${c.nodeDir}/work` },
     checkpointDir: { check: path, want: directory, fallback: (c) => `${c.workDir}/checkpoints` },
-    poolAddress: { check: hostPort, want: 'host:port' },
+    poolAddress: { check: hostPorts, want: 'host:port, or several with commas between' },
     workspaceAddress: {
-      check: hostPort,
-      want: 'host:port',
+      check: hostPorts,
+      want: 'host:port, or several with commas between',
       fallback: (c) => c.poolAddress ?? '',
     },
     token: { check: text(/^[\x21-\x7e]{1,4096}$/), want: 'a token' },
