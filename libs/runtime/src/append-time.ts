@@ -24,6 +24,6 @@ export class AppendTime {
    * measurement.
    */
   observed(ms: number): void {
-    if (ms < this.#ms) this.#ms = Math.max(GUESS_MS, this.#ms + (ms - this.#ms) / 4)
+    if (ms < this.#ms) this.#ms = Math.max(GUESS_MS, this.#ms + (ms - this.#ms) / 2)
   }
 }

@@ -40,6 +40,12 @@ describe('the promises hold', () => {
     expect((await repeated('duels', options)).leaders).toBeGreaterThan(12)
   })
 
+  it('for three replicas that take turns, in a storm and on a perfect log', async () => {
+    const options = { requests: 40, processes: 3, chaos: 0.1, replicas: true }
+    expect((await repeated('replicas', { ...options, faults: STORMY })).leaders).toBeGreaterThan(12)
+    expect((await repeated('replicas', { ...options, faults: CALM })).leaders).toBeGreaterThan(12)
+  })
+
   it('for two processes on a perfect log', async () => {
     const options = { requests: 40, processes: 2, chaos: 0.05, faults: CALM }
     expect((await repeated('calm', options)).leaders).toBeGreaterThan(12)

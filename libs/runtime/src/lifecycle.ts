@@ -3,8 +3,9 @@
  * stopping.
  */
 import { type LogAddress, type LogRecord, logTopic } from '@serverless-ai/eventlog'
-import { type Message, RpcError } from '@serverless-ai/kernel'
+import type { Message, RpcError } from '@serverless-ai/kernel'
 import { Composer } from './composer.ts'
+import { Condition } from './condition.ts'
 import type { RuntimeContext } from './context.ts'
 import { errorText, notLeading, stopping } from './errors.ts'
 import { Heartbeat } from './heartbeat.ts'
@@ -20,9 +21,6 @@ import { Succession } from './succession.ts'
 import { Tail } from './tail.ts'
 import type { Role } from './types.ts'
 
-/** Highest feature level of the log that this version can lead. */
-const FEATURE_LEVEL = 1
-
 /** Facts after which less of the log may be needed. */
 const MAY_TRIM: ReadonlySet<string> = new Set(['SnapshotVerified', 'PublishedThrough'])
 
@@ -36,10 +34,7 @@ export class Lifecycle<S, C extends Message, E extends Message> {
   readonly snapshots: Snapshots<S, C, E>
   /** Notified with everything that a waiter may wait for. */
   readonly changed = new Signal()
-  /** Why the partition stopped; empty = it did not. */
-  alarm = ''
-  /** Something that does not stop the partition but must be looked at. */
-  warning = ''
+  readonly condition: Condition
   readonly #composer: Composer<S, C, E>
   readonly #tail: Tail<S, C, E>
   readonly #succession: Succession<S, C, E>
@@ -58,6 +53,7 @@ export class Lifecycle<S, C extends Message, E extends Message> {
     this.context = context
     const { definition, environment, logger, ports } = context
     this.address = { topic: logTopic(definition.name), partition: environment.partition }
+    this.condition = new Condition(definition.name, logger)
     this.observers = new Observers(logger)
     this.snapshots = new Snapshots(context, this.address)
     const { randomness, clock } = ports
@@ -94,7 +90,7 @@ export class Lifecycle<S, C extends Message, E extends Message> {
   }
 
   get role(): Role {
-    if (this.alarm !== '' || this.#stopped !== undefined) return 'Stopped'
+    if (this.condition.alarm !== '' || this.#stopped !== undefined) return 'Stopped'
     if (this.#session !== undefined) return 'Leading'
     return this.#succession.claims.outstanding ? 'Claiming' : 'Following'
   }
@@ -102,7 +98,7 @@ export class Lifecycle<S, C extends Message, E extends Message> {
   /** The session of the epoch that this process leads. Throws UNAVAILABLE when there is none. */
   leading(): LeadSession<S, C, E> {
     if (this.#stopping) throw stopping(this.context.definition.name)
-    if (this.alarm !== '') throw this.#alarmError()
+    this.condition.check()
     if (this.#session === undefined) throw this.notLeading()
     return this.#session
   }
@@ -111,17 +107,9 @@ export class Lifecycle<S, C extends Message, E extends Message> {
     return notLeading(this.context.definition.name, this.#succession.leader())
   }
 
-  #alarmError(): RpcError {
-    return new RpcError({
-      code: 'UNAVAILABLE',
-      reason: 'PARTITION_STOPPED',
-      message: `${this.context.definition.name} has stopped: ${this.alarm}`,
-    })
-  }
-
   /** State that may be read; undefined while it is folded, or ahead of the log. */
   readable(): Partition<S, C, E> | undefined {
-    if (this.alarm !== '') throw this.#alarmError()
+    this.condition.check()
     if (!this.#caughtUp || this.#refolding) return undefined
     const leader = this.#session?.leader
     if (leader?.ahead !== true) return this.#tail.state
@@ -161,7 +149,7 @@ export class Lifecycle<S, C extends Message, E extends Message> {
     const reason = stopping(this.context.definition.name)
     this.#started.reject(reason)
     const session = this.#session
-    if (session !== undefined && this.alarm === '') {
+    if (session !== undefined && this.condition.alarm === '') {
       session.quiesce()
       const snapshot = (): Promise<string> | undefined => {
         const state = this.readable()
@@ -181,25 +169,24 @@ export class Lifecycle<S, C extends Message, E extends Message> {
 
   /** The partition cannot go on; the process does. */
   #fail(error: unknown): void {
-    if (this.alarm !== '' || this.#stopping) return
-    this.alarm = errorText(error)
-    this.context.logger.log('error', 'the partition has stopped', { alarm: this.alarm })
+    if (this.condition.alarm !== '' || this.#stopping) return
+    this.condition.failed(error)
     this.#started.reject(error instanceof Error ? error : new Error(String(error)))
-    void this.#close(this.#alarmError())
+    void this.#close(this.condition.error())
   }
 
   /** The state while this process may claim. */
   #candidate(): Partition<S, C, E> | undefined {
     const { state } = this.#tail
     const wanted = this.#session === undefined && this.#caughtUp && !this.#stopping
-    if (!wanted || state === undefined || this.alarm !== '') return undefined
-    return state.framework.featureLevel > FEATURE_LEVEL ? undefined : state
+    if (!wanted || state === undefined || this.condition.alarm !== '') return undefined
+    return this.condition.mayLead(state) ? state : undefined
   }
 
   #onCaughtUp(state: Partition<S, C, E>, sinceMs: number): void {
     const first = !this.#caughtUp
     this.#caughtUp = true
-    this.#look(state)
+    this.condition.look(state)
     if (this.#refolding) {
       this.#refolding = false
       const { arbitration } = state
@@ -209,20 +196,8 @@ export class Lifecycle<S, C extends Message, E extends Message> {
     }
     this.changed.notify()
     if (!this.context.options.lead) this.#started.resolve()
+    else if (!this.condition.mayLead(state)) this.#started.reject(new Error(this.condition.warning))
     this.#succession.reachedEnd(state, { sinceMs, first })
-  }
-
-  /** Says what an operator should look at. */
-  #look(state: Partition<S, C, E>): void {
-    const { featureLevel } = state.framework
-    const told = this.warning
-    if (state.diverged !== '') this.warning = `the state differs from its ${state.diverged}`
-    if (featureLevel > FEATURE_LEVEL) {
-      const known = `this version knows ${FEATURE_LEVEL} and does not lead`
-      this.warning = `feature level ${featureLevel} is in use: ${known}`
-      if (this.context.options.lead) this.#started.reject(new Error(this.warning))
-    }
-    if (this.warning !== told) this.context.logger.log('error', this.warning)
   }
 
   #dropped(why: string): void {

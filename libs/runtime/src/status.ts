@@ -26,7 +26,7 @@ export function statusOf<S, C extends Message, E extends Message>(
     unsettledEffects: framework?.effects.size ?? 0,
     oldestEffectAgeMs: Number.isFinite(oldestMs) ? Math.max(0, nowMs - oldestMs) : 0,
     parkedInputs: framework?.parkedCount ?? 0,
-    alarm: life.alarm || blocked || life.warning,
+    alarm: life.condition.alarm || blocked || life.condition.warning,
     blocked,
   }
 }

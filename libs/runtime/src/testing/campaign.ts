@@ -5,9 +5,9 @@
 import { eventsTopic, type MemoryLogFaults } from '@serverless-ai/eventlog'
 import { invariant } from '@serverless-ai/kernel'
 import { type SeededRandomness, seededRandomness } from '@serverless-ai/kernel/testing'
-import type { Answer } from '../types.ts'
+import type { Answer, LeaderHealth, RuntimeEnvironment } from '../types.ts'
 import { type BankCommand, type BankState, bank, isDull } from './bank.ts'
-import { checkHistory, consume, type SeenRead } from './history.ts'
+import { checkHistory, consume, type SeenRead, storyOf } from './history.ts'
 import { type BankDefinition, type Process, World } from './world.ts'
 
 /** What a campaign makes. */
@@ -18,6 +18,11 @@ export interface CampaignOptions {
   /** Chance of a kill, pause or resume per step of about 50 ms. */
   readonly chaos: number
   readonly faults: MemoryLogFaults
+  /**
+   * The processes are configured replicas with health services: they take turns by the rules.
+   * Else each is alone as far as it knows, and they fight for the log.
+   */
+  readonly replicas?: boolean
   /** Wraps what a process is made of, to leave out a rule. */
   readonly change?: (definition: BankDefinition) => BankDefinition
 }
@@ -50,9 +55,15 @@ const EVENTS = { topic: eventsTopic('bank'), partition: 0 }
 
 interface Slot extends Process {
   readonly service: 'bank' | 'sink'
+  readonly replica: string
   dead: boolean
   paused: boolean
+  /** Nobody answers for it, not even with a refusal. */
+  mute: boolean
 }
+
+/** A new leader within this time of the death or hang of the last one, ms: the log is fast then. */
+const TAKEOVER_MS = 6000 + 8 * 5
 
 /** One random history. */
 class Campaign {
@@ -63,6 +74,8 @@ class Campaign {
   readonly answers = new Map<string, Answer>()
   readonly reads: SeenRead[] = []
   readonly performed = new Map<string, number>()
+  /** Machines that are gone: no answer from there. */
+  readonly #gone = new Set<string>()
   #names = 0
   #open = 0
 
@@ -72,7 +85,7 @@ class Campaign {
     this.random = seededRandomness(options.seed ^ 0x5eed)
     // Any process that believes to lead may be asked for the bootstrap feed, a stale one too.
     this.world.serving = () => {
-      const leaders = this.of('bank').filter(({ runtime }) => runtime.status().role === 'Leading')
+      const leaders = this.#leading()
       return leaders[this.random.int(leaders.length)]?.runtime
     }
   }
@@ -97,20 +110,51 @@ class Campaign {
     return this.slots.filter((slot) => slot.service === service)
   }
 
-  boot(service: 'bank' | 'sink'): void {
+  /** Configured replicas keep their names, others have a new one each. */
+  #name(service: 'bank' | 'sink'): string {
     this.#names += 1
+    if (this.options.replicas !== true || service === 'sink') return `r${this.#names}`
+    const used = new Set(this.of('bank').map(({ replica }) => replica))
+    return this.#replicas().find((name) => !used.has(name)) ?? 'r0'
+  }
+
+  #replicas(): readonly string[] {
+    return Array.from({ length: this.options.processes }, (_, index) => `r${index}`)
+  }
+
+  readonly #health: LeaderHealth = async (address, claim) => {
+    const slot = this.of('bank').find(({ replica }) => replica === address)
+    if (slot?.mute === true || (slot === undefined && this.#gone.has(address))) {
+      return new Promise(() => {})
+    }
+    if (slot === undefined) return 'refused'
+    await this.world.time.sleep(this.random.int(20))
+    return slot.runtime.serves(claim) === true ? 'serving' : 'not-serving'
+  }
+
+  #environment(environment: RuntimeEnvironment): RuntimeEnvironment {
+    if (this.options.replicas !== true) return environment
+    const { replica } = environment
+    const replicas = this.#replicas()
+    return { ...environment, address: replica, replicas, leaderHealth: this.#health }
+  }
+
+  boot(service: 'bank' | 'sink'): void {
+    const replica = this.#name(service)
     let slot: Slot | undefined
     const random = this.random.fork()
     const made = this.world.process(
       this.definition(() => slot, service),
       {
-        replica: `r${this.#names}`,
+        replica,
         faults: { ...this.options.faults, randomness: random.fork() },
         options: { snapshotEveryCommits: 10 },
         ports: { ...this.world.ports, randomness: random },
+        wrap: (environment) => (service === 'bank' ? this.#environment(environment) : environment),
       },
     )
-    slot = { ...made, service, dead: false, paused: false }
+    slot = { ...made, service, replica, dead: false, paused: false, mute: false }
+    this.#gone.delete(replica)
     slot.runtime.start().catch(() => {})
     this.slots.push(slot)
   }
@@ -119,6 +163,7 @@ class Campaign {
     slot.log.kill()
     slot.dead = true
     this.slots.splice(this.slots.indexOf(slot), 1)
+    if (this.random.chance(0.5)) this.#gone.add(slot.replica)
   }
 
   /** A client: repeats its request until it is answered. */
@@ -178,12 +223,16 @@ class Campaign {
     } else if (what < 4) {
       slot.log.pause()
       slot.paused = true
+      slot.mute = random.chance(0.5)
       this.world.time.after(random.int(6000), () => {
         slot.log.resume()
         slot.paused = false
+        slot.mute = false
       })
     }
-    this.fill()
+    // Configured replicas may be fewer for a while.
+    if (this.options.replicas !== true || this.of('bank').length === 0) this.fill()
+    else if (random.chance(0.5)) this.fill()
   }
 
   async run(): Promise<Outcome> {
@@ -209,7 +258,9 @@ class Campaign {
     for (const slot of this.slots) {
       slot.log.setFaults(undefined)
       slot.log.resume()
+      slot.mute = false
     }
+    this.fill()
     const settled = (): boolean =>
       this.of('bank').some(({ runtime }) => {
         const { role, unsettledEffects, publishedSeq, publicSeq } = runtime.status()
@@ -222,14 +273,42 @@ class Campaign {
     )
     if (failure !== undefined) throw failure
     await world.time.advance(70_000)
-    return this.check()
+    const outcome = await this.check()
+    if (options.replicas === true) await this.#checkTakeover()
+    return outcome
+  }
+
+  /** P7: nothing changes while nothing happens, and the death or hang of a leader is short. */
+  async #checkTakeover(): Promise<void> {
+    const { world, random } = this
+    const claims = (): number => storyOf(world, bank()).leaders.length
+    const before = claims()
+    await world.time.advance(60_000)
+    invariant(claims() === before, 'P7: the leader changes while nothing happens')
+    const [leader] = this.#leading()
+    invariant(leader !== undefined, 'P7: nobody leads')
+    const kind = random.pick(['death', 'loss', 'hang'] as const)
+    if (kind === 'death') this.kill(leader)
+    else if (kind === 'hang') leader.log.pause()
+    else {
+      leader.log.kill()
+      leader.mute = true
+    }
+    const startMs = world.time.nowMs
+    await world.until(() => this.#leading().some((one) => one !== leader), 'P7: a next leader')
+    const tookMs = world.time.nowMs - startMs
+    invariant(tookMs <= TAKEOVER_MS, `P7: no leader for ${tookMs} ms after a ${kind}`)
+  }
+
+  #leading(): Slot[] {
+    return this.of('bank').filter(({ runtime }) => runtime.status().role === 'Leading')
   }
 
   async check(): Promise<Outcome> {
     const { world, options } = this
     const definition = this.definition(() => undefined)
     const story = checkHistory(world, definition, this)
-    const leading = this.of('bank').filter(({ runtime }) => runtime.status().role === 'Leading')
+    const leading = this.#leading()
     invariant(leading.length === 1, `P7: ${leading.length} processes lead`)
     const full = story.state.digest()
     const tail = await world.fold(definition, { snapshots: true })

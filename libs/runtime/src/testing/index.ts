@@ -6,11 +6,13 @@ const KINDS = [
   { requests: 40, processes: 1, chaos: 0.1, faults: STORMY },
   { requests: 40, processes: 3, chaos: 0.05, faults: STORMY },
   { requests: 40, processes: 2, chaos: 0.05, faults: CALM },
+  { requests: 40, processes: 3, chaos: 0.1, faults: STORMY, replicas: true },
+  { requests: 40, processes: 3, chaos: 0.1, faults: CALM, replicas: true },
 ] as const
 
 /**
- * Random histories of the real runtime: processes that compete for one log, storms, kills, pauses,
- * a consumer. History `first + i` of a seed is always the same one.
+ * Random histories of the real runtime: replicas that take turns, processes that fight for one
+ * log, storms, kills, pauses, a consumer. History `first + i` of a seed is always the same one.
  * @throws with the number of the history and the promise that is broken
  */
 export async function runRuntimeHistories(init: {
