@@ -1,0 +1,181 @@
+import { AgentServiceService, ConnectRequest } from '@serverless-ai/contracts/agent/v1/agent'
+import { Job_State, JobServiceService } from '@serverless-ai/contracts/job/v1/job'
+import { PoolServiceService } from '@serverless-ai/contracts/pool/v1/pool'
+import {
+  JobRequest,
+  Queue,
+  QueueServiceService,
+  SchedulerServiceService,
+} from '@serverless-ai/contracts/schedule/v1/schedule'
+import { createMemoryLogStore, openMemoryLog, openSnapshotDirectory } from '@serverless-ai/eventlog'
+import { installFaultTolerance } from '@serverless-ai/fault-tolerance/install'
+import { ControlPlaneProcess } from '@serverless-ai/hosting/process'
+import { uuidV7 } from '@serverless-ai/kernel'
+import { testPorts } from '@serverless-ai/kernel/testing'
+import { type BlobStore, installMediator } from '@serverless-ai/mediator/install'
+import { installPoolManager } from '@serverless-ai/pool-manager/install'
+import { followLeader, memoryNetwork } from '@serverless-ai/rpc'
+import { installScheduler } from '@serverless-ai/scheduler/install'
+import { describe, expect, it } from 'vitest'
+
+const ADDRESSES = ['127.0.0.1:1001', '127.0.0.1:1002']
+const LIST = ADDRESSES.join(',')
+const SERVICES = ['mediator', 'scheduler', 'pool-manager', 'fault-tolerance']
+const MANIFEST = `apiVersion: serverlessai.job/v1
+kind: Job
+metadata: {name: train}
+spec: {queue: q, tasks: 1, command: ["true"]}
+`
+
+const noBlobs: BlobStore = {
+  maxTotalMib: 0,
+  has: async () => false,
+  receive: () => Promise.reject(new Error('nothing is uploaded here')),
+  open: async () => undefined,
+  makeRoom: async () => true,
+}
+
+/** Two processes with all four services each, over one log in memory. */
+async function running() {
+  const ports = testPorts({ seed: 11 })
+  const { time, clock, timers, randomness } = ports
+  const network = memoryNetwork({ timers })
+  const store = createMemoryLogStore()
+  const processes = ADDRESSES.map((listen, index) => {
+    const process = new ControlPlaneProcess({
+      ports,
+      eventLog: openMemoryLog({ ports, store }),
+      snapshots: openSnapshotDirectory({ directory: '/snapshots', ports }),
+      replica: `r${index + 1}`,
+      replicas: ['r1', 'r2'],
+      listen,
+      peers: Object.fromEntries(SERVICES.map((service) => [service, LIST])),
+      serviceToken: 'service',
+      authenticate: (token) =>
+        token.startsWith('node:')
+          ? { subject: token, tenant: '', roles: ['agent'] }
+          : { subject: token, tenant: '', roles: [token] },
+      insecureDev: false,
+      partition: 0,
+      dataDir: '/data',
+      version: '0',
+      required: [],
+      transport: network.transport(),
+      server: (options) => network.server(options),
+    })
+    installMediator(process.kit, { store: noBlobs })
+    installScheduler(process.kit)
+    installPoolManager(process.kit, { leaseMs: 15_000 })
+    installFaultTolerance(process.kit)
+    return process
+  })
+  await time.run(Promise.all(processes.map((process) => process.start())))
+  const leads = (index: number, service: string) =>
+    processes[index]?.kit.host.get(service).status().role === 'Leading'
+  const leaderOf = (service: string) => (leads(0, service) ? 0 : 1)
+  const plain = network.transport()
+  const following = followLeader(network.transport(), { clock, timers, randomness })
+  const requestId = () => uuidV7(clock.wallMs(), randomness.bytes(10))
+  return { time, processes, leads, leaderOf, plain, following, requestId }
+}
+
+const QUEUE = Queue.fromPartial({ name: 'q', tenant: 'team-a' })
+const NEW_QUEUE_JOB = JobRequest.fromPartial({
+  tenant: 'team-a',
+  queue: 'new',
+  gangs: [{ tasks: 1, perTask: { devices: 0, cpuMillis: 100n, memoryMib: 16n } }],
+})
+const ADMIN = { token: 'admin' }
+
+describe('replicas of the control plane', () => {
+  it('what a follower cannot know it does not refuse: it names the leader', async () => {
+    const { time, leaderOf, plain } = await running()
+    const at = (service: string) => ({ address: ADDRESSES[1 - leaderOf(service)]!, token: 'admin' })
+    const leader = (service: string) => ADDRESSES[leaderOf(service)]
+    const refusal = (service: string) => ({
+      reason: 'NOT_LEADING',
+      metadata: { leaderAddress: leader(service) },
+    })
+    const jobs = plain.client(JobServiceService, at('mediator'))
+    const cancelled = jobs.cancelJob({ requestId: '', jobId: 'j-0-new' })
+    await expect(time.run(cancelled)).rejects.toMatchObject(refusal('mediator'))
+    const target = { ...at('scheduler'), token: 'service' }
+    const scheduler = plain.client(SchedulerServiceService, target)
+    const validated = scheduler.validate({ job: NEW_QUEUE_JOB })
+    await expect(time.run(validated)).rejects.toMatchObject(refusal('scheduler'))
+    const pool = plain.client(PoolServiceService, at('pool-manager'))
+    const logs = pool.readLogs({
+      jobId: 'j-0-new',
+      rank: undefined,
+      generation: 0,
+      tailLines: 0,
+      follow: true,
+    })
+    await expect(time.run(Array.fromAsync(logs))).rejects.toMatchObject(refusal('pool-manager'))
+  })
+
+  it('an agent is sent to the leader, and its stream ends when that is none any more', async () => {
+    const { time, processes, leads, leaderOf, following } = await running()
+    const pool = leaderOf('pool-manager')
+    const target = { address: LIST, token: 'node:n1' }
+    const agents = following.client(AgentServiceService, target)
+    const hello = ConnectRequest.fromPartial({
+      message: {
+        $case: 'hello',
+        value: { nodeId: 'n1', supervisorSession: 's1', protocol: 1, inventory: {} },
+      },
+    })
+    async function* requests() {
+      yield hello
+      await new Promise(() => undefined)
+    }
+    const seen: string[] = []
+    const stream = async () => {
+      for await (const { message } of agents.connect(requests())) seen.push(message?.$case ?? '')
+    }
+    const first = stream().catch((error: unknown) => error)
+    const nodes = following.client(PoolServiceService, { address: LIST, ...ADMIN })
+    const page = { pageSize: 0, pageToken: '', minPosition: '' }
+    while (seen.length < 2) await time.run(time.sleep(100))
+    expect(seen).toEqual(['welcome', 'desired'])
+    expect((await time.run(nodes.listNodes(page))).nodes).toHaveLength(1)
+    await time.run(processes[pool]!.stop())
+    expect(await time.run(first)).toMatchObject({ code: 'UNAVAILABLE' })
+    const again = stream().catch((error: unknown) => error)
+    while (seen.length < 4) await time.run(time.sleep(100))
+    expect(leads(1 - pool, 'pool-manager')).toBe(true)
+    await time.run(processes[1 - pool]!.stop())
+    await time.run(again)
+  })
+
+  it('a job is taken, watched and cancelled over the loss of a process', async () => {
+    const { time, processes, leaderOf, following, requestId } = await running()
+    const client = { address: LIST, ...ADMIN }
+    const jobs = following.client(JobServiceService, client)
+    const queues = following.client(QueueServiceService, client)
+    await time.run(queues.createQueue({ requestId: requestId(), queue: QUEUE }))
+    const submit = {
+      requestId: requestId(),
+      manifest: MANIFEST,
+      fileName: '',
+      tenant: 'team-a',
+      validateOnly: false,
+    }
+    const { job, position } = await time.run(jobs.submitJob(submit))
+    await time.run(processes[leaderOf('mediator')]!.stop())
+    const again = await time.run(jobs.submitJob(submit))
+    expect(again.job?.jobId).toBe(job?.jobId)
+    const jobId = job?.jobId ?? ''
+    const found = await time.run(jobs.getJob({ jobId, minPosition: position }))
+    expect(found.job?.jobId).toBe(jobId)
+    await time.run(jobs.cancelJob({ requestId: requestId(), jobId }))
+    const states: unknown[] = []
+    const watch = async () => {
+      for await (const { job: now } of jobs.watchJob({ jobId, resumeAfter: position })) {
+        if (now !== undefined) states.push(now.state)
+      }
+    }
+    await time.run(watch())
+    expect(states.at(-1)).toBe(Job_State.CANCELLED)
+  })
+})
