@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { benchIdle } from './bench/idle.ts'
 import { benchLog } from './bench/log.ts'
+import { benchReplay } from './bench/replay.ts'
 import { benchSubmit } from './bench/submit.ts'
 import { type BenchResult, commit, machine, printMetrics } from './report.ts'
 
@@ -8,6 +9,7 @@ const BENCHES: Readonly<
   Record<string, (options: { reps: number; seed: number }) => Promise<BenchResult>>
 > = {
   log: benchLog,
+  replay: benchReplay,
   submit: benchSubmit,
   idle: benchIdle,
 }
