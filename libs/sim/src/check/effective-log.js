@@ -1,0 +1,192 @@
+/**
+ * The logs of the services, arbitrated once more: log-protocol.md section 1 written down a second
+ * time, from the bytes. Whatever lands is judged at once, because the order of landing is the
+ * order of the log.
+ */
+import { createHash, hash } from 'node:crypto';
+import { placeText } from './names.js';
+import { readRecord } from './record.js';
+import { bufferOf } from './wire.js';
+/** Records of an epoch's numbers that are kept to compare copies with. */
+const COPIES_KEPT = 2_048;
+/** Numbers of an epoch stay below this. */
+const EPOCH_SPAN = 2 ** 32;
+/** `serverlessai.log.scheduler.v1` → `scheduler`; empty for other topics. */
+const LOG_TOPIC = /^serverlessai\.log\.([a-z-]+)\.v\d+$/;
+/** Judges the records of all logs of the cell. */
+export class EffectiveLogs {
+    #alarm;
+    #sink;
+    #logs = new Map();
+    #services = new Map();
+    constructor(alarm, sink) {
+        this.#alarm = alarm;
+        this.#sink = sink;
+    }
+    /** Takes a record; false = it belongs to another kind of topic. */
+    landed(record) {
+        const service = this.#serviceOf(record.topic);
+        if (service === '')
+            return false;
+        this.#take(this.#log(service, record.partition), record);
+        return true;
+    }
+    /** Position of the last effective record of a service; -1 = none. */
+    effectiveEnd(service, partition = 0) {
+        return this.#logs.get(`${service}/${partition}`)?.effectivePosition ?? -1;
+    }
+    /** Last public seq of a service's effective log. */
+    publicSeq(service, partition = 0) {
+        return this.#logs.get(`${service}/${partition}`)?.publicSeq ?? 0;
+    }
+    #serviceOf(topic) {
+        let service = this.#services.get(topic);
+        if (service === undefined) {
+            service = LOG_TOPIC.exec(topic)?.[1] ?? '';
+            this.#services.set(topic, service);
+        }
+        return service;
+    }
+    #log(service, partition) {
+        const name = `${service}/${partition}`;
+        let log = this.#logs.get(name);
+        if (log === undefined) {
+            log = {
+                ...{ service, end: 0, epoch: 0, open: false, nextSequence: 0, chain: Buffer.alloc(32) },
+                ...{ atMs: 0, publicSeq: 0, effectivePosition: -1 },
+                marks: new Map(),
+                claimIds: new Set(),
+                copies: new Map(),
+            };
+            this.#logs.set(name, log);
+        }
+        return log;
+    }
+    #take(log, record) {
+        const { position } = record;
+        const place = { service: log.service, position, landedMs: record.atMs };
+        const bytes = bufferOf(record.value);
+        const tell = (text) => this.#alarm(log.service, `${placeText(place)}: ${text}`);
+        if (position !== log.end)
+            tell(`positions are dense, and ${log.end} is the next one`);
+        log.end = position + 1;
+        let read;
+        try {
+            read = readRecord(bytes);
+        }
+        catch (error) {
+            tell(`is no record: ${error instanceof Error ? error.message : String(error)}`);
+            return;
+        }
+        if (read.is === 'void')
+            return;
+        if (read.is === 'claim') {
+            if (!takeClaim(log, read, tell))
+                return;
+            log.chain = link(log.chain, bytes);
+            log.effectivePosition = position;
+            this.#sink.claimed({ ...place, claim: read });
+            return;
+        }
+        compareCopies(log, read, { bytes, position }, tell);
+        if (!takeCommit(log, read, tell))
+            return;
+        log.chain = link(log.chain, bytes);
+        log.effectivePosition = position;
+        checkContent(log, read, tell);
+        this.#sink.committed(seenCommit(log, read, place));
+        for (const { source, seq } of read.marks)
+            log.marks.set(source, seq);
+        log.atMs = Math.max(log.atMs, read.atMs);
+        log.publicSeq = read.publics.at(-1)?.seq ?? log.publicSeq;
+    }
+}
+const ONE_CALL_MAX_BYTES = 64 * 1024;
+function link(chain, bytes) {
+    if (bytes.length > ONE_CALL_MAX_BYTES) {
+        return createHash('sha256').update(chain).update(bytes).digest();
+    }
+    return hash('sha256', Buffer.concat([chain, bytes]), 'buffer');
+}
+/** True when the claim counts. */
+function takeClaim(log, claim, tell) {
+    if (claim.epoch <= log.epoch)
+        return false;
+    if (claim.epoch > log.epoch + 1) {
+        tell(`cannot occur: ${claim.replica} claims epoch ${claim.epoch}, the next is ${log.epoch + 1}`);
+        return false;
+    }
+    if (log.claimIds.has(claim.claimId)) {
+        tell(`claim ids are random and forgotten, and ${claim.claimId} opens a second epoch`);
+    }
+    log.claimIds.add(claim.claimId);
+    log.epoch = claim.epoch;
+    log.open = true;
+    log.nextSequence = 0;
+    return true;
+}
+/** True when the commit counts. */
+function takeCommit(log, commit, tell) {
+    const { epoch, sequence } = commit;
+    const number = `commit ${epoch}/${sequence}`;
+    if (epoch > log.epoch) {
+        tell(`cannot occur: ${number} while only epoch ${log.epoch} was claimed`);
+        return false;
+    }
+    if (epoch < log.epoch || !log.open || sequence < log.nextSequence)
+        return false;
+    if (sequence > log.nextSequence) {
+        tell(`cannot occur: ${number} while ${epoch}/${log.nextSequence} never landed`);
+        return false;
+    }
+    if (!commit.prev.equals(log.chain)) {
+        const [said, is] = [commit.prev, log.chain].map((chain) => chain.toString('hex', 0, 4));
+        tell(`cannot occur: ${number} follows chain ${said}…, the chain is ${is}…`);
+        return false;
+    }
+    log.nextSequence += 1;
+    log.open = commit.kind !== 'yield';
+    return true;
+}
+/** A number of an epoch stands for one content, however often it was sent. */
+function compareCopies(log, { epoch, sequence }, copy, tell) {
+    const number = epoch * EPOCH_SPAN + sequence;
+    const first = log.copies.get(number);
+    if (first === undefined) {
+        log.copies.set(number, copy);
+        if (log.copies.size <= COPIES_KEPT)
+            return;
+        for (const oldest of log.copies.keys()) {
+            log.copies.delete(oldest);
+            return;
+        }
+    }
+    else if (!first.bytes.equals(copy.bytes)) {
+        tell(`commit ${epoch}/${sequence} has other content than at position ${first.position}: ` +
+            'a number is never used again for something else');
+    }
+}
+function checkContent(log, commit, tell) {
+    const { epoch, sequence, kind, events, publics, atMs } = commit;
+    const number = `commit ${epoch}/${sequence}`;
+    if (kind === 'tick' && events.length + publics.length > 0)
+        tell(`${number} is a tick with events`);
+    if (atMs < log.atMs)
+        tell(`log time went back from ${log.atMs} to ${atMs}`);
+    let last = log.publicSeq;
+    for (const { seq, type } of publics) {
+        if (seq !== last + 1)
+            tell(`public seq is dense: ${type} has ${seq} after ${last}`);
+        last = seq;
+    }
+}
+function seenCommit(log, commit, place) {
+    const markBefore = (source) => log.marks.get(source) ?? 0;
+    return {
+        ...place,
+        commit,
+        markBefore,
+        markAfter: (source) => commit.marks.findLast((mark) => mark.source === source)?.seq ?? markBefore(source),
+    };
+}
+//# sourceMappingURL=effective-log.js.map

@@ -1,0 +1,190 @@
+/**
+ * What the public events and the nodes have said so far, folded once for all checkers: jobs, gangs
+ * and their generations, nodes, tasks that really run. It judges nothing.
+ */
+import { Node_State } from '@serverless-ai/contracts/pool/v1/pool';
+import { isEnd, SERVICES, taskKey } from './names.js';
+/** Amount of a message; absent = nothing. */
+export function amountOf(resources) {
+    return {
+        devices: resources?.devices ?? 0,
+        cpuMillis: Number(resources?.cpuMillis ?? 0n),
+        memoryMib: Number(resources?.memoryMib ?? 0n),
+    };
+}
+/** Generation of an event of the scheduler, rank by rank. */
+export function placementOf(value, at) {
+    const perTask = amountOf(value.perTask);
+    const { jobId, gang, generation, exclusive, rank0Ports: ports } = value;
+    const nodes = value.nodeOfRank.map((index) => value.nodes[index] ?? '');
+    const devices = nodes.map((_, rank) => value.deviceIndexes.slice(rank * perTask.devices, (rank + 1) * perTask.devices));
+    return {
+        ...{ jobId, gang, generation, exclusive, ports, nodes, devices, perTask },
+        seq: at.seq,
+        at: placeOf(at),
+        freed: new Set(),
+    };
+}
+const NODE_STATES = {
+    [Node_State.READY]: 'Ready',
+    [Node_State.DISCONNECTED]: 'Disconnected',
+    [Node_State.LOST]: 'Lost',
+};
+/** Folded by the hub after the checkers were told. */
+export class Ledger {
+    jobs = new Map();
+    nodes = new Map();
+    /** By execution. */
+    running = new Map();
+    gang(jobId, gang) {
+        return this.jobs.get(jobId)?.gangs.get(gang);
+    }
+    placement(key) {
+        return this.gang(key.jobId, key.gang)?.placements.get(key.generation);
+    }
+    /** State of a node as of a public seq of the pool manager; undefined = not known by then. */
+    nodeStateAt(node, seq) {
+        return this.nodes.get(node)?.states.findLast((change) => change.seq <= seq);
+    }
+    /**
+     * Newest generation that a reader of the scheduler's events up to `seq` knows to be over, and
+     * where it was said; undefined = none.
+     */
+    overAt(gang, seq) {
+        let over;
+        for (const { through, seq: said, at } of gang.releases) {
+            if (said <= seq && through > (over?.through ?? 0))
+                over = { through, at };
+        }
+        for (const { generation, seq: said, at } of gang.placements.values()) {
+            if (said <= seq && generation - 1 > (over?.through ?? 0)) {
+                over = { through: generation - 1, at };
+            }
+        }
+        return over;
+    }
+    applyCommit(seen) {
+        if (seen.service !== SERVICES.scheduler)
+            return;
+        for (const event of seen.commit.events) {
+            if (event.type !== 'JobQueued')
+                continue;
+            const job = jobOf(event.json.inner('job'), placeOf(seen));
+            if (!this.jobs.has(job.jobId))
+                this.jobs.set(job.jobId, job);
+        }
+    }
+    applyEvent(event) {
+        const { body } = event;
+        switch (body.is) {
+            case 'JobStateChanged':
+                this.#jobState(body.value, event);
+                break;
+            case 'GangPlaced':
+                this.#placed(placementOf(body.value, event));
+                break;
+            case 'GangReleased': {
+                const { jobId, gang, throughGeneration: through } = body.value;
+                const seen = this.#gang(jobId, gang);
+                if (seen === undefined)
+                    break;
+                seen.releasedThrough = Math.max(seen.releasedThrough, through);
+                seen.releases.push({ through, seq: event.seq, at: placeOf(event) });
+                break;
+            }
+            case 'DevicesFreed': {
+                const placement = this.placement(body.value);
+                for (const rank of body.value.ranks)
+                    placement?.freed.add(rank);
+                break;
+            }
+            case 'NodeChanged':
+                if (body.value.node !== undefined)
+                    this.#node(body.value.node, event);
+                break;
+            case 'NodeLost':
+                this.nodes.get(body.value.nodeId)?.states.push(stateChange('Lost', event));
+                break;
+        }
+    }
+    applyObservation(observation) {
+        if (observation.kind === 'task-started') {
+            const { key, node, devices, exclusive, atMs: sinceMs } = observation;
+            this.running.set(taskKey(key), { key, node, devices, exclusive, sinceMs });
+        }
+        else if (observation.kind === 'task-ended') {
+            this.running.delete(taskKey(observation.key));
+        }
+    }
+    #gang(jobId, number) {
+        const job = this.jobs.get(jobId);
+        let gang = job?.gangs.get(number);
+        if (job !== undefined && gang === undefined) {
+            gang = { generation: 0, releasedThrough: 0, releases: [], placements: new Map() };
+            job.gangs.set(number, gang);
+        }
+        return gang;
+    }
+    #jobState(value, event) {
+        const job = this.jobs.get(value.jobId);
+        // An end is an end: what is told later is a breach, and the ledger keeps what was promised.
+        if (job === undefined || isEnd(job.state))
+            return;
+        job.state = value.state;
+        job.reason = value.reason?.code ?? 0;
+        job.message = value.message;
+        job.changed = placeOf(event);
+    }
+    #placed(placement) {
+        const gang = this.#gang(placement.jobId, placement.gang);
+        if (gang === undefined)
+            return;
+        gang.generation = Math.max(gang.generation, placement.generation);
+        gang.placements.set(placement.generation, placement);
+    }
+    #node(node, event) {
+        let seen = this.nodes.get(node.nodeId);
+        if (seen === undefined) {
+            seen = { name: node.nodeId, devices: new Set(), cpuMillis: 0, memoryMib: 0, states: [] };
+            this.nodes.set(node.nodeId, seen);
+        }
+        const { inventory } = node;
+        for (const device of inventory?.devices ?? [])
+            seen.devices.add(device.index);
+        seen.cpuMillis = Math.max(seen.cpuMillis, Number(inventory?.cpuMillis ?? 0n));
+        seen.memoryMib = Math.max(seen.memoryMib, Number(inventory?.memoryMib ?? 0n));
+        seen.states.push(stateChange(NODE_STATES[node.state] ?? '', event));
+    }
+}
+const placeOf = ({ service, position, landedMs }) => ({
+    service,
+    position,
+    landedMs,
+});
+const stateChange = (state, event) => ({
+    seq: event.seq,
+    state,
+    at: placeOf(event),
+});
+function jobOf(job, changed) {
+    const gang = job.inner('gang');
+    const perTask = gang.inner('perTask');
+    return {
+        jobId: job.text('jobId'),
+        queue: job.text('queue'),
+        tasks: gang.number('tasks'),
+        perTask: {
+            devices: perTask.number('devices'),
+            cpuMillis: perTask.number('cpuMillis'),
+            memoryMib: perTask.number('memoryMib'),
+        },
+        rank0Ports: gang.number('rank0Ports'),
+        exclusive: gang.flag('exclusive'),
+        state: '',
+        reason: 0,
+        message: '',
+        changed,
+        gangs: new Map(),
+    };
+}
+//# sourceMappingURL=ledger.js.map

@@ -1,0 +1,2 @@
+export {};
+//# sourceMappingURL=seen.js.map

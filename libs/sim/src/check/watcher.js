@@ -1,0 +1,2 @@
+export {};
+//# sourceMappingURL=watcher.js.map
