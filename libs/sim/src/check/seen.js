@@ -1,2 +1,0 @@
-export {};
-//# sourceMappingURL=seen.js.map
