@@ -20,6 +20,7 @@ type AnyRuntime = Pick<
   | 'service'
   | 'partition'
   | 'start'
+  | 'onLeadership'
   | 'stop'
   | 'status'
   | 'serves'
@@ -85,7 +86,8 @@ export class RuntimeHost {
   #serving(runtime: AnyRuntime): boolean {
     const { role, leader } = runtime.status()
     if (role === 'Leading') return true
-    return this.#started && role === 'Following' && leader !== ''
+    const led = leader !== '' && leader !== this.#options.replica
+    return this.#started && role === 'Following' && led
   }
 
   /** The runtime of a service served here. Throws SERVICE_NOT_SERVED. */

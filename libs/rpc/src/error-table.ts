@@ -91,6 +91,7 @@ const TABLE = {
   STALE_SESSION: ['FAILED_PRECONDITION', 409, 'a newer supervisor of this node registered'],
   STOPPING: ['UNAVAILABLE', 503, 'the service is stopping'],
   STREAM_REPLACED: ['ABORTED', 409, 'a newer stream of the same agent took over'],
+  STREAM_SILENT: ['UNAVAILABLE', 503, 'the stream fell silent'],
   TENANT_NOT_YOURS: [
     'PERMISSION_DENIED',
     403,
