@@ -1,0 +1,177 @@
+/**
+ * What the world itself costs: `node --conditions=sai-source libs/sim/src/world/bench.ts`. Prints
+ * real time per event, per unary call, per stream message and per commit that three readers follow.
+ */
+import type { AccessTable } from '@serverless-ai/rpc'
+import { createWorld } from './index.ts'
+import type { ProcessContext, Running, World } from './types.ts'
+
+const SECOND_MS = 1_000
+const ADDRESS = { topic: 'serverlessai.log.bench.v1', partition: 0 }
+
+type Text = { readonly text: string }
+const encode = (value: Text): Uint8Array => Buffer.from(value.text)
+const decode = (bytes: Uint8Array): Text => ({ text: Buffer.from(bytes).toString() })
+const codec = {
+  requestSerialize: encode,
+  requestDeserialize: decode,
+  responseSerialize: encode,
+  responseDeserialize: decode,
+}
+const Echo = {
+  say: { path: '/bench.Echo/Say', requestStream: false, responseStream: false, ...codec },
+  chat: { path: '/bench.Echo/Chat', requestStream: true, responseStream: true, ...codec },
+} as const
+const access: AccessTable = { '/bench.Echo/Say': 'public', '/bench.Echo/Chat': 'public' }
+
+const running = (main: Promise<void>): Running => {
+  main.catch((error: unknown) => process.stderr.write(`${String(error)}\n`))
+  return { stop: async () => undefined }
+}
+
+function serve(context: ProcessContext): Running {
+  const server = context.server({ authenticate: () => undefined, access })
+  server.add(Echo, {
+    async say(request) {
+      return request
+    },
+    async *chat(requests) {
+      yield* requests
+    },
+  })
+  return running(server.listen(`${context.name}:7070`).then(() => undefined))
+}
+
+/** Simulates `seconds` of a world and prints what one of its units cost. */
+async function measure(
+  name: string,
+  build: (world: World, count: () => void) => void,
+  seconds: number,
+): Promise<void> {
+  const world = createWorld({ seed: 1 })
+  let units = 0
+  build(world, () => {
+    units += 1
+  })
+  await world.time.runUntil(SECOND_MS)
+  const before = { units, events: world.time.events }
+  const begin = performance.now()
+  await world.time.runUntil(seconds * SECOND_MS)
+  const ms = performance.now() - begin
+  const done = units - before.units
+  const events = world.time.events - before.events
+  const result = {
+    bench: name,
+    units: done,
+    microsPerUnit: Number(((ms * 1000) / done).toFixed(2)),
+    eventsPerUnit: Number((events / done).toFixed(1)),
+    nanosPerEvent: Math.round((ms * 1e6) / events),
+  }
+  process.stdout.write(`${JSON.stringify(result)}\n`)
+}
+
+await measure(
+  'timers',
+  (world, count) => {
+    for (let n = 0; n < 100; n += 1) {
+      const ring = (): void => {
+        count()
+        world.time.after(1 + world.random.float(), ring)
+      }
+      ring()
+    }
+  },
+  20,
+)
+
+await measure(
+  'sleeps of processes',
+  (world, count) => {
+    for (let n = 0; n < 100; n += 1) {
+      const main = async ({ ports }: ProcessContext): Promise<void> => {
+        for (;;) {
+          await ports.timers.sleep(1 + ports.randomness.float())
+          count()
+        }
+      }
+      world
+        .machine(`m${n}`)
+        .process(`p${n}`, (context) => running(main(context)))
+        .start()
+    }
+  },
+  20,
+)
+
+await measure(
+  'unary calls',
+  (world, count) => {
+    world.machine('server').process('server', serve).start()
+    for (let n = 0; n < 20; n += 1) {
+      const main = async ({ transport }: ProcessContext): Promise<void> => {
+        const client = transport.client(Echo, { address: 'server:7070', token: 'token' })
+        for (;;) {
+          await client.say({ text: 'hello' })
+          count()
+        }
+      }
+      world
+        .machine(`m${n}`)
+        .process(`p${n}`, (context) => running(main(context)))
+        .start()
+    }
+  },
+  20,
+)
+
+await measure(
+  'messages of streams, there and back',
+  (world, count) => {
+    world.machine('server').process('server', serve).start()
+    for (let n = 0; n < 20; n += 1) {
+      const main = async ({ transport, ports }: ProcessContext): Promise<void> => {
+        const client = transport.client(Echo, { address: 'server:7070' })
+        const requests = async function* (): AsyncGenerator<Text> {
+          for (;;) {
+            yield { text: 'beat' }
+            await ports.timers.sleep(5)
+          }
+        }
+        for await (const _ of client.chat(requests())) count()
+      }
+      world
+        .machine(`m${n}`)
+        .process(`p${n}`, (context) => running(main(context)))
+        .start()
+    }
+  },
+  20,
+)
+
+await measure(
+  'commits of 1 KiB with three readers',
+  (world, count) => {
+    const write = async ({ eventLog }: ProcessContext): Promise<void> => {
+      const entry = { key: '', headers: {}, value: new Uint8Array(1024) }
+      for (;;) {
+        await eventLog.append(ADDRESS, [entry])
+        count()
+      }
+    }
+    const read = async ({ eventLog }: ProcessContext): Promise<void> => {
+      const { signal } = new AbortController()
+      for (let from = 0; ; ) {
+        const want = { from, maxBytes: 1 << 20, waitMs: 500, signal }
+        const { records } = await eventLog.fetch(ADDRESS, want)
+        from += records.length
+      }
+    }
+    const start = (name: string, main: (context: ProcessContext) => Promise<void>): void => {
+      const begin = (context: ProcessContext): Running => running(main(context))
+      world.machine(name).process(name, begin).start()
+    }
+    start('writer', write)
+    for (const name of ['a', 'b', 'c']) start(name, read)
+  },
+  60,
+)
