@@ -1,6 +1,7 @@
+import type { Service } from '../support/fold.ts'
 import type { Clients, Platform } from '../support/platform.ts'
 import { until } from '../support/until.ts'
-import { expirePublicEvents, type Service } from './history.ts'
+import { expirePublicEvents } from './history.ts'
 
 /**
  * Public events of the stalled run: more than the publisher lets pass without recording how far it

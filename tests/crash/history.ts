@@ -5,136 +5,44 @@ import {
   type LogRecord,
   logTopic,
   openSnapshotDirectory,
-  type SnapshotStore,
 } from '@serverless-ai/eventlog'
-import { faultToleranceDefinition } from '@serverless-ai/fault-tolerance'
-import { type Message, RpcError } from '@serverless-ai/kernel'
-import { mediatorDefinition } from '@serverless-ai/mediator'
-import { poolDefinition } from '@serverless-ai/pool-manager'
-import {
-  createRuntime,
-  type RuntimeEnvironment,
-  type ServiceDefinition,
-} from '@serverless-ai/runtime'
-import { schedulerDefinition } from '@serverless-ai/scheduler'
 import { readAll, withLog } from '../support/closed-log.ts'
+import { foldService, type Service } from '../support/fold.ts'
 import { quietPorts as ports } from '../support/quiet-ports.ts'
 
 const PARTITION = 0
 
-const nobody = (): Promise<never> =>
-  Promise.reject(
-    new RpcError({ code: 'UNAVAILABLE', reason: 'UNAVAILABLE', message: 'a fold calls nobody' }),
-  )
-
-/** Services whose history is checked. */
-export const SERVICES = ['mediator', 'scheduler', 'pool-manager', 'fault-tolerance'] as const
-export type Service = (typeof SERVICES)[number]
-
-/** The log as it was when `last` was its last record. */
-function cappedLog(inner: EventLog, last: number): EventLog {
-  const end = last + 1
-  return {
-    kind: inner.kind,
-    durability: inner.durability,
-    append: nobody,
-    async fetch(address, options) {
-      const range = await inner.range(address)
-      if (range.end < end) throw new Error(`${address.topic} ends at ${range.end}, before ${end}`)
-      if (options.from >= end) {
-        // A fold that is at the end waits here until it is closed.
-        await ports.timers.sleep(options.waitMs, options.signal)
-        return { records: [], start: 0, end }
-      }
-      const { records, start } = await inner.fetch(address, options)
-      return { records: records.filter(({ position }) => position < end), start, end }
-    },
-    range: async (address) => ({ start: (await inner.range(address)).start, end }),
-    trim: nobody,
-    close: async () => {},
-  }
-}
-
-/** The snapshots that existed at `last`. */
-function cappedSnapshots(inner: SnapshotStore, last: number): SnapshotStore {
-  return {
-    put: nobody,
-    list: async (address) => (await inner.list(address)).filter(({ position }) => position <= last),
-    get: (address, name) => inner.get(address, name),
-    remove: nobody,
-  }
-}
-
-const noSnapshots: SnapshotStore = {
-  put: nobody,
-  list: async () => [],
-  get: async () => undefined,
-  remove: nobody,
-}
-
-async function foldWith<S, C extends Message, E extends Message>(
-  definition: ServiceDefinition<S, C, E>,
-  environment: RuntimeEnvironment,
-): Promise<Folded> {
-  const runtime = createRuntime(definition, environment, ports, { lead: false })
-  try {
-    await runtime.start()
-    const { position, digest } = await runtime.digest()
-    return { position, digest, snapshot: runtime.status().lastSnapshot }
-  } finally {
-    await runtime.stop()
-  }
-}
-
-/** What a fold came to. */
-export interface Folded {
+/** What the leader of a service said of itself before it was killed. */
+export interface Served {
+  readonly service: Service
   readonly position: number
   readonly digest: string
-  /** Snapshot it began with; empty = the start of the log. */
-  readonly snapshot: string
+  /** Last public event. */
+  readonly publicSeq: number
 }
 
 /**
- * Folds the history of a service up to `last` with the service's own core, from the newest snapshot
- * or from the start.
+ * Sentences about a history that folds to something else than the leader served: from its start, or
+ * from the newest snapshot.
  */
-export function fold(
+export async function foldBreaches(
   log: EventLog,
-  init: { dataDir: string; service: Service; last: number; from: 'snapshot' | 'start' },
-): Promise<Folded> {
-  const { dataDir, service, last } = init
-  const store = openSnapshotDirectory({ directory: `${dataDir}/snapshots`, ports })
-  const environment: RuntimeEnvironment = {
-    eventLog: cappedLog(log, last),
-    snapshots: init.from === 'snapshot' ? cappedSnapshots(store, last) : noSnapshots,
-    feed: nobody,
-    replica: 'audit',
-    address: '',
-    partition: PARTITION,
+  dataDir: string,
+  { service, position: through, digest }: Served,
+): Promise<string[]> {
+  const snapshots = openSnapshotDirectory({ directory: `${dataDir}/snapshots`, ports })
+  const full = await foldService(service, { eventLog: log, through })
+  const tail = await foldService(service, { eventLog: log, through, snapshots })
+  const breaches: string[] = []
+  if (tail.snapshot === '') breaches.push(`${service}: there is no snapshot`)
+  if (full.diverged !== '') breaches.push(`${service}: ${full.diverged}`)
+  if (full.digest !== digest || tail.digest !== digest) {
+    breaches.push(
+      `${service} at ${through}: served ${digest}, full fold ${full.digest}, ` +
+        `snapshot ${tail.snapshot} and tail ${tail.digest}`,
+    )
   }
-  switch (service) {
-    case 'mediator':
-      return foldWith(
-        mediatorDefinition({
-          validate: nobody,
-          enqueue: nobody,
-          cancel: nobody,
-          recover: nobody,
-          giveUp: nobody,
-          explain: nobody,
-        }),
-        environment,
-      )
-    case 'scheduler':
-      return foldWith(schedulerDefinition(), environment)
-    case 'pool-manager':
-      return foldWith(poolDefinition(), environment)
-    case 'fault-tolerance':
-      return foldWith(
-        faultToleranceDefinition(() => ({ recover: nobody, giveUp: nobody })),
-        environment,
-      )
-  }
+  return breaches
 }
 
 const seqOf = (record: LogRecord): number => Number(record.headers['ce_id']?.split('/').at(-1))
@@ -145,9 +53,8 @@ const seqOf = (record: LogRecord): number => Number(record.headers['ce_id']?.spl
  */
 export async function publicBreaches(
   log: EventLog,
-  init: { service: Service; publicSeq: number },
+  { service, publicSeq }: Served,
 ): Promise<string[]> {
-  const { service, publicSeq } = init
   const breaches: string[] = []
   const seen = new Map<number, Uint8Array>()
   let last: number | undefined

@@ -5,7 +5,7 @@ import { prepareQueue } from '../e2e/node-faults.ts'
 import { Platform } from '../support/platform.ts'
 import { ROOT } from '../support/root.ts'
 import { until } from '../support/until.ts'
-import { endOf, type Folds } from './checks.ts'
+import { type Ending, endOf } from './checks.ts'
 import { type Kill, NODES, nameOfKill } from './plan.ts'
 import { Recorder } from './recorder.ts'
 import { Strikes } from './strikes.ts'
@@ -29,8 +29,8 @@ export interface KillSeen {
   readonly kill: string
   /** Acknowledged jobs under way. */
   readonly jobs: number
-  /** Processes of tasks. */
-  readonly tasks: number
+  /** Executions that ran on the nodes. */
+  readonly executions: number
 }
 
 /** What kills on one platform came to. */
@@ -40,7 +40,7 @@ export interface KillsResult {
   readonly repeatedRequests: number
   /** Jobs that ended in a later generation than the first. */
   readonly recovered: number
-  readonly folded: Folds
+  readonly folded: Ending['folded']
   readonly breaches: readonly string[]
 }
 
@@ -60,8 +60,8 @@ async function killAll(
   for (const kill of kills) {
     const name = nameOfKill(kill)
     say?.(`${seen.length + 1}/${kills.length}: ${name}`)
-    const tasks = await strikes.strike(kill)
-    seen.push({ kill: name, jobs: recorder.running, tasks })
+    const executions = await strikes.strike(kill)
+    seen.push({ kill: name, jobs: recorder.running, executions })
   }
   strikes.ensureUp()
   return { seen, breaches: strikes.breaches }

@@ -65,7 +65,7 @@ export function planKills(init: {
     dice.shuffled(TARGETS),
   ).flat()
   const random = targets.slice(0, init.random).map((target): Kill => {
-    return { at: 'random', target, afterMs: dice.between(100, 4_000), node: node() }
+    return { at: 'random', target, afterMs: dice.between(100, 3_000), node: node() }
   })
   return dice.shuffled([...named, ...random])
 }

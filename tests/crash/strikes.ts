@@ -1,10 +1,10 @@
 import { join } from 'node:path'
 import type { Platform } from '../support/platform.ts'
-import { isAlive, processes } from '../support/process-tree.ts'
+import { isAlive, type ProcessInfo, processes } from '../support/process-tree.ts'
 import { until } from '../support/until.ts'
 import { makeGap } from './gap.ts'
 import { STALL_VARIABLE } from './moments.ts'
-import { isNodeMoment, type Kill, NODES, nameOfKill, nodeIdOf } from './plan.ts'
+import { isNodeMoment, type Kill, nameOfKill, nodeIdOf } from './plan.ts'
 import { giveOrder, isOrdered, withdrawOrder } from './trap.ts'
 
 /** Every ordered moment comes about within this, or something is wrong. */
@@ -24,89 +24,87 @@ export class Strikes {
     this.#platform = platform
   }
 
-  /** Kills as planned; returns how many processes of tasks there were right before. */
-  async strike(kill: Kill): Promise<number> {
-    return kill.at === 'random' ? this.#killAtRandom(kill) : this.#killAtMoment(kill)
-  }
-
   /** Starts the control plane unless it runs. It starts the nodes, or adopts those that run. */
   ensureUp(): void {
-    const { child } = this.#platform
-    const runs = child !== undefined && child.exitCode === null && child.signalCode === null
-    if (!runs) this.#platform.spawn()
+    if (!this.#isUp) this.#platform.spawn()
   }
 
-  async #killAtRandom({ target, afterMs, ...kill }: RandomKill): Promise<number> {
+  get #isUp(): boolean {
+    const { child } = this.#platform
+    return child !== undefined && child.exitCode === null && child.signalCode === null
+  }
+
+  /**
+   * Kills as planned; resolves when it has happened, with the number of executions that ran on the
+   * nodes before.
+   */
+  async strike(kill: Kill): Promise<number> {
+    if (kill.at === 'moment') return this.#killAtMoment(kill)
     this.ensureUp()
-    await new Promise((resolve) => setTimeout(resolve, afterMs))
-    const nodeId = nodeIdOf({ target, afterMs, ...kill })
-    const all = Array.from({ length: NODES }, (_, index) => `n${index + 1}`)
-    const tasks = this.#taskPids()
-    switch (target) {
-      case 'control plane':
-        await this.#platform.kill()
-        break
-      case 'agent':
-        signalAll([(await this.#alive(nodeId)).agent])
-        break
-      case 'supervisor':
-        signalAll([(await this.#alive(nodeId)).supervisor])
-        break
-      case 'agent and control plane':
-        signalAll([(await this.#alive(nodeId)).agent, this.#platform.pid])
-        break
-      case 'node':
-        await this.#alive(nodeId)
-        signalAll(this.#pidsOf([nodeId]))
-        break
-      case 'machine':
-        await this.#alive(nodeId)
-        signalAll([this.#platform.pid, ...this.#pidsOf(all)])
+    await new Promise((resolve) => setTimeout(resolve, kill.afterMs))
+    const victims = await this.#victims(kill)
+    const executions = this.#executions()
+    for (const pid of victims) {
+      try {
+        process.kill(pid, 'SIGKILL')
+      } catch {
+        // It ended by itself, or with its supervisor.
+      }
     }
-    const withControlPlane = target === 'agent and control plane' || target === 'machine'
-    if (withControlPlane) await this.#platform.exited()
-    return tasks.length
+    if (victims.includes(this.#platform.pid)) await this.#platform.exited()
+    return executions
+  }
+
+  /** Processes to kill at once; waits until those of the node are there. */
+  async #victims(kill: RandomKill): Promise<readonly number[]> {
+    const controlPlane = this.#platform.pid
+    if (kill.target === 'control plane') return [controlPlane]
+    const nodeId = nodeIdOf(kill)
+    const { supervisor, agent } = await this.#alive(nodeId)
+    switch (kill.target) {
+      case 'agent':
+        return [agent]
+      case 'supervisor':
+        return [supervisor]
+      case 'agent and control plane':
+        return [agent, controlPlane]
+      case 'node':
+        return this.#nodePids(nodeId)
+      case 'machine':
+        return [controlPlane, ...this.#platform.nodeIds().flatMap((id) => this.#nodePids(id))]
+    }
   }
 
   async #killAtMoment(order: OrderedKill): Promise<number> {
     const onNode = isNodeMoment(order.moment)
     const directory = onNode ? this.#nodeDir(nodeIdOf(order)) : this.#platform.dataDir
-    if (order.moment === 'mid-bootstrap-page') this.breaches.push(...(await this.#makeGap()))
+    if (order.moment === 'mid-bootstrap-page') await this.#makeGap()
     // It comes about at a start only.
     if (order.moment === 'claim-sent-unread') await this.#platform.kill()
+    const executions = this.#executions()
     giveOrder(directory, order)
     this.ensureUp()
+    const happened = () => {
+      if (!onNode && !this.#isUp) return true
+      return isOrdered(directory) ? undefined : true
+    }
     const what = `${nameOfKill(order)} to come about`
-    try {
-      await until(what, () => (isOrdered(directory) ? undefined : true), {
-        timeoutMs: MOMENT_TIMEOUT_MS,
-      })
-    } catch (error) {
+    await until(what, happened, { timeoutMs: MOMENT_TIMEOUT_MS }).catch(() => undefined)
+    if (isOrdered(directory)) {
       withdrawOrder(directory)
-      this.breaches.push(`${String(error)}; last output:\n${this.#lastOutput()}`)
-      return 0
-    }
-    if (!onNode) {
+      const output = this.#platform.output.slice(-2_000)
+      this.breaches.push(`${nameOfKill(order)} did not come about; last output:\n${output}`)
+    } else if (!onNode) {
       await this.#platform.exited()
-      const { signalCode } = this.#platform.child ?? {}
-      if (signalCode !== 'SIGKILL') this.breaches.push(`${what}: ended with ${signalCode} instead`)
     }
-    return this.#taskPids().length
+    return executions
   }
 
-  /** A consumer's mark that points before the start of the topic it reads. */
-  async #makeGap(): Promise<string[]> {
+  /** A control plane that is down, with a consumer whose mark points before its topic's start. */
+  async #makeGap(): Promise<void> {
     await this.#platform.kill()
     this.#platform.spawn({ [STALL_VARIABLE]: 'scheduler' })
-    return makeGap(this.#platform, 'scheduler')
-  }
-
-  #lastOutput(): string {
-    return this.#platform.output.slice(-2_000)
-  }
-
-  #nodeDir(nodeId: string): string {
-    return join(this.#platform.dataDir, 'nodes', nodeId)
+    this.breaches.push(...(await makeGap(this.#platform, 'scheduler')))
   }
 
   /** The processes of a node once both are there: they may be starting. */
@@ -121,36 +119,27 @@ export class Strikes {
     )
   }
 
-  #taskPids(): readonly number[] {
-    const { dataDir } = this.#platform
+  #nodeDir(nodeId: string): string {
+    return join(this.#platform.dataDir, 'nodes', nodeId)
+  }
+
+  /** Supervisor, agent and tasks of a node. */
+  #nodePids(nodeId: string): readonly number[] {
+    const isOfNode = ({ command, environment }: ProcessInfo): boolean =>
+      command.includes(`${this.#nodeDir(nodeId)}/config.json`) ||
+      (environment.includes(this.#platform.dataDir) &&
+        environment.includes(`SAI_NODE_ID=${nodeId}\0`))
     return processes()
-      .filter(({ environment }) => environment.includes('SAI_JOB_ID='))
-      .filter(({ environment }) => environment.includes(dataDir))
+      .filter(isOfNode)
       .map(({ pid }) => pid)
   }
 
-  /** Supervisors, agents and tasks of nodes. */
-  #pidsOf(nodeIds: readonly string[]): readonly number[] {
-    const { dataDir } = this.#platform
-    return processes()
-      .filter(({ command, environment }) => {
-        const ofTask = environment.includes(dataDir)
-        return nodeIds.some(
-          (nodeId) =>
-            command.includes(`${this.#nodeDir(nodeId)}/config.json`) ||
-            (ofTask && environment.includes(`SAI_NODE_ID=${nodeId}\0`)),
-        )
-      })
-      .map(({ pid }) => pid)
-  }
-}
-
-function signalAll(pids: readonly number[]): void {
-  for (const pid of pids) {
-    try {
-      process.kill(pid, 'SIGKILL')
-    } catch {
-      // It ended by itself, or with its supervisor.
-    }
+  /** How many executions run on the nodes now. */
+  #executions(): number {
+    const markers = processes().flatMap(({ environment }) => {
+      if (!environment.includes(this.#platform.dataDir)) return []
+      return /(?:^|\0)SAI_EXECUTION=([^\0]*)/.exec(environment)?.[1] ?? []
+    })
+    return new Set(markers).size
   }
 }

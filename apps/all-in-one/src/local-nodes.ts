@@ -7,11 +7,10 @@ import {
   stopLocalNode,
 } from '@serverless-ai/node-agent'
 import { type AllInOneConfig, nodeIdsOf, TASK_PORTS_PER_NODE } from './config.ts'
+import { Restarts } from './restarts.ts'
 
 /** How often supervisors are looked after, ms. */
 const WATCH_EVERY_MS = 1_000
-/** A supervisor that dies again and again is started ever more slowly, ms. */
-const RESTART_MAX_MS = 30_000
 
 /** Configurations of the local nodes. */
 export function localNodeConfigs(init: {
@@ -50,7 +49,7 @@ export interface LocalNodesStarted {
 export class LocalNodes {
   readonly #ports: Ports
   readonly #configs: readonly LocalNodeConfig[]
-  readonly #restartAtMs = new Map<string, { atMs: number; backoffMs: number }>()
+  readonly #restarts = new Restarts()
   readonly #dataDir: string
   #timer: Timer | undefined
   /** Starts that are under way: one that is not waited for may come after the stop. */
@@ -112,10 +111,7 @@ export class LocalNodes {
     const now = this.#ports.clock.monotonicMs()
     for (const config of this.#configs) {
       if (this.#stopped || localNodeStatus(config).state === 'running') continue
-      const last = this.#restartAtMs.get(config.nodeId)
-      if (last !== undefined && now < last.atMs) continue
-      const backoffMs = Math.min(RESTART_MAX_MS, (last?.backoffMs ?? WATCH_EVERY_MS) * 2)
-      this.#restartAtMs.set(config.nodeId, { atMs: now + backoffMs, backoffMs })
+      if (!this.#restarts.mayStart(config.nodeId, now)) continue
       this.#ports.logger.log('warn', 'supervisor is gone, starting it anew', {
         node: config.nodeId,
       })
