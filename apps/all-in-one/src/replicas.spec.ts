@@ -2,6 +2,7 @@ import { AgentServiceService, ConnectRequest } from '@serverless-ai/contracts/ag
 import { Job_State, JobServiceService } from '@serverless-ai/contracts/job/v1/job'
 import { PoolServiceService } from '@serverless-ai/contracts/pool/v1/pool'
 import {
+  GangRequest,
   JobRequest,
   Queue,
   QueueServiceService,
@@ -80,11 +81,12 @@ async function running() {
 }
 
 const QUEUE = Queue.fromPartial({ name: 'q', tenant: 'team-a' })
-const NEW_QUEUE_JOB = JobRequest.fromPartial({
-  tenant: 'team-a',
-  queue: 'new',
-  gangs: [{ tasks: 1, perTask: { devices: 0, cpuMillis: 100n, memoryMib: 16n } }],
-})
+const PER_TASK = { devices: 0, cpuMillis: 100n, memoryMib: 16n }
+const GANG = GangRequest.fromPartial({ tasks: 1, perTask: PER_TASK })
+const NEW_QUEUE_JOB: JobRequest = {
+  ...JobRequest.fromPartial({ tenant: 'team-a', queue: 'new' }),
+  gangs: [GANG],
+}
 const ADMIN = { token: 'admin' }
 
 describe('replicas of the control plane', () => {
@@ -111,7 +113,9 @@ describe('replicas of the control plane', () => {
       tailLines: 0,
       follow: true,
     })
-    await expect(time.run(Array.fromAsync(logs))).rejects.toMatchObject(refusal('pool-manager'))
+    await expect(time.run(logs[Symbol.asyncIterator]().next())).rejects.toMatchObject(
+      refusal('pool-manager'),
+    )
   })
 
   it('an agent is sent to the leader, and its stream ends when that is none any more', async () => {

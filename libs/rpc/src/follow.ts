@@ -170,7 +170,7 @@ class Calls {
     }
   }
 
-  /** Many answers: another replica is tried until the first of them, afterwards it is the caller's. */
+  /** Many answers: redirected until the first of them, afterwards a failure is the caller's. */
   async *#stream(input: unknown, options: CallOptions): AsyncGenerator<unknown> {
     const attempts = this.#attempts(options, { ...this.#policy, attempts: 1 })
     const replay = this.#replay(input)

@@ -1,4 +1,7 @@
-/** Messages that are kept for another attempt; a stream that says more before its first answer has one attempt. */
+/**
+ * Messages that are kept for another attempt; a stream that says more before its first answer has
+ * one.
+ */
 const KEPT_MAX = 1_024
 
 /**

@@ -1,7 +1,7 @@
 import { RpcError } from '@serverless-ai/kernel'
 import { isAway, isNotLeading } from './retry.ts'
 
-/** Which of a service's replicas is called: the one that is known to lead, else one after another. */
+/** Which replica of a service is called: the one that is known to lead, else one after another. */
 export class Route {
   readonly #addresses: readonly string[]
   #current: string

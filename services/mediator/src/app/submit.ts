@@ -123,8 +123,8 @@ export class SubmitHandler {
   }
 
   /**
-   * Refuses what was not known here. Another leader may have taken it meanwhile, so that the refusal
-   * of a request with an id needs the proof that this one still leads; a follower says who does.
+   * Refuses what was not known here. Another leader may have taken it meanwhile: the refusal of a
+   * request with an id needs the proof that this one still leads; a follower says who does.
    */
   async #refuse({ requestId, validateOnly }: SubmitJobRequest, error: unknown): Promise<never> {
     if (requestId !== '' && !validateOnly) await this.#ports.runtime.confirm()
