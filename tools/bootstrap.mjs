@@ -161,6 +161,7 @@ const tasks = {
   sai: (args) =>
     runForeground(nodeBin, [built('apps/cli/dist/main.js', 'apps/cli'), ...args], 'leader'),
   bench: (args) => runForeground(nodeBin, [built('tests/dist/load/bench.js'), ...args]),
+  sim: (args) => runForeground(nodeBin, [built('tests/dist/sim/main.js'), ...args]),
   campaign: (args) => runForeground(nodeBin, [built('tests/dist/load/campaign.js'), ...args]),
   test: (args) => runForeground(nodeBin, [join(root, 'tools/verify.ts'), ...args]),
   'ci:slices': (args) => runForeground(nodeBin, [join(root, 'tools/ci-slices.ts'), ...args]),

@@ -1,0 +1,12 @@
+export { createCheckers } from './check/index.ts'
+export type { Alarm, Observation } from './check/types.ts'
+export { type ManyInit, runMany } from './many.ts'
+export { type RunInit, type RunResult, runSimulation } from './run.ts'
+export {
+  FAULT_KINDS,
+  type FaultKind,
+  SCENARIOS,
+  type Scenario,
+  scenarioOf,
+} from './scenarios/index.ts'
+export type { TraceEntry } from './world/types.ts'

@@ -1,0 +1,234 @@
+/** The control plane as it runs in production, in processes of the simulated world. */
+import { type MemoryLogFaults, openSnapshotDirectory } from '@serverless-ai/eventlog'
+import { installFaultTolerance } from '@serverless-ai/fault-tolerance/install'
+import { ControlPlaneProcess, type ServiceKit } from '@serverless-ai/hosting/process'
+import type { Principal } from '@serverless-ai/kernel'
+import { installMediator } from '@serverless-ai/mediator/install'
+import { installPoolManager } from '@serverless-ai/pool-manager/install'
+import { staticTokens } from '@serverless-ai/rpc'
+import { installScheduler } from '@serverless-ai/scheduler/install'
+import type { Observation } from '../check/types.ts'
+import type { Scenario } from '../scenarios/types.ts'
+import type { Machine, ProcessContext, Running, SimProcess, World } from '../world/types.ts'
+import { emptyBlobStore } from './empty-blob-store.ts'
+
+/** Services of the control plane, in the order in which they are started. */
+export const SERVICES = ['mediator', 'scheduler', 'pool-manager', 'fault-tolerance'] as const
+export type Service = (typeof SERVICES)[number]
+
+/** Tokens of the simulated world. No secrets: nothing outside it can reach it. */
+export const TOKENS = {
+  service: 'token-of-services',
+  admin: 'token-of-operators',
+  node: (name: string): string => `token-of-node-${name}`,
+  tenant: (name: string): string => `token-of-tenant-${name}`,
+} as const
+
+export const TENANTS = ['team-a', 'team-b', 'team-c'] as const
+
+/** Port of every simulated process. */
+const PORT = 7070
+
+/** What a control plane is made of. */
+export interface ControlPlaneInit {
+  readonly world: World
+  readonly scenario: Scenario
+  readonly observe: (observation: Observation) => void
+}
+
+type Runtime = ReturnType<ServiceKit['host']['get']>
+
+interface Replica {
+  readonly service: Service
+  readonly process: SimProcess
+  /** Of the present incarnation. */
+  runtime: Runtime | undefined
+}
+
+export class ControlPlane {
+  readonly #init: ControlPlaneInit
+  readonly #replicas: Replica[] = []
+  readonly machines: readonly Machine[]
+
+  constructor(init: ControlPlaneInit) {
+    this.#init = init
+    const { world, scenario } = init
+    const machines: Machine[] = []
+    for (const service of SERVICES) {
+      for (let number = 1; number <= scenario.replicas; number += 1) {
+        const name = `${service}-${number}`
+        const machine = world.machine(name)
+        machines.push(machine)
+        const process = machine.process(name, (context) => this.#main(replica, context))
+        const replica: Replica = { service, process, runtime: undefined }
+        this.#replicas.push(replica)
+      }
+    }
+    this.machines = machines
+  }
+
+  get processes(): readonly SimProcess[] {
+    return this.#replicas.map(({ process }) => process)
+  }
+
+  /** How the log is to its processes while no fault of it is on. */
+  get calmLog(): MemoryLogFaults {
+    return { sendDelayMs: this.#init.scenario.appendMs }
+  }
+
+  start(): void {
+    for (const { process } of this.#replicas) {
+      process.setLogFaults(this.calmLog)
+      process.start()
+    }
+  }
+
+  /** Addresses of all replicas of a service, as a configuration names them. */
+  addressOf(service: Service): string {
+    return this.#namesOf(service)
+      .map((name) => `${name}:${PORT}`)
+      .join(',')
+  }
+
+  /** Process names of the service's replicas. */
+  #namesOf(service: Service): readonly string[] {
+    return this.#replicas
+      .filter((replica) => replica.service === service)
+      .map(({ process }) => process.name)
+  }
+
+  #principals(): readonly { readonly token: string; readonly principal: Principal }[] {
+    const nodes = Array.from(
+      { length: this.#init.scenario.nodes },
+      (_, index) => `node-${index + 1}`,
+    )
+    return [
+      { token: TOKENS.service, principal: { subject: 'service', tenant: '', roles: ['service'] } },
+      { token: TOKENS.admin, principal: { subject: 'admin', tenant: '', roles: ['admin'] } },
+      ...TENANTS.map((tenant) => ({
+        token: TOKENS.tenant(tenant),
+        principal: { subject: `token:${tenant}`, tenant, roles: ['tenant'] },
+      })),
+      ...nodes.map((node) => ({
+        token: TOKENS.node(node),
+        principal: { subject: `node:${node}`, tenant: '', roles: ['agent'] },
+      })),
+    ]
+  }
+
+  #main(replica: Replica, context: ProcessContext): Running {
+    const { scenario } = this.#init
+    const { service } = replica
+    const { ports } = context
+    const peers = Object.fromEntries(
+      SERVICES.filter((other) => other !== service).map((other) => [other, this.addressOf(other)]),
+    )
+    const plane = new ControlPlaneProcess({
+      ports,
+      eventLog: context.eventLog,
+      snapshots: openSnapshotDirectory({
+        directory: '/snapshots',
+        ports: { ...ports, disk: context.sharedDisk },
+      }),
+      replica: context.name,
+      replicas: this.#namesOf(service),
+      listen: `${context.name}:${PORT}`,
+      peers,
+      serviceToken: TOKENS.service,
+      authenticate: staticTokens(this.#principals()),
+      insecureDev: true,
+      partition: 0,
+      dataDir: '/data',
+      version: 'simulated',
+      required: [],
+      transport: context.transport,
+      server: (options) => context.server(options),
+      runtime: {
+        snapshotEveryCommits: scenario.snapshotEveryCommits,
+        retentionMs: scenario.retentionMs,
+      },
+    })
+    this.#install(service, plane.kit)
+    this.#watch(replica, context, plane)
+    plane.start().catch((error: unknown) => {
+      ports.logger.log('error', 'the start failed', { error: String(error) })
+    })
+    return { stop: () => plane.stop() }
+  }
+
+  #install(service: Service, kit: ServiceKit): void {
+    switch (service) {
+      case 'mediator':
+        installMediator(kit, { store: emptyBlobStore })
+        return
+      case 'scheduler':
+        installScheduler(kit)
+        return
+      case 'pool-manager':
+        installPoolManager(kit, { leaseMs: this.#init.scenario.leaseMs })
+        return
+      case 'fault-tolerance':
+        installFaultTolerance(kit)
+    }
+  }
+
+  /** What of a replica is seen from outside. */
+  #watch(replica: Replica, context: ProcessContext, plane: ControlPlaneProcess): void {
+    const { observe, world } = this.#init
+    const { service, process } = replica
+    const runtime = plane.kit.host.get(service)
+    replica.runtime = runtime
+    const leading = (leads: boolean, epoch: number): void => {
+      const atMs = world.time.nowMs
+      observe({ kind: 'leading', atMs, process: process.name, service, epoch, leads })
+    }
+    let last: number | undefined
+    runtime.onLeadership((leads, epoch) => {
+      last = leads ? epoch : undefined
+      leading(leads, epoch)
+    })
+    context.onDeath(() => {
+      if (replica.runtime === runtime) replica.runtime = undefined
+      if (last !== undefined) leading(false, last)
+    })
+  }
+
+  /** Asks each replica that runs for the digest of its state. */
+  sampleDigests(): void {
+    const { observe, world } = this.#init
+    for (const { service, process, runtime } of this.#replicas) {
+      if (runtime === undefined || process.state !== 'running') continue
+      runtime.digest().then(
+        ({ position, digest }) => {
+          const atMs = world.time.nowMs
+          observe({ kind: 'digest', atMs, process: process.name, service, position, digest })
+        },
+        // A replica that has no state to show now.
+        () => undefined,
+      )
+    }
+  }
+
+  /** What is not in order, one line each. */
+  open(): readonly string[] {
+    return SERVICES.flatMap((service) => this.#openOf(service))
+  }
+
+  #openOf(service: Service): readonly string[] {
+    const replicas = this.#replicas.filter((replica) => replica.service === service)
+    const statuses = replicas.flatMap(({ process, runtime }) =>
+      runtime === undefined || process.state !== 'running' ? [] : [runtime.status()],
+    )
+    if (statuses.length < replicas.length) return [`${service}: a replica does not run`]
+    const leading = statuses.filter(({ role }) => role === 'Leading')
+    const [leader] = leading
+    if (leader === undefined || leading.length > 1) return [`${service}: ${leading.length} lead`]
+    const behind = statuses.filter(({ position }) => position < leader.position)
+    const { unsettledEffects, publicSeq, publishedSeq } = leader
+    return [
+      ...(behind.length > 1 ? [`${service}: followers are behind`] : []),
+      ...(unsettledEffects > 0 ? [`${service}: ${unsettledEffects} effects are not settled`] : []),
+      ...(publishedSeq < publicSeq ? [`${service}: events are not published`] : []),
+    ]
+  }
+}
