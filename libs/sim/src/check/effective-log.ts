@@ -8,7 +8,7 @@ import type { Landed } from '../world/types.ts'
 import { placeText } from './names.ts'
 import type { ClaimRecord, CommitRecord } from './record.ts'
 import { readRecord } from './record.ts'
-import type { ClaimSeen, CommitSeen } from './seen.ts'
+import type { ClaimSeen, CommitSeen, Place } from './seen.ts'
 import type { TellAlarm } from './watcher.ts'
 import { bufferOf } from './wire.ts'
 
@@ -16,6 +16,14 @@ import { bufferOf } from './wire.ts'
 const COPIES_KEPT = 2_048
 /** Numbers of an epoch stay below this. */
 const EPOCH_SPAN = 2 ** 32
+
+/** A record under its number. */
+interface Copy {
+  /** `epoch × EPOCH_SPAN + sequence`. */
+  readonly number: number
+  readonly bytes: Buffer
+  readonly position: number
+}
 
 /** Arbitration of one service's log. */
 interface LogState {
@@ -27,11 +35,10 @@ interface LogState {
   chain: Buffer
   atMs: number
   publicSeq: number
-  effectivePosition: number
   readonly marks: Map<string, number>
   readonly claimIds: Set<string>
-  /** First record of each number, whatever became of it; oldest first. */
-  readonly copies: Map<number, { readonly bytes: Buffer; readonly position: number }>
+  /** First record of each number, whatever became of it; a ring by number. */
+  readonly copies: Copy[]
 }
 
 /** Whom effective records go to. */
@@ -40,15 +47,24 @@ export interface EffectiveSink {
   committed(commit: CommitSeen): void
 }
 
-/** `serverlessai.log.scheduler.v1` → `scheduler`; empty for other topics. */
+/** `serverlessai.log.scheduler.v1` → `scheduler`. */
 const LOG_TOPIC = /^serverlessai\.log\.([a-z-]+)\.v\d+$/
+
+function emptyLog(service: string): LogState {
+  return {
+    ...{ service, end: 0, epoch: 0, open: false, nextSequence: 0 },
+    ...{ chain: Buffer.alloc(CHAIN_BYTES), atMs: 0, publicSeq: 0 },
+    marks: new Map(),
+    claimIds: new Set(),
+    copies: [],
+  }
+}
 
 /** Judges the records of all logs of the cell. */
 export class EffectiveLogs {
   readonly #alarm: TellAlarm
   readonly #sink: EffectiveSink
-  readonly #logs = new Map<string, LogState>()
-  readonly #services = new Map<string, string>()
+  readonly #logs = new Map<string, LogState | undefined>()
 
   constructor(alarm: TellAlarm, sink: EffectiveSink) {
     this.#alarm = alarm
@@ -57,44 +73,18 @@ export class EffectiveLogs {
 
   /** Takes a record; false = it belongs to another kind of topic. */
   landed(record: Landed): boolean {
-    const service = this.#serviceOf(record.topic)
-    if (service === '') return false
-    this.#take(this.#log(service, record.partition), record)
+    const log = this.#log(record.topic)
+    if (log === undefined) return false
+    this.#take(log, record)
     return true
   }
 
-  /** Position of the last effective record of a service; -1 = none. */
-  effectiveEnd(service: string, partition = 0): number {
-    return this.#logs.get(`${service}/${partition}`)?.effectivePosition ?? -1
-  }
-
-  /** Last public seq of a service's effective log. */
-  publicSeq(service: string, partition = 0): number {
-    return this.#logs.get(`${service}/${partition}`)?.publicSeq ?? 0
-  }
-
-  #serviceOf(topic: string): string {
-    let service = this.#services.get(topic)
-    if (service === undefined) {
-      service = LOG_TOPIC.exec(topic)?.[1] ?? ''
-      this.#services.set(topic, service)
-    }
-    return service
-  }
-
-  #log(service: string, partition: number): LogState {
-    const name = `${service}/${partition}`
-    let log = this.#logs.get(name)
-    if (log === undefined) {
-      log = {
-        ...{ service, end: 0, epoch: 0, open: false, nextSequence: 0, chain: Buffer.alloc(32) },
-        ...{ atMs: 0, publicSeq: 0, effectivePosition: -1 },
-        marks: new Map(),
-        claimIds: new Set(),
-        copies: new Map(),
-      }
-      this.#logs.set(name, log)
-    }
+  /** Log of a topic; undefined when it is none. */
+  #log(topic: string): LogState | undefined {
+    if (this.#logs.has(topic)) return this.#logs.get(topic)
+    const service = LOG_TOPIC.exec(topic)?.[1]
+    const log = service === undefined ? undefined : emptyLog(service)
+    this.#logs.set(topic, log)
     return log
   }
 
@@ -116,16 +106,14 @@ export class EffectiveLogs {
     if (read.is === 'claim') {
       if (!takeClaim(log, read, tell)) return
       log.chain = link(log.chain, bytes)
-      log.effectivePosition = position
       this.#sink.claimed({ ...place, claim: read })
       return
     }
     compareCopies(log, read, { bytes, position }, tell)
     if (!takeCommit(log, read, tell)) return
     log.chain = link(log.chain, bytes)
-    log.effectivePosition = position
     checkContent(log, read, tell)
-    this.#sink.committed(seenCommit(log, read, place))
+    this.#sink.committed(new Seen(log, read, place))
     for (const { source, seq } of read.marks) log.marks.set(source, seq)
     log.atMs = Math.max(log.atMs, read.atMs)
     log.publicSeq = read.publics.at(-1)?.seq ?? log.publicSeq
@@ -135,12 +123,17 @@ export class EffectiveLogs {
 type Tell = (text: string) => void
 
 const ONE_CALL_MAX_BYTES = 64 * 1024
+const CHAIN_BYTES = 32
+const joined = Buffer.alloc(CHAIN_BYTES + ONE_CALL_MAX_BYTES)
 
 function link(chain: Buffer, bytes: Buffer): Buffer {
   if (bytes.length > ONE_CALL_MAX_BYTES) {
     return createHash('sha256').update(chain).update(bytes).digest()
   }
-  return hash('sha256', Buffer.concat([chain, bytes]), 'buffer')
+  // One call of the hash on joined bytes is the quickest way, and they are many.
+  chain.copy(joined, 0)
+  bytes.copy(joined, chain.length)
+  return hash('sha256', joined.subarray(0, chain.length + bytes.length), 'buffer')
 }
 
 /** True when the claim counts. */
@@ -191,15 +184,11 @@ function compareCopies(
   tell: Tell,
 ): void {
   const number = epoch * EPOCH_SPAN + sequence
-  const first = log.copies.get(number)
-  if (first === undefined) {
-    log.copies.set(number, copy)
-    if (log.copies.size <= COPIES_KEPT) return
-    for (const oldest of log.copies.keys()) {
-      log.copies.delete(oldest)
-      return
-    }
-  } else if (!first.bytes.equals(copy.bytes)) {
+  const slot = (epoch * 31 + sequence) % COPIES_KEPT
+  const first = log.copies[slot]
+  if (first === undefined || first.number < number) {
+    log.copies[slot] = { number, ...copy }
+  } else if (first.number === number && !first.bytes.equals(copy.bytes)) {
     tell(
       `commit ${epoch}/${sequence} has other content than at position ${first.position}: ` +
         'a number is never used again for something else',
@@ -219,17 +208,28 @@ function checkContent(log: LogState, commit: CommitRecord, tell: Tell): void {
   }
 }
 
-function seenCommit(
-  log: LogState,
-  commit: CommitRecord,
-  place: { service: string; position: number; landedMs: number },
-): CommitSeen {
-  const markBefore = (source: string): number => log.marks.get(source) ?? 0
-  return {
-    ...place,
-    commit,
-    markBefore,
-    markAfter: (source) =>
-      commit.marks.findLast((mark) => mark.source === source)?.seq ?? markBefore(source),
+/** A commit with the marks around it, as they are while it is told. */
+class Seen implements CommitSeen {
+  readonly service: string
+  readonly position: number
+  readonly landedMs: number
+  readonly commit: CommitRecord
+  readonly #marks: ReadonlyMap<string, number>
+
+  constructor(log: LogState, commit: CommitRecord, place: Place) {
+    this.service = place.service
+    this.position = place.position
+    this.landedMs = place.landedMs
+    this.commit = commit
+    this.#marks = log.marks
+  }
+
+  markBefore(source: string): number {
+    return this.#marks.get(source) ?? 0
+  }
+
+  markAfter(source: string): number {
+    const mark = this.commit.marks.findLast((one) => one.source === source)
+    return mark?.seq ?? this.markBefore(source)
   }
 }

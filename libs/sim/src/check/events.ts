@@ -36,11 +36,29 @@ export type PublicBody =
   | { readonly is: 'CheckpointRegistered'; readonly value: CheckpointRegistered }
   | { readonly is: 'other' }
 
-const PREFIX = 'serverlessai.events.v1.'
+const NAMES: ReadonlyMap<string, PublicBody['is']> = new Map(
+  (
+    [
+      'QueueChanged',
+      'JobStateChanged',
+      'GangPlaced',
+      'GangReleased',
+      'LaunchPrepared',
+      'NodeChanged',
+      'NodeLost',
+      'TaskStarted',
+      'TaskExited',
+      'TaskReported',
+      'DevicesFreed',
+      'IncidentChanged',
+      'CheckpointRegistered',
+    ] as const
+  ).map((name) => [`serverlessai.events.v1.${name}`, name]),
+)
 
 /** Message of a public event. Throws when the payload is none of its type. */
 export function decodeBody(type: string, payload: Uint8Array): PublicBody {
-  switch (type.slice(PREFIX.length)) {
+  switch (NAMES.get(type)) {
     case 'QueueChanged':
       return { is: 'QueueChanged', value: QueueChanged.decode(payload) }
     case 'JobStateChanged':

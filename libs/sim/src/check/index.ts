@@ -59,13 +59,21 @@ export interface Checkers {
   readonly names: readonly string[]
 }
 
+const hasHook =
+  <K extends keyof Watcher>(hook: K) =>
+  (watcher: Watcher): watcher is Watcher & Required<Pick<Watcher, K>> =>
+    watcher[hook] !== undefined
+
 class Hub implements Checkers {
   readonly names = CHECKER_NAMES
   readonly #alarm: (alarm: Alarm) => void
   readonly #ledger = new Ledger()
   readonly #logs: EffectiveLogs
   readonly #topics: Topics
-  readonly #watchers: readonly Watcher[]
+  readonly #claimed: readonly Required<Pick<Watcher, 'claimed'>>[]
+  readonly #committed: readonly Required<Pick<Watcher, 'committed'>>[]
+  readonly #events: readonly Required<Pick<Watcher, 'event'>>[]
+  readonly #observers: readonly Required<Pick<Watcher, 'observe'>>[]
   readonly #tellLog: TellAlarm
   #nowMs = 0
 
@@ -73,13 +81,17 @@ class Hub implements Checkers {
     this.#alarm = alarm
     const ledger = this.#ledger
     this.#tellLog = this.#teller('log')
-    this.#watchers = Object.entries(FACTORIES).map(([name, make]: [string, WatcherFactory]) =>
+    const watchers = Object.entries(FACTORIES).map(([name, make]: [string, WatcherFactory]) =>
       make({ alarm: this.#teller(name), ledger, options }),
     )
+    this.#claimed = watchers.filter(hasHook('claimed'))
+    this.#committed = watchers.filter(hasHook('committed'))
+    this.#events = watchers.filter(hasHook('event'))
+    this.#observers = watchers.filter(hasHook('observe'))
     this.#topics = new Topics(this.#teller('topic'))
     this.#logs = new EffectiveLogs(this.#tellLog, {
-      claimed: (claim) => this.#claimed(claim),
-      committed: (commit) => this.#committed(commit),
+      claimed: (claim) => this.#claim(claim),
+      committed: (commit) => this.#commit(commit),
     })
   }
 
@@ -95,18 +107,18 @@ class Hub implements Checkers {
       return
     }
     this.#nowMs = observation.atMs
-    for (const watcher of this.#watchers) watcher.observe?.(observation)
+    for (const watcher of this.#observers) watcher.observe(observation)
     this.#topics.observe(observation)
     this.#ledger.applyObservation(observation)
   }
 
-  #claimed(claim: ClaimSeen): void {
-    for (const watcher of this.#watchers) watcher.claimed?.(claim)
+  #claim(claim: ClaimSeen): void {
+    for (const watcher of this.#claimed) watcher.claimed(claim)
   }
 
-  #committed(commit: CommitSeen): void {
+  #commit(commit: CommitSeen): void {
     this.#topics.committed(commit)
-    for (const watcher of this.#watchers) watcher.committed?.(commit)
+    for (const watcher of this.#committed) watcher.committed(commit)
     this.#ledger.applyCommit(commit)
     const { service, position, landedMs } = commit
     for (const { seq, type, payload } of commit.commit.publics) {
@@ -118,7 +130,7 @@ class Hub implements Checkers {
         this.#tellLog(service, `${placeText(commit)}: ${type} ${seq} cannot be decoded: ${why}`)
         continue
       }
-      for (const watcher of this.#watchers) watcher.event?.(event)
+      for (const watcher of this.#events) watcher.event(event)
       this.#ledger.applyEvent(event)
     }
   }

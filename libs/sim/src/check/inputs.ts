@@ -12,13 +12,12 @@ export const inputs: WatcherFactory = ({ alarm }) => {
   const said = new Map<string, number>()
   const marks = (seen: CommitSeen): void => {
     for (const { source, seq } of seen.commit.marks) {
-      const what = `mark of ${source} in ${placeText(seen)} is ${seq}`
       const before = seen.markBefore(source)
-      if (seq < before) alarm(seen.service, `${what}, and it was ${before}: marks only grow`)
       const effective = said.get(source) ?? 0
-      if (seq > effective) {
-        alarm(seen.service, `${what}, and ${source} has effectively said ${effective} events`)
-      }
+      if (seq >= before && seq <= effective) continue
+      const what = `mark of ${source} in ${placeText(seen)} is ${seq}, it was ${before}`
+      const text = `${source} has effectively said ${effective} events`
+      alarm(seen.service, `${what}, and ${text}: marks only grow, and not beyond that`)
     }
   }
   return {

@@ -30,13 +30,13 @@ export const leaders: WatcherFactory = ({ alarm }) => {
         beliefs.leads.delete(process)
         return
       }
-      const at = `${service}, ${secondsText(atMs)}: ${process} leads epoch ${epoch}`
+      const at = () => `${service}, ${secondsText(atMs)}: ${process} leads epoch ${epoch}`
       if (epoch > beliefs.epoch) {
-        alarm(service, `${at}, and the log knows epochs up to ${beliefs.epoch} only`)
+        alarm(service, `${at()}, and the log knows epochs up to ${beliefs.epoch} only`)
       }
       for (const [other, theirs] of beliefs.leads) {
         if (other === process || theirs !== epoch) continue
-        alarm(service, `${at}, and ${other} leads the same epoch: both could answer`)
+        alarm(service, `${at()}, and ${other} leads the same epoch: both could answer`)
       }
       beliefs.leads.set(process, epoch)
     },

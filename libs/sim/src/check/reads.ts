@@ -52,19 +52,20 @@ class Reads {
     const shown = this.#shown.get(jobId) ?? []
     const [service, , position] = minPosition.split(':')
     const from = service === SERVICES.mediator ? Number(position) : -1
-    const at = `read of ${jobId} from position ${minPosition || '(none)'} at ${secondsText(atMs)}`
+    const at = () =>
+      `read of ${jobId} from position ${minPosition || '(none)'} at ${secondsText(atMs)}`
     const oldest = shown.findLastIndex((one) => one.position <= from)
     if (!found) {
       if (oldest < 0) return
       const text = `not found, and the log holds it since position ${shown[0]!.position}`
-      this.#alarm(jobId, `${at}: ${text}`)
+      this.#alarm(jobId, `${at()}: ${text}`)
       return
     }
     const allowed = shown.slice(Math.max(0, oldest))
     if (state === '' || allowed.some((one) => one.state === plain(state))) return
     const list = allowed.map((one) => `${one.state} at ${one.position}`).join(', ')
     const said = list === '' ? 'nothing of it' : list
-    this.#alarm(jobId, `${at}: shows ${state}; from there on the effective log says ${said}`)
+    this.#alarm(jobId, `${at()}: shows ${state}; from there on the effective log says ${said}`)
   }
 }
 

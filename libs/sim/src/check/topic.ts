@@ -72,8 +72,10 @@ export class Topics {
     const id = record.headers['ce_id'] ?? ''
     const prefix = `${service}/${record.partition}/`
     const seq = id.startsWith(prefix) ? Number(id.slice(prefix.length)) : Number.NaN
-    const where = `topic of ${service} at offset ${record.position} (${secondsText(record.atMs)})`
-    const tell = (text: string): void => this.#alarm(service, `${where}: ${text}`)
+    const tell = (text: string): void => {
+      const where = `topic of ${service} at offset ${record.position}`
+      this.#alarm(service, `${where} (${secondsText(record.atMs)}): ${text}`)
+    }
     if (!Number.isSafeInteger(seq) || seq < 1) {
       tell(`ce_id '${id}' is none of ${prefix}<seq>`)
       return
@@ -94,6 +96,17 @@ export class Topics {
   }
 }
 
+/** The events of a commit follow each other: the last time asked for is kept. */
+const lastTime = { atMs: Number.NaN, text: '' }
+
+function timeText(atMs: number): string {
+  if (lastTime.atMs !== atMs) {
+    lastTime.atMs = atMs
+    lastTime.text = new Date(atMs).toISOString()
+  }
+  return lastTime.text
+}
+
 function compare(
   record: Landed,
   { event, atMs }: { readonly event: PublicRecord; readonly atMs: number },
@@ -101,9 +114,13 @@ function compare(
   tell: (text: string) => void,
 ): void {
   const { headers } = record
-  const said = [record.key, headers['ce_type'], headers['ce_tenant'], headers['ce_time']]
-  const is = [event.key, event.type, event.tenant, new Date(atMs).toISOString()]
-  const same = said.every((text, index) => text === is[index])
+  const same =
+    record.key === event.key &&
+    headers['ce_type'] === event.type &&
+    headers['ce_tenant'] === event.tenant &&
+    headers['ce_time'] === timeText(atMs)
   if (same && event.payload.equals(record.value)) return
+  const said = [record.key, headers['ce_type'], headers['ce_tenant'], headers['ce_time']]
+  const is = [event.key, event.type, event.tenant, timeText(atMs)]
   tell(`event ${seq} is published as ${said.join(' ')}, the log says ${is.join(' ')} (or payload)`)
 }
