@@ -58,6 +58,14 @@ describe('several replicas', () => {
   })
 })
 
+describe('the names of replicas', () => {
+  it('are distinct and have the own one among them', () => {
+    for (const names of [['b', 'c'], ['a', 'b', 'b'], []]) {
+      expect(() => several({ names }).boot('a')).toThrow(RangeError)
+    }
+  })
+})
+
 describe('a standby takes over', () => {
   it('when the process of the leader is dead', async () => {
     const replicas = several()

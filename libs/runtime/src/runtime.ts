@@ -153,9 +153,8 @@ class PartitionRuntime<S, C extends Message, E extends Message> implements Servi
 }
 
 /**
- * A runtime for one partition of a service. `start` claims the partition after catching up (unless
- * `lead` is false) and resolves when it leads. Throws RangeError for a service name or partition
- * that cannot be one.
+ * A runtime for one partition of a service. Throws RangeError for a service name or partition that
+ * cannot be one, and for replicas that are not distinct or without this one.
  */
 export function createRuntime<S, C extends Message, E extends Message>(
   definition: ServiceDefinition<S, C, E>,
@@ -168,6 +167,10 @@ export function createRuntime<S, C extends Message, E extends Message>(
   if (!/^[a-z][a-z0-9-]{0,62}$/.test(name)) throw new RangeError(`not a service name: '${name}'`)
   if (!Number.isSafeInteger(partition) || partition < 0) {
     throw new RangeError(`not a partition: ${partition}`)
+  }
+  const { replica, replicas = [replica] } = environment
+  if (!replicas.includes(replica) || new Set(replicas).size < replicas.length) {
+    throw new RangeError(`not the replicas of '${replica}': ${replicas.join(', ')}`)
   }
   return new PartitionRuntime({
     definition,

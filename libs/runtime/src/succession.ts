@@ -18,7 +18,7 @@ export interface SuccessionHost<S, C extends Message, E extends Message> {
   state(): Partition<S, C, E> | undefined
   /** The same, while it is folded to the end and this process may claim; else undefined. */
   candidate(): Partition<S, C, E> | undefined
-  /** Another process leads: a new record of it was read, or its health says so. */
+  /** Another process leads: a new record of it was read, or its health says so. Called once. */
   leaderSeen(): void
   logClosed(error: Error): void
 }
@@ -37,6 +37,7 @@ export class Succession<S, C extends Message, E extends Message> {
   readonly #standby: Standby | undefined
   readonly #watch: LeaderWatch<S, C, E> | undefined
   #clockTold = false
+  #leaderTold = false
 
   constructor(context: RuntimeContext<S, C, E>, host: SuccessionHost<S, C, E>) {
     this.#context = context
@@ -48,7 +49,7 @@ export class Succession<S, C extends Message, E extends Message> {
       this.#watch = new LeaderWatch(context, this.#standby, {
         question: () => this.#question(),
         answered: (answer) => {
-          if (answer === 'serving') host.leaderSeen()
+          if (answer === 'serving') this.#leaderSeen()
           this.claims.consider()
         },
       })
@@ -77,7 +78,13 @@ export class Succession<S, C extends Message, E extends Message> {
     if (!live) return
     this.#follow(state)
     if (record.kind === 'commit') this.#compareClock(record.facts.atMs)
-    if (state.arbitration.open) this.#host.leaderSeen()
+    if (state.arbitration.open) this.#leaderSeen()
+  }
+
+  #leaderSeen(): void {
+    if (this.#leaderTold) return
+    this.#leaderTold = true
+    this.#host.leaderSeen()
   }
 
   #follow(state: Partition<S, C, E>): void {

@@ -158,18 +158,20 @@ export interface ServiceRuntime<S, C extends Message, E extends Message> {
   readonly service: string
   readonly partition: number
   /**
-   * Folds snapshot and tail, claims, resolves when it leads and its claim was read back (or when it
-   * follows, with `lead: false`).
+   * Folds snapshot and tail and claims when it is its turn. Resolves when it leads and its claim was
+   * read back; with several replicas also when another one is known to lead, by a new record of it
+   * or its health; with `lead: false` when it has caught up.
    */
   start(): Promise<void>
   /**
    * Decides a command; resolves when its commit was read back. Rejects with RpcError UNAVAILABLE
-   * `NOT_LEADING`, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED `MAILBOX_FULL`.
+   * `NOT_LEADING` (metadata `leaderAddress`: whom to ask, empty while nobody is known to lead), DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED `MAILBOX_FULL`.
    */
   execute(command: C, options?: ExecuteOptions): Promise<Answer>
   /**
    * Reads effective state only (waits for the commit in flight). `minPosition` waits for the own
-   * log or for the folded mark of its source.
+   * log or for the folded mark of its source. Followers serve reads too, and so does a leader that
+   * was deposed and does not know it yet: what they see is effective and may be old.
    */
   read<T>(
     query: (state: S, at: { position: number; token: PositionToken; atMs: number }) => T,
@@ -195,7 +197,7 @@ export interface ServiceRuntime<S, C extends Message, E extends Message> {
   onEffective(listener: (change: EffectiveChange<S, E>) => void): () => void
   /** Called when leadership is won (after the claim was read back) and lost. */
   onLeadership(listener: (leading: boolean, epoch: number) => void): () => void
-  /** Page of the bootstrap feed and live feed; see feed.proto. */
+  /** Page of the bootstrap feed and live feed, of the leader only; see feed.proto. */
   feedSnapshot(request: {
     types: readonly string[]
     pageSize: number
