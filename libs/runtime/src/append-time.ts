@@ -7,6 +7,8 @@ const GUESS_MS = 5
  */
 export class AppendTime {
   #ms = GUESS_MS
+  /** What the records of others have shown lately. */
+  #shownMs = 0
 
   /** Milliseconds, at least 5. */
   get ms(): number {
@@ -24,6 +26,9 @@ export class AppendTime {
    * measurement.
    */
   observed(ms: number): void {
-    if (ms < this.#ms) this.#ms = Math.max(GUESS_MS, this.#ms + (ms - this.#ms) / 2)
+    // One quick append says little of a log that is slow now and then.
+    this.#shownMs = Math.max(ms, (this.#shownMs * 7) / 8)
+    if (this.#shownMs >= this.#ms) return
+    this.#ms = Math.max(GUESS_MS, (this.#ms + this.#shownMs) / 2)
   }
 }

@@ -383,6 +383,8 @@ describe('12. replicas that watch each other', () => {
   it('change nothing while nothing happens, on a slow log too', async () => {
     expect(await claimsWhile({})).toEqual({ early: 0, late: 0 })
     expect(await claimsWhile({ faults: slow })).toEqual({ early: 0, late: 0 })
+    // Nor on one that is slow now and then.
+    expect((await claimsWhile({ faults: { sendDelayMs: [0, 3000] } })).late).toBe(0)
   })
 
   it('would duel for ever if an idle leader wrote no ticks', async () => {
