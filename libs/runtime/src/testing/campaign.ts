@@ -6,8 +6,9 @@ import { eventsTopic, type MemoryLogFaults } from '@serverless-ai/eventlog'
 import { invariant } from '@serverless-ai/kernel'
 import { type SeededRandomness, seededRandomness } from '@serverless-ai/kernel/testing'
 import type { Answer, LeaderHealth, RuntimeEnvironment } from '../types.ts'
-import { type BankCommand, type BankState, bank, isDull } from './bank.ts'
+import { type BankState, bank, isDull } from './bank.ts'
 import { checkHistory, consume, type SeenRead, storyOf } from './history.ts'
+import { checkRequest, commandOf, keyOf } from './requests.ts'
 import { type BankDefinition, type Process, World } from './world.ts'
 
 /** What a campaign makes. */
@@ -313,11 +314,14 @@ class Campaign {
     const full = story.state.digest()
     const tail = await world.fold(definition, { snapshots: true })
     invariant(tail.digest === full, 'P8: snapshot and tail differ from the full fold')
-    const served = await world.run(leading[0]!.runtime.digest())
-    invariant(served.digest === full, 'P2: the leader serves another state')
+    for (const { runtime, replica } of this.of('bank')) {
+      await world.run(runtime.read(() => 0, { minPosition: story.state.token }))
+      const served = await world.run(runtime.digest())
+      invariant(served.digest === full, `P2: ${replica} serves another state`)
+    }
     const taken = consume(world, definition.name)
     invariant(taken.length === story.publics.length, 'P5: some public events are lost')
-    for (let i = 0; i < options.requests; i += 1) this.#checkRequest(i, story.state.core)
+    for (let i = 0; i < options.requests; i += 1) checkRequest(i, story.state.core, this.performed)
     await this.#checkSink(story.state.core)
     const { lines } = world.ports.logger
     const reloads = lines.filter(
@@ -325,18 +329,6 @@ class Campaign {
         message === 'the state is folded again' && fields['why'] !== 'events could not be applied',
     ).length
     return { leaders: story.leaders.length, reloads }
-  }
-
-  #checkRequest(index: number, { calls, accounts }: BankState): void {
-    const command = commandOf(index)
-    const key = keyOf(index)
-    if (command.type === 'Add') {
-      invariant(accounts.get(key) === 1, `P1: ${key} is ${accounts.get(key)}`)
-    } else if (command.type === 'Call') {
-      const count = (what: string): number => calls.filter((one) => one === `${what} ${key}`).length
-      invariant(count('start') === 1 && count('end') === 1, `P9: ${key} is not settled once`)
-      invariant((this.performed.get(key) ?? 0) >= 1, `P9: ${key} was never performed`)
-    }
   }
 
   /** The consumer knows of every account, and its own state is what its log says. */
@@ -352,18 +344,6 @@ class Campaign {
     const folded = await world.fold(this.definition(() => undefined, 'sink'))
     invariant(served.digest === folded.digest, 'P2: the consumer serves another state')
   }
-}
-
-const keyOf = (index: number): string => (index % 3 === 1 ? `dull${index}` : `k${index}`)
-
-/**
- * A client's command: most add to an account of their own, some call somebody, some go wrong after
- * they were decided.
- */
-function commandOf(index: number): BankCommand {
-  const key = keyOf(index)
-  if (index % 5 === 0) return { type: 'Call', key }
-  return index % 7 === 3 ? { type: 'BoomLater' } : { type: 'Add', key, n: 1 }
 }
 
 /** Makes and checks one random history; throws with the promise that is broken. */
