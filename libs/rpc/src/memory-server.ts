@@ -78,7 +78,7 @@ export class MemoryServer implements TransportServer {
     return bound
   }
 
-  /** As a crash of its process: the address is free at once, nothing is ended and nobody is told. */
+  /** As a crash of its process: the address is free at once, nothing ends, nobody is told. */
   vanish(): void {
     const address = this.#address
     if (address !== undefined && this.#servers.get(address) === this) this.#servers.delete(address)

@@ -6,7 +6,7 @@ import { type RpcServerOptions, withDefaults } from './server-options.ts'
 
 /** A server that can go without a word. */
 export interface VanishingServer extends TransportServer {
-  /** As a crash of its process: the address is free at once, nothing is ended and nobody is told. */
+  /** As a crash of its process: the address is free at once, nothing ends, nobody is told. */
   vanish(): void
 }
 

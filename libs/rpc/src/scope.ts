@@ -72,6 +72,30 @@ export class CallScope {
   }
 }
 
+/** A class, because an accessor in a literal is made anew for every call. */
+class ScopedContext implements CallContext {
+  readonly principal: Principal
+  readonly timeoutMs: number | undefined
+  readonly metadata: ReadonlyMap<string, string>
+  readonly #scope: CallScope
+
+  constructor(
+    scope: CallScope,
+    principal: Principal,
+    metadata: ReadonlyMap<string, string>,
+    timeoutMs: number | undefined,
+  ) {
+    this.#scope = scope
+    this.principal = principal
+    this.metadata = metadata
+    this.timeoutMs = timeoutMs
+  }
+
+  get signal(): AbortSignal {
+    return this.#scope.signal
+  }
+}
+
 /** What a handler is given. */
 export function contextOf(
   scope: CallScope,
@@ -79,14 +103,7 @@ export function contextOf(
   metadata: ReadonlyMap<string, string>,
   timeoutMs: number | undefined,
 ): CallContext {
-  return {
-    principal,
-    get signal() {
-      return scope.signal
-    },
-    timeoutMs,
-    metadata,
-  }
+  return new ScopedContext(scope, principal, metadata, timeoutMs)
 }
 
 /**

@@ -114,7 +114,7 @@ describe('memory log faults', () => {
     expect(await texts(log)).toEqual(['a', 'c'])
   })
 
-  it('gives no answer over a cut line, and some of what was sent lands when it is mended', async () => {
+  it('gives no answer over a cut line; some of what was sent lands afterwards', async () => {
     const { time, log } = open()
     const other = openMemoryLog({
       ports: { timers: time, randomness: seededRandomness(8) },

@@ -1,6 +1,7 @@
 /**
  * What the world itself costs: `node --conditions=sai-source libs/sim/src/world/bench.ts`. Prints
- * processor time (not elapsed time: others may use the machine) per event, per unary call, per stream message and per commit that three readers follow.
+ * processor time (not elapsed time: others may use the machine) per event, per unary call, per
+ * stream message and per commit that three readers follow.
  */
 import type { AccessTable } from '@serverless-ai/rpc'
 import { createWorld } from './index.ts'

@@ -4,7 +4,7 @@ import { runBusyWorld } from './testing/busy.ts'
 import type { TraceEntry } from './types.ts'
 
 describe('the same seed', () => {
-  it('gives the same happenings, also beside other work and with the readable trace on', async () => {
+  it('gives the same happenings, also beside other work and with a readable trace', async () => {
     const seed = Math.floor(Math.random() * 2 ** 32)
     const entries: TraceEntry[] = []
     const alone = await runBusyWorld(seed, 20_000, (entry) => entries.push(entry))

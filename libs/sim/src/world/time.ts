@@ -100,7 +100,7 @@ interface Run {
 
 /**
  * Virtual time of the world. One event per callback of `setImmediate`, many of which are queued at
- * once: between two of them Node runs `nextTick`s and microtasks to the end, and the real event loop
+ * once: between two of them Node runs ticks and microtasks to the end, and the real event loop
  * turns only once per batch. (One `setImmediate` after the other costs 1.2 µs an event, this 0.2.)
  */
 export class HeapTime implements SimTime {

@@ -3,7 +3,7 @@ import type { SimTime, Trace, TraceEntry } from './types.ts'
 
 /** Entries that are kept for people. */
 const RING = 400
-/** Bytes that are gathered before they go into the hash: one update costs as much as 1 KiB of it. */
+/** Bytes that are gathered before they go into the hash: an update costs as much as 1 KiB. */
 const GATHER_BYTES = 64 * 1024
 /** Longest single fact; longer ones are cut, their length counts. */
 const FACT_MAX_CHARS = 4096

@@ -19,8 +19,8 @@ export interface SimTime extends Timers {
   /** Calls `fn` at a virtual moment, ms; at once (as the next event) when it has passed. */
   at(atMs: number, fn: () => void): Timer
   /**
-   * Lets time pass until `untilMs`, or until `stop` answers true (asked between events). Between two
-   * events all pending microtasks have run.
+   * Lets time pass until `untilMs`, or until `stop` answers true (asked between events). Between
+   * two events all pending microtasks have run.
    */
   runUntil(untilMs: number, stop?: () => boolean): Promise<void>
 }
@@ -168,8 +168,8 @@ export interface LinkFaults {
 }
 
 /**
- * The network. Addresses are `<process>:7070`. Names are those of processes or of machines; `log` is
- * the event log, `*` everything but it.
+ * The network. Addresses are `<process>:7070`. Names are those of processes or of machines; `log`
+ * is the event log, `*` everything but it.
  */
 export interface SimNetwork {
   /** Between all that have no own setting. */
