@@ -1,8 +1,8 @@
 import type { ClientOf, Disk, Transport } from '@serverless-ai/kernel'
 import type { Trap } from './trap.ts'
 
-/** Calls that are effects: they change another service. */
-const EFFECTS: ReadonlySet<PropertyKey> = new Set(['enqueue', 'cancel', 'recover', 'giveUp'])
+/** Paths of calls that are effects: they change another service. */
+const EFFECT = /\/serverlessai\.schedule\.v1\.SchedulerService\/(?:Enqueue|Cancel|Recover|GiveUp)$/
 
 /** A disk that ends the process in the middle of a snapshot. */
 export function crashingDisk(inner: Disk, trap: Trap): Disk {
@@ -34,7 +34,9 @@ export function crashingTransport(inner: Transport, trap: Trap): Transport {
       return new Proxy(Object(client), {
         get(from, name) {
           const call = Reflect.get(from, name)
-          if (typeof call !== 'function' || !EFFECTS.has(name)) return call
+          // By its path: clients give methods names of their own.
+          const path = String(Reflect.get(Object(service), name)?.path)
+          if (typeof call !== 'function' || !EFFECT.test(path)) return call
           return (...parameters: unknown[]) =>
             trap.effectArmed ? trap.dieSoon() : Reflect.apply(call, from, parameters)
         },

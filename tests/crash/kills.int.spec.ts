@@ -9,7 +9,7 @@ const kills = planKills({ seed, random: 2, moments: someMoments(seed, 2) })
 const names = kills.map(nameOfKill).join('; ')
 
 it(`seed ${seed}, killed: ${names}: nothing is lost or runs twice`, async () => {
-  const result = await runKills({ kills, jobs: 6, stepMs: 40 })
+  const result = await runKills({ kills, leaseMs: 15_000, jobs: 6, stepMs: 40 })
   expect(result.breaches).toEqual([])
   expect(result.acknowledged).toBeGreaterThan(5)
 })

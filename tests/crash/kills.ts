@@ -17,6 +17,8 @@ const FINISH_TIMEOUT_MS = 180_000
 
 export interface KillsOptions {
   readonly kills: readonly Kill[]
+  /** Lease of the nodes, ms. A short one lapses while something is down. */
+  readonly leaseMs: number
   /** Jobs kept under way. */
   readonly jobs: number
   /** How long each of the ten steps of a task takes, ms. */
@@ -105,7 +107,7 @@ export async function runKills(options: KillsOptions): Promise<KillsResult> {
   chmodSync(directory, 0o755)
   const journal = join(directory, 'journal.txt')
   makeJournal(journal)
-  const platform = await Platform.start({ leaseMs: 15_000, nodes: NODES, main: MAIN })
+  const platform = await Platform.start({ leaseMs: options.leaseMs, nodes: NODES, main: MAIN })
   try {
     await prepareQueue(platform)
     const recorder = new Recorder(platform.as('team-a'), { journal, stepMs: options.stepMs })

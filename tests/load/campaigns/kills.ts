@@ -6,6 +6,8 @@ import type { Campaign, CampaignInit, Case } from './campaign.ts'
 const KILLS = 200
 /** Of a slice; others each time. */
 const SLICE_KILLS = 10
+/** Platforms take turns: the default, and one that lapses while the control plane is down. */
+const LEASES_MS = [15_000, 3_000] as const
 const JOBS = 12
 const STEP_MS = 100
 /** Kills on one platform. More platforms, shorter histories: a failure is easier to read. */
@@ -26,11 +28,12 @@ function cases(init: CampaignInit): readonly Case[] {
   const flags = `--seed ${init.seed} --count ${kills.length}`
   return Array.from({ length: platforms }, (_, index) => {
     const own = kills.filter((_kill, at) => at % platforms === index)
+    const leaseMs = LEASES_MS[index % LEASES_MS.length] ?? LEASES_MS[0]
     return {
-      name: `platform ${index + 1}: ${own.length} kills`,
+      name: `platform ${index + 1}: ${own.length} kills, lease ${leaseMs} ms`,
       repro: `npm run campaign -- kills ${flags} --only ${index + 1}`,
       async run(say) {
-        const result = await runKills({ kills: own, jobs: JOBS, stepMs: STEP_MS, say })
+        const result = await runKills({ kills: own, leaseMs, jobs: JOBS, stepMs: STEP_MS, say })
         if (result.breaches.length > 0) throw new Error(result.breaches.join('; '))
         return { ...result }
       },
@@ -48,6 +51,7 @@ export const kills: Campaign = {
     kills: countOf(init),
     targets: TARGETS,
     moments: MOMENTS,
+    leasesMs: LEASES_MS,
     jobs: JOBS,
     stepMs: STEP_MS,
   }),
