@@ -158,14 +158,15 @@ export interface ServiceRuntime<S, C extends Message, E extends Message> {
   readonly service: string
   readonly partition: number
   /**
-   * Folds snapshot and tail and claims when it is its turn. Resolves when it leads and its claim was
-   * read back; with several replicas also when another one is known to lead, by a new record of it
-   * or its health; with `lead: false` when it has caught up.
+   * Folds snapshot and tail and claims when it is its turn. Resolves when it leads and its claim
+   * was read back; with several replicas also when another one is known to lead, by a new record of
+   * it or its health; with `lead: false` when it has caught up.
    */
   start(): Promise<void>
   /**
    * Decides a command; resolves when its commit was read back. Rejects with RpcError UNAVAILABLE
-   * `NOT_LEADING` (metadata `leaderAddress`: whom to ask, empty while nobody is known to lead), DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED `MAILBOX_FULL`.
+   * `NOT_LEADING` (metadata `leaderAddress`: whom to ask, empty while nobody is known to lead),
+   * DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED `MAILBOX_FULL`.
    */
   execute(command: C, options?: ExecuteOptions): Promise<Answer>
   /**
