@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import type { Campaign } from './campaigns/campaign.ts'
+import { defects } from './campaigns/defects.ts'
 import { kills } from './campaigns/kills.ts'
 import { nodeFaults } from './campaigns/node-faults.ts'
 import { runCampaign } from './campaigns/run.ts'
@@ -12,6 +13,7 @@ const CAMPAIGNS: readonly Campaign[] = [
   runtimeHistories,
   schedulerWalk,
   poolWalk,
+  defects,
 ]
 
 const USAGE = `usage: npm run campaign -- NAME [OPTIONS]

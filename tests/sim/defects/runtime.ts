@@ -79,6 +79,29 @@ const leading: readonly Defect[] = [
     expect: ['leaders', 'availability', 'settles'],
   },
   {
+    name: 'fenced-keeps-state',
+    about:
+      'A leader that reads the claim of another one goes on as a follower with the state it has, ' +
+      'in which the events of its commit in flight are evolved: that commit is void by then.',
+    source: {
+      link: 'https://github.com/armadaproject/armada/pull/4584',
+      what: 'a rolled back transaction left its changes in a map, jobs were scheduled twice',
+    },
+    patches: [
+      {
+        module: module('lifecycle'),
+        find: `#fenced() {
+        this.#endSession(this.notLeading());
+        return true;`,
+        put: `#fenced() {
+        this.#endSession(this.notLeading());
+        return false;`,
+      },
+    ],
+    scenarios: ['leaders', 'chaos'],
+    expect: ['digests', 'ends', 'settles', 'acknowledged', 'log', 'inputs'],
+  },
+  {
     name: 'dedupe-in-memory',
     about:
       'A leader knows repeated requests only by what was answered since it leads: after a change ' +
