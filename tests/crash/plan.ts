@@ -28,7 +28,7 @@ export type Kill = {
   | {
       readonly at: 'random'
       readonly target: Target
-      /** Time after the last kill, or after the start of what it killed, ms. */
+      /** Time after the last kill, ms; what it took down is started at once. */
       readonly afterMs: number
     }
   | ({ readonly at: 'moment' } & CrashOrder)
@@ -37,11 +37,14 @@ export type Kill = {
 /** Local nodes of the platform that is killed. */
 export const NODES = 3
 
+/** True for a moment of a supervisor or an agent. */
 export const isNodeMoment = (moment: Moment): boolean =>
   NODE_MOMENTS.some((known) => known === moment)
 
+/** Id of the node that a kill means. */
 export const nodeIdOf = ({ node }: Kill): string => `n${node + 1}`
 
+/** A kill in a few words: what dies, where and when. */
 export function nameOfKill(kill: Kill): string {
   if (kill.at === 'moment') {
     return isNodeMoment(kill.moment) ? `${orderText(kill)} on ${nodeIdOf(kill)}` : orderText(kill)

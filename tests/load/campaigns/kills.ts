@@ -6,7 +6,7 @@ import type { Campaign, CampaignInit, Case } from './campaign.ts'
 const KILLS = 200
 /** Of a slice; others each time. */
 const SLICE_KILLS = 10
-/** Platforms take turns: the default, and one that lapses while the control plane is down. */
+/** Platforms take turns, the seed begins: the default, and one that lapses while much is down. */
 const LEASES_MS = [15_000, 3_000] as const
 const JOBS = 12
 const STEP_MS = 100
@@ -28,7 +28,7 @@ function cases(init: CampaignInit): readonly Case[] {
   const flags = `--seed ${init.seed} --count ${kills.length}`
   return Array.from({ length: platforms }, (_, index) => {
     const own = kills.filter((_kill, at) => at % platforms === index)
-    const leaseMs = LEASES_MS[index % LEASES_MS.length] ?? LEASES_MS[0]
+    const leaseMs = LEASES_MS[(init.seed + index) % LEASES_MS.length] ?? LEASES_MS[0]
     return {
       name: `platform ${index + 1}: ${own.length} kills, lease ${leaseMs} ms`,
       repro: `npm run campaign -- kills ${flags} --only ${index + 1}`,
