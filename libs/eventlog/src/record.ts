@@ -6,6 +6,7 @@ import {
   Record,
   type Void,
 } from '@serverless-ai/contracts/log/v1/record'
+import { decodeCommit } from './decode-commit.ts'
 
 /** A commit may not be larger than this, bytes; checked before the append. */
 export const COMMIT_MAX_BYTES = 4 * 1024 * 1024
@@ -42,6 +43,8 @@ export function encodeVoid(value: Void): Uint8Array {
 
 /** Record of the bytes. Throws {@link RecordDecodeError}. */
 export function decodeRecord(bytes: Uint8Array): Record {
+  const commit = decodeCommit(bytes)
+  if (commit !== undefined) return commit
   let record: Record
   try {
     record = Record.decode(bytes)

@@ -1,8 +1,11 @@
 import { createHash } from 'node:crypto'
 import { canonicalJson, type Json } from '@serverless-ai/kernel'
 
-/** Keys that an object keeps in an order of their own, or does not keep at all. */
-const UNSORTABLE = /^\d|^__proto__$/
+/** Keys that an object keeps in an order of their own (indexes), or does not keep at all. */
+function isUnsortable(key: string): boolean {
+  const first = key.charCodeAt(0)
+  return (first >= 0x30 && first <= 0x39) || key === '__proto__'
+}
 
 /** The engine's own writer is several times faster than ours, but sorts no members. */
 class Unsortable extends Error {}
@@ -15,7 +18,7 @@ function sorted(value: unknown): unknown {
   const copy: Record<string, unknown> = {}
   const members = value as Readonly<Record<string, unknown>>
   for (const key of Object.keys(members).sort()) {
-    if (UNSORTABLE.test(key)) throw new Unsortable()
+    if (isUnsortable(key)) throw new Unsortable()
     copy[key] = sorted(members[key])
   }
   return copy

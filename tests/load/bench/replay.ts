@@ -5,7 +5,7 @@ import { type BenchResult, metric } from '../report.ts'
 import { type RecordedLogs, recordLogs } from './replay-log.ts'
 import { APPEND_MS } from './replay-platform.ts'
 
-const SIZE = { events: 1_000_000, nodes: 200, devicesPerNode: 32, openJobs: 2_300 }
+const SIZE = { events: 1_000_000, nodes: 200, devicesPerNode: 32, openJobs: 1_600 }
 
 /** Folds all logs from their starts; returns the seconds it took, by service. */
 async function replay(logs: RecordedLogs): Promise<Map<string, number>> {
