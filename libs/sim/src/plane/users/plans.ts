@@ -76,8 +76,10 @@ function jobPlan(init: {
     devices: devicesMost,
     perNode: scenario.devicesPerNode,
   })
-  // Some ask for what they cannot have: the answer is a refusal, and nothing is left of it.
-  const impossible = random.chance(0.04)
+  // Some ask for what they cannot have: they are refused and nothing is left of it, or they insist
+  // on waiting and give up.
+  const impossible = random.chance(0.05)
+  const waits = impossible ? random.chance(0.3) : random.chance(0.9)
   const manifest = {
     apiVersion: 'serverlessai.job/v1',
     kind: 'Job',
@@ -95,7 +97,7 @@ function jobPlan(init: {
         backoff: random.pick(['1s', '2s', '5s']),
       },
       stopGracePeriod: '3s',
-      waitForCapacity: random.chance(0.9),
+      waitForCapacity: waits,
       priority: random.int(3),
     },
   }
@@ -105,7 +107,7 @@ function jobPlan(init: {
     tenant: queue.tenant,
     atMs: FIRST_MS + random.float() * spanMs,
     manifest: JSON.stringify(manifest),
-    cancelAfterMs: random.chance(0.15) ? random.float() * 60_000 : undefined,
+    cancelAfterMs: random.chance(impossible ? 1 : 0.15) ? random.float() * 60_000 : undefined,
     repeatsAfterMs: Array.from({ length: repeats }, () => random.float() ** 3 * 240_000),
     watches: random.chance(0.4),
     twice: random.chance(0.1),
