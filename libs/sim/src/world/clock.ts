@@ -1,4 +1,5 @@
 import type { Clock } from '@serverless-ai/kernel'
+import { GRID } from './time.ts'
 import type { ClockFaults, SimTime } from './types.ts'
 
 /** Clock of a machine: its own idea of virtual time. */
@@ -43,12 +44,22 @@ export class MachineClock implements Clock, ClockFaults {
   }
 
   bootMs(): number {
-    return this.#bootMs + (this.#time.nowMs - this.#sinceMs) * this.#rate
+    return this.#bootAt(this.#time.nowMs)
   }
 
-  /** Virtual ms in which this clock moves on by `ms`. */
-  toVirtualMs(ms: number): number {
-    return ms / this.#rate
+  #bootAt(atMs: number): number {
+    return this.#bootMs + Math.floor((atMs - this.#sinceMs) * this.#rate * GRID) / GRID
+  }
+
+  /** Virtual moment at which this clock will have moved on by `ms`: never less. */
+  momentAfter(ms: number): number {
+    const target = this.bootMs() + ms
+    const { nowMs } = this.#time
+    if (!(ms > 0)) return nowMs
+    let moment = Math.ceil((nowMs + ms / this.#rate) * GRID) / GRID
+    // The clock reads in whole steps, so the quotient may fall one short.
+    while (this.#bootAt(moment) < target) moment += 1 / GRID
+    return moment
   }
 
   /** The machine was off: the boot clock starts again. */

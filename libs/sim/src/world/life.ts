@@ -126,7 +126,7 @@ class LifeTimer implements Timer {
   constructor(life: Life, ms: number, fn: () => void) {
     this.#life = life
     this.#fn = fn
-    this.#inner = life.time.after(life.clock.toVirtualMs(ms), this.#due)
+    this.#inner = life.time.at(life.clock.momentAfter(ms), this.#due)
     life.rings.add(this)
   }
 

@@ -206,6 +206,8 @@ describe('a stopped process', () => {
 })
 
 describe('clocks of machines', () => {
+  const broken: string[] = []
+
   it('skew, jump and drift, and timers go with them', async () => {
     const world = createWorld({ seed: 1, wallMs: 1_000_000 })
     const said: number[] = []
@@ -228,6 +230,29 @@ describe('clocks of machines', () => {
     await world.time.runUntil(2_000)
     expect(said.map(Math.round)).toEqual([1_000_500, 1_000, 1_040, 1_000_600])
     expect(machine.clock.skewMs).toBe(-500)
+  })
+
+  it('show a timer that rang that its time is over, whatever the numbers', async () => {
+    const world = createWorld({ seed: 8 })
+    let rings = 0
+    for (let n = 0; n < 20; n += 1) {
+      const machine = world.machine(`m${n}`)
+      machine.setClock({ skewMs: 0, rate: 0.96 + world.random.float() * 0.08 })
+      const main = async ({ ports }: ProcessContext): Promise<void> => {
+        const { clock, timers, randomness } = ports
+        for (;;) {
+          const untilMs = clock.monotonicMs() + randomness.float() * 100
+          await timers.sleep(untilMs - clock.monotonicMs())
+          expect(clock.monotonicMs()).toBeGreaterThanOrEqual(untilMs)
+          expect(clock.monotonicMs()).toBeLessThan(untilMs + 0.01)
+          rings += 1
+        }
+      }
+      machine.process(`p${n}`, program(broken, main)).start()
+    }
+    await world.time.runUntil(20_000.3)
+    expect(broken).toEqual([])
+    expect(rings).toBeGreaterThan(5_000)
   })
 
   it('keeps monotonic time continuous over a change of rate, not over a power loss', async () => {

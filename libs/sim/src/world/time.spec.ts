@@ -66,6 +66,13 @@ describe('virtual time', () => {
     expect(() => time.after(Number.NaN, () => undefined)).toThrow('NaN')
   })
 
+  it('notices that it stands still', async () => {
+    const time = new HeapTime()
+    const again = (): void => void time.after(1e-12 * time.nowMs, again)
+    again()
+    await expect(time.runUntil(5)).rejects.toThrow('stands still at 0 ms')
+  })
+
   it('lets go of the signal of a sleep in every case', async () => {
     const time = new HeapTime()
     const abort = new AbortController()

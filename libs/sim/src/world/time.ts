@@ -1,6 +1,14 @@
 import type { Timer, Timers } from '@serverless-ai/kernel'
 import type { SimTime } from './types.ts'
 
+/**
+ * All moments are multiples of 1/1024 ms: their sums and differences are exact, so that a program
+ * which waits for the rest of a time finds it over when its timer rings.
+ */
+export const GRID = 1024
+/** Events at one moment after which somebody must be waiting for a time that never passes. */
+const STANDSTILL_EVENTS = 1_000_000
+
 /** Events per refill: what one turn of the real event loop runs at most. */
 const BATCH = 64
 
@@ -108,6 +116,8 @@ export class HeapTime implements SimTime {
   events = 0
   readonly #heap = new VirtualHeap()
   #order = 0
+  /** Events at the present moment. */
+  #here = 0
   #run: Run | undefined
 
   /** Timers that are set. */
@@ -121,7 +131,7 @@ export class HeapTime implements SimTime {
 
   at(moment: number, fn: () => void): Timer {
     if (Number.isNaN(moment)) throw new RangeError('a timer needs a moment, not NaN')
-    const atMs = Math.max(moment, this.nowMs)
+    const atMs = Math.max(Math.ceil(moment * GRID) / GRID, this.nowMs)
     const timer = new HeapTimer(this.#heap, atMs, this.#order, fn)
     this.#order += 1
     this.#heap.push(timer)
@@ -165,16 +175,23 @@ export class HeapTime implements SimTime {
     }
   }
 
+  #move(atMs: number): void {
+    this.#here = atMs === this.nowMs ? this.#here + 1 : 0
+    this.nowMs = atMs
+    if (this.#here < STANDSTILL_EVENTS) return
+    throw new Error(`virtual time stands still at ${atMs} ms: ${this.#here} events`)
+  }
+
   /** Runs the next event that is due; false when the run is over. */
   #step({ untilMs, stop }: Run): boolean {
     if (stop?.() === true) return false
     const timer = this.#heap.first
     if (timer === undefined || timer.atMs > untilMs) {
-      this.nowMs = Math.max(this.nowMs, untilMs)
+      this.nowMs = Math.max(this.nowMs, Math.floor(untilMs * GRID) / GRID)
       return false
     }
     this.#heap.remove(timer)
-    this.nowMs = timer.atMs
+    this.#move(timer.atMs)
     this.events += 1
     timer.fn()
     return true

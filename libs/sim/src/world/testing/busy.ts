@@ -84,8 +84,10 @@ function disturb(world: World, victims: readonly SimProcess[]): void {
         rate: 0.96 + random.float() * 0.08,
       }),
   ]
+  let strikes = 0
   const strike = (): void => {
-    random.pick(acts)()
+    acts[strikes % acts.length]!()
+    strikes += 1
     // What is down or stands still goes on sooner or later.
     const victim = random.pick(victims)
     victim.resume()
