@@ -53,6 +53,19 @@ it('nothing is left behind by a closed terminal, nor by a health port that is ta
   expect(platform.leftovers()).toEqual([])
 })
 
+it('a platform whose output nobody reads any more goes on, and ends in order', async () => {
+  const platform = await started({ nodes: 1 })
+  platform.child?.stdout?.destroy()
+  platform.child?.stderr?.destroy()
+  const { supervisor } = platform.node('n1')
+  process.kill(supervisor, 'SIGKILL')
+  const back = () => (platform.node('n1').supervisor !== supervisor ? true : undefined)
+  await until('a supervisor again', back, { timeoutMs: 20_000 })
+  platform.child?.kill('SIGTERM')
+  expect(await platform.exited()).toBe(0)
+  expect(platform.leftovers()).toEqual([])
+})
+
 it('Ctrl-C during the start ends what was started so far', async () => {
   const platform = await started({ nodes: 2 })
   await platform.interrupt()

@@ -20,6 +20,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     })
   })
 }
+// Nobody reads what is said any more (a closed pipe or terminal): that ends no job.
+for (const output of [process.stdout, process.stderr]) output.on('error', () => undefined)
 try {
   const say = (line: string): void => void process.stdout.write(`${line}\n`)
   const platform = await startPlatform(config, { say }, { signal: starting.signal })
