@@ -184,6 +184,19 @@ describe('a supervisor that dies', () => {
     expect(Math.max(...steps('progress'))).toBe(15)
   })
 
+  test('reports afterwards what its tasks had said and nobody had heard', async () => {
+    await pass(2)
+    pool.want([wantedTask({ script: { seconds: 300 } })])
+    await pass(6)
+    node(1).hang()
+    await pass(14)
+    expect(Math.max(...steps('progress'))).toBe(5)
+    node(1).supervisor.kill()
+    node(1).supervisor.start()
+    await pass(5)
+    expect(steps('progress')).toEqual([5, 10, 15])
+  })
+
   test('is there again after a loss of power, with what it had recorded', async () => {
     await pass(2)
     pool.want([wantedTask({ script: { seconds: 300 } })])
