@@ -72,6 +72,7 @@ class Crew {
           else worker.postMessage(order)
         }
         worker.on('error', reject)
+        worker.on('exit', (code) => reject(new Error(`a thread ended by itself, code ${code}`)))
         worker.on('message', (delivery: Delivery) => {
           try {
             this.#taken(delivery)

@@ -44,7 +44,7 @@ export interface RunResult {
   readonly last: readonly TraceEntry[]
 }
 
-const SAMPLE_MS = 30_000
+const SAMPLE_MS = 150_000
 /** A look every so often, ms, whether all is in order. */
 const LOOK_MS = 1_000
 /** What was in order stays so for this long before the end is called. */
@@ -149,6 +149,7 @@ class Simulation {
     let calmSinceMs: number | undefined
     while (!this.#over()) {
       await this.#pass(time.nowMs + LOOK_MS)
+      this.#startStopped()
       const open = [...this.#users.open(), ...this.#plane.open()]
       calmSinceMs = open.length > 0 ? undefined : (calmSinceMs ?? time.nowMs)
       if (calmSinceMs !== undefined && time.nowMs - calmSinceMs >= CALM_MS) break
@@ -163,6 +164,14 @@ class Simulation {
     this.#plane.sampleDigests()
     await this.#pass(time.nowMs + LOOK_MS)
     if (!this.#over()) this.#observe({ kind: 'settled', atMs: time.nowMs })
+  }
+
+  /** As an init system would: what died in the middle of its own end runs again. */
+  #startStopped(): void {
+    const supervisors = this.#nodes.map(({ supervisor }) => supervisor)
+    for (const process of [...this.#plane.processes, ...supervisors]) {
+      if (process.state === 'stopped') process.start()
+    }
   }
 
   #result(): RunResult {

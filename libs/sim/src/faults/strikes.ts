@@ -78,14 +78,23 @@ const crashAtAwait = ofProcess([2_000, 15_000], (process, { random }) => {
   const moment = random.chance(0.5) ? 'before' : 'after'
   return {
     begin: () => process.crashAfter(operations, moment),
-    end: () => startIfStopped(process),
+    end: () => {
+      // It may not have come to so many operations: then it lives on.
+      process.crashAfter(Number.POSITIVE_INFINITY, moment)
+      startIfStopped(process)
+    },
   }
 })
 
-const restart = ofProcess([500, 5_000], (process) => ({
-  begin: () => void process.stop(),
-  end: () => startIfStopped(process),
-}))
+const restart = ofProcess([500, 5_000], (process) => {
+  let stopped = Promise.resolve()
+  return {
+    begin: () => {
+      stopped = process.stop()
+    },
+    end: () => void stopped.then(() => startIfStopped(process)),
+  }
+})
 
 const pause = ofProcess([1_000, 25_000], (process) => ({
   begin: () => process.pause(),
