@@ -45,6 +45,13 @@ it('forgets what was prepared and never started', () => {
   expect(existsSync(store.directory(key(0)))).toBe(false)
 })
 
+it('does not forget an execution whose record the disk does not give', () => {
+  // Reading a directory fails as a bad disk does: with another code than that of a missing file.
+  mkdirSync(join(store.directory(key(0)), 'started.json'), { recursive: true })
+  expect(() => store.load(1)).toThrow('EISDIR')
+  expect(existsSync(store.directory(key(0)))).toBe(true)
+})
+
 it('knows of a start after the execution was forgotten, until it is pruned', () => {
   for (const rank of [0, 1, 2]) {
     store.recordStart(key(rank), start(`/t${rank}`))

@@ -51,10 +51,24 @@ export function writeJson(path: string, value: unknown): void {
   writeAtomic(path, `${JSON.stringify(value)}\n`)
 }
 
-/** Reads JSON; undefined when the file is missing or no JSON. */
+/** Codes of a file that is not there, or is nobody's business. */
+const ABSENT = ['ENOENT', 'ENOTDIR', 'EACCES']
+
+/**
+ * Reads JSON; undefined when the file is missing or no JSON.
+ *
+ * @throws what the disk says otherwise: a record that cannot be read now is not a missing one.
+ */
 export function readJson(path: string): unknown {
+  let text: string
   try {
-    const value: unknown = JSON.parse(readFileSync(path, 'utf8'))
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    if (ABSENT.includes(codeOf(error))) return undefined
+    throw error
+  }
+  try {
+    const value: unknown = JSON.parse(text)
     return value
   } catch {
     return undefined
