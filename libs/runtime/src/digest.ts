@@ -10,24 +10,52 @@ function isUnsortable(key: string): boolean {
 /** The engine's own writer is several times faster than ours, but sorts no members. */
 class Unsortable extends Error {}
 
-/** The same value with its members in the order of canonical JSON. */
-function sorted(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value
-  if (Array.isArray(value)) return value.map(sorted)
-  if (Object.getPrototypeOf(value) !== Object.prototype) throw new Unsortable()
-  const copy: Record<string, unknown> = {}
-  const members = value as Readonly<Record<string, unknown>>
-  for (const key of Object.keys(members).sort()) {
-    if (isUnsortable(key)) throw new Unsortable()
-    copy[key] = sorted(members[key])
+/** Keys as they stand in objects, and sorted. */
+interface Shape {
+  readonly keys: readonly string[]
+  readonly sorted: readonly string[]
+}
+
+/** Copies values with their members in the order of canonical JSON. */
+class Sorter {
+  /** By first key: a state holds many objects of few shapes, and each is sorted once. */
+  readonly #shapes = new Map<string, Shape[]>()
+
+  copy(value: unknown): unknown {
+    if (typeof value !== 'object' || value === null) return value
+    if (Array.isArray(value)) return value.map((item) => this.copy(item))
+    if (Object.getPrototypeOf(value) !== Object.prototype) throw new Unsortable()
+    const copy: Record<string, unknown> = {}
+    const members = value as Readonly<Record<string, unknown>>
+    for (const key of this.#order(Object.keys(members))) copy[key] = this.copy(members[key])
+    return copy
   }
-  return copy
+
+  #order(keys: readonly string[]): readonly string[] {
+    const [first] = keys
+    if (first === undefined) return keys
+    const alike = this.#shapes.get(first)
+    const known = alike?.find((shape) => sameKeys(shape.keys, keys))
+    if (known !== undefined) return known.sorted
+    if (keys.some(isUnsortable)) throw new Unsortable()
+    const sorted = [...keys].sort()
+    if (alike === undefined) this.#shapes.set(first, [{ keys, sorted }])
+    // More than a few that begin alike: maps by id, no two of them the same.
+    else if (alike.length < 16) alike.push({ keys, sorted })
+    return sorted
+  }
+}
+
+function sameKeys(a: readonly string[], b: readonly string[]): boolean {
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i += 1) if (a[i] !== b[i]) return false
+  return true
 }
 
 /** Canonical JSON of what JSON text keeps of a value. */
 function textOf(value: unknown): string {
   try {
-    return JSON.stringify(sorted(value))
+    return JSON.stringify(new Sorter().copy(value))
   } catch (error) {
     if (!(error instanceof Unsortable)) throw error
     const plain: Json = JSON.parse(JSON.stringify(value))
