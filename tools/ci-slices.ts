@@ -21,6 +21,9 @@ const slices: readonly Slice[] = [
   campaign('runtime-histories', 10),
   campaign('scheduler-walk', 5),
   campaign('pool-walk', 5),
+  campaign('simulation', 5),
+  campaign('leader-changes', 3),
+  campaign('defects', 5),
 ]
 
 process.exitCode = await runSlices(slices)

@@ -12,6 +12,8 @@ type Step = { readonly name: string; readonly run: () => Promise<Result> }
 
 const MINUTE_MS = 60_000
 const BASELINE = 'proto/baseline.binpb'
+/** Scenarios of the step `simulator`. */
+const SIMULATED = ['chaos', 'leaders', 'nodes', 'storage', 'takeover', 'calm']
 const GEN = 'libs/contracts/src/gen'
 const scratch = mkdtempSync(join(tmpdir(), 'sai-verify-'))
 
@@ -54,6 +56,16 @@ async function starts(): Promise<Result> {
   return counts !== undefined && ok === (counts.failed === 0) ? counts : { passed: 0, failed: 1 }
 }
 
+/** Fresh seeds of the simulator, for two minutes. */
+async function simulates(): Promise<Result> {
+  const main = join(ROOT, 'tests/dist/sim/main.js')
+  const flags = ['--scenario', SIMULATED.join(','), '--minutes', '2']
+  const { ok, output } = await runCommand([process.execPath, main, ...flags], 4 * MINUTE_MS)
+  const counts = parseCounts(output)
+  if (counts === undefined || ok !== (counts.failed === 0)) return { passed: 0, failed: 1 }
+  return { ...counts, note: `${counts.passed + counts.failed} runs on fresh seeds` }
+}
+
 const steps: readonly Step[] = [
   { name: 'format and lint', run: () => whole('biome', 'ci', '.') },
   { name: 'proto lint', run: () => whole('buf', 'lint') },
@@ -63,6 +75,7 @@ const steps: readonly Step[] = [
   { name: 'build', run: () => whole('tsc', '-b') },
   { name: 'specs', run: specs },
   { name: 'start of every main', run: starts },
+  { name: 'simulator', run: simulates },
 ]
 
 async function main(): Promise<number> {

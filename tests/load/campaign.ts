@@ -4,6 +4,7 @@ import { defects } from './campaigns/defects.ts'
 import { kills } from './campaigns/kills.ts'
 import { nodeFaults } from './campaigns/node-faults.ts'
 import { runCampaign } from './campaigns/run.ts'
+import { leaderChanges, simulation } from './campaigns/simulations.ts'
 import { interleavings, poolWalk, runtimeHistories, schedulerWalk } from './campaigns/walks.ts'
 
 const CAMPAIGNS: readonly Campaign[] = [
@@ -13,6 +14,8 @@ const CAMPAIGNS: readonly Campaign[] = [
   runtimeHistories,
   schedulerWalk,
   poolWalk,
+  simulation,
+  leaderChanges,
   defects,
 ]
 

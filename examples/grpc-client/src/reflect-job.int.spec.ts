@@ -74,7 +74,7 @@ beforeEach(async () => {
     authenticate,
   })
   server.add(JobServiceService, handlers)
-  addReflection(server, readDescriptorSet())
+  addReflection(server, readDescriptorSet)
   address = await server.listen('127.0.0.1:0')
 })
 afterEach(() => server.close(0))

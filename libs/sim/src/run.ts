@@ -156,7 +156,7 @@ class Simulation {
       if (time.nowMs >= limitMs) {
         const list = open.slice(0, 5).join('; ')
         const message = `all faults ended ${settleText(this.#scenario)} ago and still: ${list}`
-        this.#alarm({ checker: 'settles', atMs: time.nowMs, about: open[0] ?? '', message })
+        this.#alarm({ checker: 'settles', atMs: time.nowMs, about: aboutOf(open[0] ?? ''), message })
         return
       }
     }
@@ -199,3 +199,6 @@ const settleText = ({ settleMs }: Scenario): string => `${(settleMs / 60_000).to
 export async function runSimulation(init: RunInit): Promise<RunResult> {
   return new Simulation(init).run()
 }
+
+/** The job that a line is about; empty = none. */
+const aboutOf = (line: string): string => /\bj-\d+-[0-9a-f]+\b/.exec(line)?.[0] ?? ''

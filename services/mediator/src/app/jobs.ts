@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto'
-import type {
-  CancelJobRequest,
-  CancelJobResponse,
-  GetJobRequest,
-  GetJobResponse,
+import {
+  type CancelJobRequest,
+  type CancelJobResponse,
+  type GetJobRequest,
+  type GetJobResponse,
   Job,
-  Job_State,
-  ListJobsRequest,
-  ListJobsResponse,
-  WatchJobRequest,
-  WatchJobResponse,
+  type Job_State,
+  type ListJobsRequest,
+  type ListJobsResponse,
+  type WatchJobRequest,
+  type WatchJobResponse,
 } from '@serverless-ai/contracts/job/v1/job'
 import type { CallContext, Timers } from '@serverless-ai/kernel'
 import { mediatorError } from '../adapters/errors.ts'
@@ -78,6 +78,17 @@ function page(init: {
   return { jobs, nextPageToken: '' }
 }
 
+/** A job as it was told to a watcher, and where in the log it was so. */
+interface Told {
+  readonly job: Job
+  readonly token: string
+  readonly position: number
+}
+
+const sameJob = (one: { readonly job: Job | undefined }, other: Told): boolean =>
+  one.job !== undefined &&
+  Buffer.compare(Job.encode(one.job).finish(), Job.encode(other.job).finish()) === 0
+
 /** Reads, watches and cancels jobs. */
 export class JobHandlers {
   readonly #runtime: MediatorRuntime
@@ -119,35 +130,37 @@ export class JobHandlers {
     const { jobId } = request
     const wake = new Wake()
     // Only the newest change waits for a slow reader: the buffer is one job.
-    let waiting: { job: Job | undefined; token: string; position: number } | undefined
+    let waiting: (Omit<Told, 'job'> & { readonly job: Job | undefined }) | undefined
     const stop = this.#changes.listen(jobId, (job, { position, token }) => {
       waiting = { job: job && jobToProto(job, { manifest: true }), token, position }
       wake.set()
     })
-    try {
-      const first = await this.#runtime.read(
+    const read = async (minPosition: string): Promise<Told> => {
+      const { value, token } = await this.#runtime.read(
         (state, at) => ({
           job: jobToProto(visibleJob(state, jobId, context.principal), { manifest: true }),
           position: at.position,
         }),
-        readOptions(request.resumeAfter, context),
+        readOptions(minPosition, context),
       )
-      yield { job: first.value.job, position: first.token }
-      if (isEnd(first.value.job)) return
-      let last = { token: first.token, position: first.value.position }
-      for (;;) {
-        await wake.wait(this.#timers, HEARTBEAT_MS, context.signal)
-        const next = waiting
+      return { ...value, token }
+    }
+    try {
+      let last = await read(request.resumeAfter)
+      yield { job: last.job, position: last.token }
+      while (!isEnd(last.job)) {
+        const woken = await wake.wait(this.#timers, HEARTBEAT_MS, context.signal)
+        const change = waiting
         waiting = undefined
-        // A replica that folds again tells the past anew.
-        if (next === undefined || next.position <= last.position) {
+        // A replica that folds again tells the past anew, and what a snapshot brings not at all.
+        const next = woken ? change : await read(last.token)
+        if (next === undefined || next.position <= last.position || sameJob(next, last)) {
           yield { job: undefined, position: last.token }
           continue
         }
         if (next.job === undefined) return
-        last = next
-        yield { job: next.job, position: last.token }
-        if (isEnd(next.job)) return
+        last = { ...next, job: next.job }
+        yield { job: last.job, position: last.token }
       }
     } finally {
       stop()

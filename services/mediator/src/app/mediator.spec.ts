@@ -9,6 +9,8 @@ import type { StoryEntry } from '@serverless-ai/contracts/schedule/v1/schedule'
 import { uuidV7 } from '@serverless-ai/kernel'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { MediatorWorld } from '../testing/world.ts'
+import { JobChanges } from './changes.ts'
+import { JobHandlers } from './jobs.ts'
 
 const manifest = (more = '') => `apiVersion: serverlessai.job/v1
 kind: Job
@@ -221,6 +223,22 @@ describe('WatchJob', () => {
     const resumeAfter = seen[1]?.position ?? ''
     await world.run(collect(world.client('a').watchJob({ jobId, resumeAfter }), again))
     expect(again.map(({ job }) => job?.state)).toEqual([Job_State.SUCCEEDED])
+  })
+
+  test('tells what no record told: a replica took the state of a newer snapshot', async () => {
+    const jobId = await submitted()
+    const { runtime, ports } = world
+    const changes = new JobChanges({ onEffective: () => () => undefined })
+    const jobs = new JobHandlers({ runtime, changes, timers: ports.timers })
+    const principal = { subject: 'token:a', tenant: 'a', roles: ['tenant'] }
+    const { signal } = new AbortController()
+    const context = { principal, signal, timeoutMs: undefined, metadata: new Map() }
+    const seen: WatchJobResponse[] = []
+    const done = collect(jobs.watch({ jobId, resumeAfter: '' }, context), seen)
+    await world.until(() => seen.length === 1)
+    await world.tellState(jobId, 'Succeeded', { resultJson: '{}', atMs: 9n })
+    await world.run(done)
+    expect(seen.at(-1)?.job?.state).toBe(Job_State.SUCCEEDED)
   })
 
   test('sends a heartbeat in silence', async () => {

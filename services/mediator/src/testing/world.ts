@@ -13,10 +13,11 @@ import {
   openSnapshotDirectory,
 } from '@serverless-ai/eventlog'
 import type { ClientOf } from '@serverless-ai/kernel'
-import { type Principal, RpcError } from '@serverless-ai/kernel'
+import { invariant, type Principal, RpcError } from '@serverless-ai/kernel'
 import { testPorts } from '@serverless-ai/kernel/testing'
 import { memoryNetwork } from '@serverless-ai/rpc'
 import { createRuntime } from '@serverless-ai/runtime'
+import type { MediatorRuntime } from '../app/changes.ts'
 import { mediatorDefinition } from '../app/definition.ts'
 import { mediatorHandlers } from '../app/handlers.ts'
 import type { BlobStore } from '../app/workspaces.ts'
@@ -49,6 +50,7 @@ export class MediatorWorld {
   recoveryStory: StoryEntry[] | RpcError = []
   #seq = 0
   #address = ''
+  #runtime: MediatorRuntime | undefined
 
   get time() {
     return this.ports.time
@@ -128,6 +130,7 @@ export class MediatorWorld {
       },
       this.ports,
     )
+    this.#runtime = runtime
     await this.run(runtime.start())
     const store: BlobStore = {
       maxTotalMib: 1,
@@ -140,6 +143,12 @@ export class MediatorWorld {
     const handlers = mediatorHandlers({ runtime, store, clock, timers, scheduler, recovery })
     this.#address = await this.#serve('0', (server) => addMediator(server, handlers))
     return () => this.run(runtime.stop())
+  }
+
+  /** The runtime of the last start. */
+  get runtime(): MediatorRuntime {
+    invariant(this.#runtime !== undefined, 'start it first')
+    return this.#runtime
   }
 
   /** A client with a token: a tenant's name, `admin` or `service`. */
