@@ -86,15 +86,18 @@ export class ControlPlaneProcess {
 
   /**
    * Health NOT_SERVING, no new calls, streams end, partitions finish their batch, snapshot and
-   * yield, the log is closed.
+   * yield, the log is closed. Where there are several replicas gRPC is last: as long as a leader
+   * has not yielded it answers for its claim, and nobody takes it for dead.
    */
   async stop(): Promise<void> {
     const { options, server, host, peers, health, transport } = this.kit
+    const { replicas = [] } = options
     health.drain()
     peers.stop()
     for (const hook of this.#stopping) hook()
-    await server.close(DRAIN_MS)
-    await host.stop()
+    const steps = [() => server.close(DRAIN_MS), () => host.stop()]
+    if (replicas.length > 1) steps.reverse()
+    for (const step of steps) await step()
     await transport.close()
     await options.eventLog.close()
   }

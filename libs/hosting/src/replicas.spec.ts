@@ -1,6 +1,14 @@
 import { JobServiceService } from '@serverless-ai/contracts/job/v1/job'
 import { QueueServiceService } from '@serverless-ai/contracts/schedule/v1/schedule'
-import { createMemoryLogStore, openMemoryLog, openSnapshotDirectory } from '@serverless-ai/eventlog'
+import {
+  Commit_Kind,
+  createMemoryLogStore,
+  decodeRecord,
+  logTopic,
+  openMemoryLog,
+  openSnapshotDirectory,
+  type SnapshotStore,
+} from '@serverless-ai/eventlog'
 import { AsyncChannel } from '@serverless-ai/kernel'
 import { testPorts } from '@serverless-ai/kernel/testing'
 import { followLeader, memoryNetwork, rpcError } from '@serverless-ai/rpc'
@@ -50,8 +58,19 @@ function installCounter({ host, server }: ServiceKit) {
   return runtime
 }
 
+/** A store that waits before it writes. */
+const slowStore = (store: SnapshotStore, wait: () => Promise<void>): SnapshotStore => ({
+  list: (address) => store.list(address),
+  get: (address, name) => store.get(address, name),
+  remove: (address, name) => store.remove(address, name),
+  put: async (address, snapshot) => {
+    await wait()
+    return store.put(address, snapshot)
+  },
+})
+
 /** Two replicas of the counter over one log in memory. */
-function cell() {
+function cell({ snapshotMs = 0 } = {}) {
   const ports = testPorts({ seed: 5 })
   const { time, clock, timers, randomness } = ports
   const network = memoryNetwork({ timers })
@@ -60,7 +79,9 @@ function cell() {
     const process = new ControlPlaneProcess({
       ports,
       eventLog: openMemoryLog({ ports, store }),
-      snapshots: openSnapshotDirectory({ directory: `/snapshots`, ports }),
+      snapshots: slowStore(openSnapshotDirectory({ directory: `/snapshots`, ports }), () =>
+        timers.sleep(snapshotMs),
+      ),
       replica: REPLICAS[index]!,
       replicas: REPLICAS,
       listen: ADDRESSES[index]!,
@@ -85,15 +106,15 @@ function cell() {
       jobs: transport.client(JobServiceService, target),
     }
   }
-  return { time, replica, client }
+  return { time, replica, client, store }
 }
 
 const WANTED = { requestId: 'r', queue: undefined }
 const LIST = { pageSize: 0, pageToken: '' }
 
 /** Two running replicas; `leader` leads, `follower` follows. */
-async function running() {
-  const world = cell()
+async function running(options: Parameters<typeof cell>[0] = {}) {
+  const world = cell(options)
   const both = [world.replica(0), world.replica(1)]
   await world.time.run(Promise.all(both.map(({ process }) => process.start())))
   const index = both.findIndex(({ runtime }) => runtime.status().role === 'Leading')
@@ -132,6 +153,28 @@ describe('two replicas of a service', () => {
     expect(follower.runtime.status().role).toBe('Leading')
     const request = { ...LIST, minPosition: position }
     expect((await time.run(queues.listQueues(request))).nextPageToken).toBe('2')
+  })
+
+  it('one that stops yields first; until then nobody takes its place', async () => {
+    const { time, leader, follower, client, store } = await running({ snapshotMs: 2_000 })
+    const { queues } = client(ADDRESSES.join(','))
+    const { position } = await time.run(queues.createQueue(WANTED))
+    const startMs = time.nowMs
+    const stopped = leader.process.stop()
+    // Meanwhile it sends commands away, and they wait for the next one.
+    const written = queues.createQueue({ ...WANTED, requestId: '' })
+    const read = await time.run(queues.listQueues({ ...LIST, minPosition: position }))
+    expect(read.nextPageToken).toBe('1')
+    await time.run(written)
+    expect(follower.runtime.status()).toMatchObject({ role: 'Leading', epoch: 2 })
+    expect(time.nowMs - startMs).toBeGreaterThan(2_000)
+    expect(time.nowMs - startMs).toBeLessThan(5_000)
+    await time.run(stopped)
+    const { records } = store.partition({ topic: logTopic('scheduler'), partition: 0 })
+    const bodies = records.map(({ value }) => decodeRecord(value).body)
+    const claim = bodies.findIndex((body) => body?.$case === 'claim' && body.value.epoch === 2n)
+    const before = bodies[claim - 1]
+    expect(before?.$case === 'commit' && before.value.kind).toBe(Commit_Kind.YIELD)
   })
 
   it('a watch goes on at the follower where it was', async () => {

@@ -78,6 +78,16 @@ describe('health', () => {
     expect(await next()).toBe(Serving.NOT_SERVING)
     await watch.return?.()
   })
+
+  it('leaves claims to their resolver while the process drains', async () => {
+    let leads = true
+    world.health.resolve((name) => (name === 'scheduler/0/1/c' ? leads : undefined))
+    world.health.drain()
+    const claim = async () => (await client().check({ service: 'scheduler/0/1/c' })).status
+    expect(await claim()).toBe(Serving.SERVING)
+    leads = false
+    expect(await claim()).toBe(Serving.NOT_SERVING)
+  })
 })
 
 describe('reflection', () => {

@@ -61,8 +61,13 @@ const TABLE = {
   NOT_OWNER: ['PERMISSION_DENIED', 403, 'it belongs to somebody else'],
   NOT_READY: ['UNAVAILABLE', 503, 'the service is not ready yet'],
   NO_MATCHING_NODE: ['FAILED_PRECONDITION', 422, 'no node of the fleet can ever hold this'],
+  OUTCOME_UNKNOWN: [
+    'UNAVAILABLE',
+    503,
+    'the request may have been carried out; send it again with the same request id',
+  ],
   OUT_OF_RANGE: ['OUT_OF_RANGE', 400, 'the position is outside of what is kept'],
-  PARTITION_STOPPED: ['INTERNAL', 500, 'the partition stopped with an alarm; see sai status'],
+  PARTITION_STOPPED: ['UNAVAILABLE', 503, 'the partition stopped with an alarm; see sai status'],
   PERMISSION_DENIED: ['PERMISSION_DENIED', 403, 'the caller may not do this'],
   POSITION_INVALID: ['INVALID_ARGUMENT', 400, 'the position is none that this platform gave out'],
   POSITION_NOT_FOLLOWED: [

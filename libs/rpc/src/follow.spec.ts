@@ -140,10 +140,11 @@ describe('a call to one of several replicas', () => {
   it('repeats after an unknown outcome only what is safe', async () => {
     const { time, calls, serve, client } = replicas()
     let fail = true
+    let reason: 'SERVER_STOPPING' | 'OUTCOME_UNKNOWN' = 'SERVER_STOPPING'
     const once = async () => {
       if (fail) {
         fail = false
-        throw rpcError('SERVER_STOPPING')
+        throw rpcError(reason)
       }
       return { job: undefined, position: '' }
     }
@@ -159,13 +160,24 @@ describe('a call to one of several replicas', () => {
     fail = true
     await time.run(client.getJob(GetJobRequest.fromPartial({ jobId: 'j' })))
     expect(calls).toEqual([A, B, C, C, A])
+    reason = 'OUTCOME_UNKNOWN'
+    fail = true
+    await expect(time.run(client.submitJob(withoutId))).rejects.toMatchObject({ reason })
+    expect(calls.length).toBe(6)
+    fail = true
+    await time.run(client.submitJob(SUBMIT))
+    expect(calls.length).toBe(8)
   })
 
-  it('a request without an id goes on where nothing was sent', async () => {
+  it('a request without an id goes on where nothing was sent or carried out', async () => {
     const { time, calls, serve, client } = replicas()
-    await serve(B, accept)
+    await serve(
+      B,
+      refuse(() => rpcError('STOPPING')),
+    )
+    await serve(C, accept)
     await time.run(client.submitJob(SubmitJobRequest.fromPartial({})))
-    expect(calls).toEqual([B])
+    expect(calls).toEqual([B, C])
   })
 
   it('another failure is the answer', async () => {

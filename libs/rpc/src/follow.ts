@@ -12,7 +12,7 @@ import { Replay } from './replay.ts'
 import {
   DEFAULT_RETRY,
   isAway,
-  isNotConnected,
+  isNotCarriedOut,
   isNotLeading,
   mayRepeat,
   pauseMs,
@@ -30,11 +30,12 @@ export interface FollowPorts {
 
 type Target = { readonly address: string; readonly token?: string }
 
-/** Failures of a stream's beginning that another replica may not have. */
+/** Failures of a stream's beginning that another replica may not have; it may begin again. */
 const BEGIN_ELSEWHERE: ReadonlySet<string> = new Set([
   'NOT_LEADING',
   'NOT_CONNECTED',
   'NOT_READY',
+  'OUTCOME_UNKNOWN',
   'SERVER_STOPPING',
   'STOPPING',
   'UNAVAILABLE',
@@ -75,7 +76,7 @@ class Attempts {
       throw error
     }
     const pause = isNotLeading(error) ? this.#redirect(error, address) : this.#next(error, address)
-    const safe = repeatable || isNotLeading(error) || isNotConnected(error)
+    const safe = repeatable || isNotCarriedOut(error)
     if (!safe || pause === undefined || pause >= this.leftMs) throw error
     if (pause === 0) return
     await this.#ports.timers.sleep(pause, signal).catch(() => {
@@ -258,10 +259,11 @@ class FollowingTransport implements Transport {
 
 /**
  * A transport whose addresses may be lists, `host:port,host:port`: calls go to the replica that is
- * known to lead. On `NOT_LEADING` (certainly not carried out) they go to the leader it names or to
- * the next replica, until the call's deadline; where nobody answers, to the next replica; after any
- * other `UNAVAILABLE` they are made again only when that is safe ({@link mayRepeat}). Streams are
- * redirected until their first answer. Closing it closes the transport below.
+ * known to lead. On `NOT_LEADING` they go to the leader it names or to the next replica, until the
+ * call's deadline; where nobody answers, to the next replica. After an `UNAVAILABLE` that does not
+ * say that the call was certainly not carried out ({@link isNotCarriedOut}; `OUTCOME_UNKNOWN` says
+ * the contrary) it is made again only when that is safe ({@link mayRepeat}). Streams are redirected
+ * until their first answer. Closing it closes the transport below.
  */
 export function followLeader(
   transport: Transport,

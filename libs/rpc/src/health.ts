@@ -39,7 +39,10 @@ export class HealthRegistry {
     for (const wake of this.#watchers) wake()
   }
 
-  /** From now on nothing is serving: first step of a shutdown. */
+  /**
+   * From now on no set name is serving: first step of a shutdown. Resolved names (claims) are what
+   * their resolver says until the end: a leader is one until it has yielded.
+   */
   drain(): void {
     this.#draining = true
     this.changed()
@@ -47,25 +50,20 @@ export class HealthRegistry {
 
   /** True, false, or undefined for an unknown name. */
   check(name: string): boolean | undefined {
-    const found = this.#find(name)
-    return found === undefined ? undefined : found && !this.#draining
+    const set = this.#known.get(name)
+    if (set !== undefined) return set() && !this.#draining
+    if (name === '') return !this.#draining && [...this.#known.values()].every((one) => one())
+    for (const resolver of this.#resolvers) {
+      const answer = resolver(name)
+      if (answer !== undefined) return answer
+    }
+    return undefined
   }
 
   /** Names that are set, with their state. */
   list(): readonly { readonly name: string; readonly serving: boolean }[] {
     const names = ['', ...[...this.#known.keys()].filter((name) => name !== '')]
     return names.map((name) => ({ name, serving: this.check(name) ?? false }))
-  }
-
-  #find(name: string): boolean | undefined {
-    const set = this.#known.get(name)
-    if (set !== undefined) return set()
-    if (name === '') return [...this.#known.values()].every((serving) => serving())
-    for (const resolver of this.#resolvers) {
-      const answer = resolver(name)
-      if (answer !== undefined) return answer
-    }
-    return undefined
   }
 
   /** The state now and after each change, until the signal aborts. */

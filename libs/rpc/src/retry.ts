@@ -28,11 +28,20 @@ export function isAway(error: unknown): error is RpcError {
   return error instanceof RpcError && error.code === 'UNAVAILABLE'
 }
 
-/** True for an answer that was certainly not carried out: another replica leads, or none. */
+/** True when another replica leads, or none. */
 export const isNotLeading = (error: RpcError): boolean => error.reason === 'NOT_LEADING'
 
-/** True when the request never left: nobody listens at the address. */
-export const isNotConnected = (error: RpcError): boolean => error.reason === 'NOT_CONNECTED'
+/** Reasons after which the request was certainly not carried out. */
+const NOT_CARRIED_OUT: ReadonlySet<string> = new Set([
+  // Nobody listens at the address: it never left.
+  'NOT_CONNECTED',
+  'NOT_LEADING',
+  // Of a partition; a server that stops (`SERVER_STOPPING`) may cut what is running.
+  'STOPPING',
+])
+
+/** True when the call may be made again, whatever it is. */
+export const isNotCarriedOut = (error: RpcError): boolean => NOT_CARRIED_OUT.has(error.reason)
 
 /** Pause after a failure (from 1), ms: exponential, jittered, at least what the server asks. */
 export function pauseMs(init: {

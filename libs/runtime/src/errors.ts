@@ -16,6 +16,21 @@ export const notLeading = (
     retryAfterMs: 200,
   })
 
+/**
+ * The commit that holds the request was sent, and this process will not learn what became of it:
+ * it may be carried out, now or a little later.
+ */
+export const outcomeUnknown = (service: string): RpcError =>
+  new RpcError({
+    code: 'UNAVAILABLE',
+    reason: 'OUTCOME_UNKNOWN',
+    message:
+      `${service} lost sight of the request: it may have been carried out. ` +
+      'Send it again with the same request id',
+    metadata: { service },
+    retryAfterMs: 200,
+  })
+
 /** The log does not take anything at the moment. */
 export const logBlocked = (service: string, reason: string, text: string): RpcError =>
   new RpcError({
@@ -31,6 +46,7 @@ export const logBlocked = (service: string, reason: string, text: string): RpcEr
 export const deadlineExceeded = (text: string): RpcError =>
   new RpcError({ code: 'DEADLINE_EXCEEDED', reason: 'DEADLINE_EXCEEDED', message: text })
 
+/** This process is about to end. What was sent was certainly not carried out by it. */
 export const stopping = (service: string): RpcError =>
   new RpcError({
     code: 'UNAVAILABLE',

@@ -8,7 +8,10 @@ interface ItemBase {
   poison?: Refusal
   /** Set after its commit came out too large: nothing else may share the next one. */
   alone?: boolean
-  /** The item can never be committed by this leader any more (fenced, stopped). */
+  /**
+   * This leader will not commit the item, or will not learn whether it did: `error` says which
+   * (NOT_LEADING, STOPPING; OUTCOME_UNKNOWN).
+   */
   readonly onLost: (error: Error) => void
 }
 

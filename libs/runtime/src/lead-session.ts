@@ -1,7 +1,7 @@
 import type { Message } from '@serverless-ai/kernel'
 import type { RuntimeContext } from './context.ts'
 import { Effects } from './effects.ts'
-import type { CommitFacts, Mark, RuntimeFact } from './facts.ts'
+import type { CommitFacts, Mark } from './facts.ts'
 import { InputReader } from './inputs.ts'
 import type { Item } from './items.ts'
 import type { Leader } from './leader.ts'
@@ -12,6 +12,9 @@ import { StateTimers } from './state-timers.ts'
 
 /** A leader whose commit is in flight for longer does not serve, ms; or four append times. */
 const IN_FLIGHT_MS = 4000
+
+/** What is still taken while an epoch is brought to its end; ticks show that it goes on. */
+const ENDING: ReadonlySet<Item<Message>['kind']> = new Set(['fact', 'confirm', 'yield'])
 
 /** Everything that lives exactly as long as this process leads one epoch. */
 export class LeadSession<S, C extends Message, E extends Message> implements Session<S, C, E> {
@@ -69,7 +72,7 @@ export class LeadSession<S, C extends Message, E extends Message> implements Ses
   }
 
   submit(item: Item<C>): void {
-    if (this.#quiet && item.kind !== 'yield' && item.kind !== 'fact') item.onLost(this.#host.lost())
+    if (this.#quiet && !ENDING.has(item.kind)) item.onLost(this.#host.lost())
     else this.leader.submit(item, () => this.#host.lost())
   }
 
@@ -80,11 +83,6 @@ export class LeadSession<S, C extends Message, E extends Message> implements Ses
     if (inFlight === undefined) return true
     const ageMs = this.context.ports.clock.monotonicMs() - inFlight.sinceMs
     return ageMs < Math.max(IN_FLIGHT_MS, 4 * appendMs)
-  }
-
-  /** Commits a fact of the runtime with the next batch. */
-  fact(fact: RuntimeFact): void {
-    this.submit({ kind: 'fact', fact, onLost: () => {} })
   }
 
   openMarks(): readonly Mark[] {

@@ -5,7 +5,7 @@ import { encodeFacts } from './codec.ts'
 import type { Composer } from './composer.ts'
 import type { RuntimeContext } from './context.ts'
 import type { Draft } from './draft.ts'
-import { errorText, logBlocked } from './errors.ts'
+import { errorText, logBlocked, outcomeUnknown } from './errors.ts'
 import type { Mark } from './facts.ts'
 import type { Item } from './items.ts'
 import { Mailbox } from './mailbox.ts'
@@ -22,6 +22,9 @@ export interface InFlight<C extends Message, E extends Message> {
   readonly sinceMs: number
 }
 
+/** What is known of the commit in flight when an epoch ends: it can never count, or nothing. */
+export type InFlightFate = 'void' | 'unknown'
+
 /** What a leader needs from its runtime. */
 export interface LeaderHost<S, C extends Message, E extends Message> {
   readonly context: RuntimeContext<S, C, E>
@@ -37,9 +40,7 @@ export interface LeaderHost<S, C extends Message, E extends Message> {
   appendTook(ms: number): void
   /** What waited turned out to need no commit. */
   nothingToDo(): void
-  /** The log was closed under the runtime. */
-  logClosed(error: Error): void
-  /** A bug: the partition has to stop. */
+  /** The log was closed under the runtime, or a bug: the partition has to stop. */
   fail(error: unknown): void
 }
 
@@ -163,7 +164,7 @@ export class Leader<S, C extends Message, E extends Message> {
     logger.log('warn', 'an append has to be repeated', { error: errorText(error) })
     if (!(error instanceof AppendRefusedError)) return
     if (error.code === 'CLOSED') {
-      this.#host.logClosed(error)
+      this.#host.fail(error)
       return
     }
     // Callers are told at once instead of waiting for space; the commit itself stays in flight.
@@ -190,15 +191,17 @@ export class Leader<S, C extends Message, E extends Message> {
   }
 
   /**
-   * The epoch is over for this process: nothing in flight or waiting can be committed by it any
-   * more.
+   * The epoch is over for this process. What waits can never be committed by it and is lost with
+   * `error`; so is the commit in flight if it is void. Otherwise it is read later, or never, and
+   * nobody here will know to whom it belonged.
    */
-  close(error: Error): void {
+  close(error: Error, inFlight: InFlightFate): void {
     if (this.signal.aborted) return
     this.#abort.abort(error)
     const flight = this.#inFlight
     this.#inFlight = undefined
-    for (const item of flight?.draft.taken ?? []) item.onLost(error)
+    const fate = inFlight === 'void' ? error : outcomeUnknown(this.#host.context.definition.name)
+    for (const item of flight?.draft.taken ?? []) item.onLost(fate)
     for (const item of this.mailbox.drain()) item.onLost(error)
   }
 }

@@ -1,3 +1,4 @@
+import type { SnapshotStore } from '@serverless-ai/eventlog'
 import { describe, expect, it } from 'vitest'
 import { type BankCommand, bank } from './testing/bank.ts'
 import { storyOf } from './testing/history.ts'
@@ -91,6 +92,39 @@ describe('a standby takes over', () => {
     const { tookMs } = await after(replicas, (leader) => void leader.runtime.stop())
     expect(tookMs).toBeLessThan(500)
     expect(claims(replicas).length).toBe(2)
+  })
+
+  it('when it yields, and not before, however long that takes', async () => {
+    const replicas = several({
+      wrap: (environment) => {
+        const { snapshots } = environment
+        const slow: SnapshotStore = {
+          list: (address) => snapshots.list(address),
+          get: (address, name) => snapshots.get(address, name),
+          remove: (address, name) => snapshots.remove(address, name),
+          put: async (address, snapshot) => {
+            await replicas.world.ports.timers.sleep(2900)
+            return snapshots.put(address, snapshot)
+          },
+        }
+        return { ...environment, snapshots: slow }
+      },
+    })
+    const { world } = replicas
+    const leader = await replicas.started()
+    await world.run(leader.runtime.execute(add('a')))
+    // All that is published is recorded as such by then; the next tick is due soon.
+    await world.time.advance(15_000)
+    const length = world.logLength()
+    await world.until(() => world.logLength() > length, 'a tick')
+    await world.time.advance(900)
+    const stopped = leader.runtime.stop()
+    const { tookMs } = await replicas.successor(leader)
+    expect(tookMs).toBeGreaterThanOrEqual(2900)
+    expect(tookMs).toBeLessThan(3300)
+    await world.run(stopped)
+    expect(replicas.leaders()[0]!.runtime.status().epoch).toBe(2)
+    expect(leader.runtime.status().lastSnapshotPosition).toBeGreaterThan(0)
   })
 
   it('whoever is left, and on a log whose append takes long', async () => {

@@ -1,4 +1,4 @@
-import { AppendRefusedError, encodeClaim, logTopic } from '@serverless-ai/eventlog'
+import { AppendRefusedError, type EventLog, encodeClaim, logTopic } from '@serverless-ai/eventlog'
 import { describe, expect, it } from 'vitest'
 import { type BankCommand, bank } from './testing/bank.ts'
 import { storyOf } from './testing/history.ts'
@@ -418,10 +418,12 @@ describe('a graceful stop', () => {
     log.pause()
     const sent = failure(runtime.execute(add('a', 5)))
     await world.time.advance(5)
+    const waiting = failure(runtime.execute(add('a', 5)))
     const startMs = world.time.nowMs
     await world.run(runtime.stop())
     expect(world.time.nowMs - startMs).toBeLessThanOrEqual(3100)
-    expect(await sent).toBe('STOPPING')
+    // The first one is on its way to the log, the second one never was.
+    expect(await Promise.all([sent, waiting])).toEqual(['OUTCOME_UNKNOWN', 'STOPPING'])
   })
 })
 
@@ -450,6 +452,43 @@ describe('a claim of somebody else', () => {
     await world.until(() => first.runtime.status().role === 'Leading', 'claims after silence')
     expect(first.runtime.status().epoch).toBe(3)
     expect((await world.fold(bank())).state.events).toBe(0)
+  })
+})
+
+describe('a damaged copy of the log', () => {
+  it('leaves open what became of the commit in flight, and of nothing else', async () => {
+    const world = new World()
+    let damage = false
+    const { runtime } = await world.started(bank(), {
+      wrap: (environment) => {
+        const { eventLog } = environment
+        const fetch: EventLog['fetch'] = async (address, want) => {
+          const result = await eventLog.fetch(address, want)
+          if (!damage || result.records.length === 0) return result
+          damage = false
+          const records = result.records.map((one) => ({ ...one, position: one.position + 1 }))
+          return { ...result, records }
+        }
+        const changed = new Proxy(eventLog, {
+          get: (target, name) => {
+            const value = name === 'fetch' ? fetch : Reflect.get(target, name)
+            return typeof value === 'function' ? value.bind(target) : value
+          },
+        })
+        return { ...environment, eventLog: changed }
+      },
+    })
+    damage = true
+    const sent = failure(runtime.execute(add('a', 1)))
+    await world.until(() => world.logLength() === 2, 'the commit is in the log')
+    const waiting = failure(runtime.execute(add('b', 1)))
+    expect(await world.run(Promise.all([sent, waiting]))).toEqual([
+      'OUTCOME_UNKNOWN',
+      'NOT_LEADING',
+    ])
+    await world.until(() => runtime.status().role === 'Leading', 'it leads again')
+    const { state } = await world.fold(bank())
+    expect([...state.accounts]).toEqual([['a', 1]])
   })
 })
 

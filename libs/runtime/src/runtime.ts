@@ -142,7 +142,7 @@ class PartitionRuntime<S, C extends Message, E extends Message> implements Servi
   async snapshot(): Promise<string> {
     // Serialised inside the read, so that the state cannot go on meanwhile.
     const { written } = await this.#reads.read((state) => ({
-      written: this.#life.writeSnapshot(state),
+      written: this.#life.snapshots.write(state),
     }))
     return written
   }

@@ -10,10 +10,15 @@ import { Pace } from './pace.ts'
 import { Partition, type SnapshotContent } from './partition.ts'
 import { milestoneEveryMs, type TrimPlan, trimPlan } from './retention.ts'
 
+/** Facts after which less of the log may be needed. */
+const MAY_TRIM: ReadonlySet<string> = new Set(['SnapshotVerified', 'PublishedThrough'])
+
 /** Snapshots of one partition. */
 export class Snapshots<S, C extends Message, E extends Message> {
   readonly #context: RuntimeContext<S, C, E>
   readonly #address: LogAddress
+  /** Commits the fact that a snapshot is good. */
+  readonly #commit: (fact: RuntimeFact) => void
   /** Commits with content since the last snapshot. */
   #commits = 0
   /** Log time of the first and of the last of them. */
@@ -27,9 +32,13 @@ export class Snapshots<S, C extends Message, E extends Message> {
   name = ''
   position = -1
 
-  constructor(context: RuntimeContext<S, C, E>, address: LogAddress) {
+  constructor(
+    context: RuntimeContext<S, C, E>,
+    host: { readonly address: LogAddress; commit(fact: RuntimeFact): void },
+  ) {
     this.#context = context
-    this.#address = address
+    this.#address = host.address
+    this.#commit = host.commit
   }
 
   /** Something is folded that no snapshot holds. */
@@ -37,7 +46,7 @@ export class Snapshots<S, C extends Message, E extends Message> {
     return this.#commits > 0
   }
 
-  get due(): boolean {
+  get #due(): boolean {
     const { options, ports } = this.#context
     const oldMs = this.#lastAtMs - this.#firstAtMs
     const old = this.#commits > 0 && oldMs >= milestoneEveryMs(options.retentionMs)
@@ -59,13 +68,20 @@ export class Snapshots<S, C extends Message, E extends Message> {
     this.#commits += 1
   }
 
+  /** Writes a snapshot of the leader's state, which is effective now, when it is time to. */
+  writeIfDue(state: Partition<S, C, E>): void {
+    if (!this.#due) return
+    this.write(state).catch((error: unknown) => {
+      const fields = { error: errorText(error) }
+      this.#context.logger.log('error', 'no snapshot could be written', fields)
+    })
+  }
+
   /**
-   * Writes a snapshot of the state, which is effective now, and checks it by reading it back.
-   * Returns its name and the fact to be committed.
+   * Writes a snapshot of the state, which is effective now, checks it by reading it back, and has
+   * committed that it is good. Returns its name.
    */
-  async write(
-    state: Partition<S, C, E>,
-  ): Promise<{ name: string; verified: RuntimeFact | undefined }> {
+  async write(state: Partition<S, C, E>): Promise<string> {
     const { clock } = this.#context.ports
     const startMs = clock.monotonicMs()
     const content = state.toSnapshot()
@@ -78,11 +94,12 @@ export class Snapshots<S, C extends Message, E extends Message> {
       const name = await put
       this.name = name
       this.position = content.position
-      const good = await this.#verify(name, content.digest)
       const { position, digest } = content
       const { retentionMs } = this.#context.options
-      const verified = { type: 'SnapshotVerified', name, position, digest, retentionMs } as const
-      return { name, verified: good ? verified : undefined }
+      if (await this.#verify(name, digest)) {
+        this.#commit({ type: 'SnapshotVerified', name, position, digest, retentionMs })
+      }
+      return name
     } finally {
       this.#writing = undefined
     }
@@ -109,6 +126,11 @@ export class Snapshots<S, C extends Message, E extends Message> {
       logger.log('error', 'a snapshot is not usable', { name, error: errorText(error) })
       return false
     }
+  }
+
+  /** Tidies up when these facts may have left something that is not needed any more. */
+  tidyAfter({ runtime }: CommitFacts, framework: Framework): void {
+    if (runtime.some(({ type }) => MAY_TRIM.has(type))) void this.tidy(framework)
   }
 
   /**
