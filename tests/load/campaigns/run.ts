@@ -2,8 +2,16 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { freshSeed } from '../../support/random.ts'
 import { commit, machine } from '../report.ts'
-import type { Campaign, Case, CaseResult } from './campaign.ts'
-import { dropState, loadState, RESULTS, type State, saveState, writeWhole } from './state.ts'
+import type { Campaign, Case, CaseResult, Facts } from './campaign.ts'
+import {
+  dropState,
+  loadState,
+  RESULTS,
+  type State,
+  type Stretch,
+  saveState,
+  writeWhole,
+} from './state.ts'
 
 /** How a campaign is run. */
 export interface RunOptions {
@@ -33,6 +41,9 @@ async function runCase(one: Case): Promise<CaseResult> {
   }
 }
 
+const resultsOf = ({ stretches }: State): readonly CaseResult[] =>
+  stretches.flatMap((stretch) => stretch.results)
+
 /** One run of a campaign. */
 class Run {
   readonly #campaign: Campaign
@@ -51,26 +62,26 @@ class Run {
     const { seed, count } = this.#options
     const known = this.#kept ? loadState(this.#campaign.name) : undefined
     const same =
-      known !== undefined &&
-      known.count === count &&
-      known.commit === commit() &&
-      (seed === undefined || seed === known.seed)
+      known !== undefined && known.count === count && (seed === undefined || seed === known.seed)
     if (same) {
-      say(`resumes after ${known.results.length} cases, seed ${known.seed}`)
-      return known
+      say(`goes on after ${resultsOf(known).length} cases, seed ${known.seed}`)
+      return { ...known, stretches: [...known.stretches, this.#stretch()] }
     }
-    const started = { commit: commit(), startedMs: Date.now(), results: [] }
-    return { ...started, seed: seed ?? freshSeed(), count }
+    return { seed: seed ?? freshSeed(), count, stretches: [this.#stretch()] }
+  }
+
+  #stretch(): Stretch {
+    return { commit: commit(), startedAt: new Date().toISOString(), hours: 0, results: [] }
   }
 
   /** Returns the exit status. */
   async run(): Promise<number> {
     const { name, parallel = 1 } = this.#campaign
-    const { seed, count, commit: at } = this.#state
+    const { seed, count } = this.#state
     const { slice, only, hours } = this.#options
     const all = this.#campaign.cases({ seed, count, slice })
-    say(`campaign ${name}, seed ${seed}, commit ${at}, ${all.length} cases`)
-    const done = new Set(this.#state.results.map((result) => result.name))
+    say(`campaign ${name}, seed ${seed}, commit ${commit()}, ${all.length} cases`)
+    const done = new Set(resultsOf(this.#state).map((result) => result.name))
     const chosen = only === undefined ? all : all.slice(only - 1, only)
     const waiting = chosen.filter((one) => !done.has(one.name))
     const deadlineMs = Date.now() + hours * HOUR_MS
@@ -86,52 +97,57 @@ class Run {
   }
 
   #note(result: CaseResult, total: number): void {
-    this.#state = { ...this.#state, results: [...this.#state.results, result] }
+    const now = this.#state.stretches.at(-1)!
+    const hours = Number(((Date.now() - Date.parse(now.startedAt)) / HOUR_MS).toFixed(3))
+    const grown = { ...now, hours, results: [...now.results, result] }
+    const stretches = [...this.#state.stretches.slice(0, -1), grown]
+    this.#state = { ...this.#state, stretches }
     if (this.#kept) saveState(this.#campaign.name, this.#state)
-    const number = `${this.#state.results.length}/${total}`
+    const number = `${resultsOf(this.#state).length}/${total}`
     const verdict = result.ok ? 'ok' : `FAILED: ${result.failure}\n    again: ${result.repro}`
     say(`  ${number} ${result.name} (${result.seconds} s): ${verdict}`)
   }
 
   #end(total: number): number {
-    const { results } = this.#state
+    const results = resultsOf(this.#state)
     const failed = results.filter(({ ok }) => !ok).length
     const missing = total - results.length
     if (missing > 0) say(`${missing} cases are left: run it again to go on`)
-    else if (this.#kept) this.#write(failed)
+    if (this.#kept && results.length > 0) this.#write(missing)
     say(`${results.length - failed} passed, ${failed} failed`)
     return failed > 0 || missing > 0 ? 1 : 0
   }
 
-  #write(failed: number): void {
+  #write(missing: number): void {
     const { name } = this.#campaign
-    const { seed, count, commit: at, startedMs, results } = this.#state
-    const countFlag = count === undefined ? '' : ` --count ${count}`
     mkdirSync(RESULTS, { recursive: true })
     const path = join(RESULTS, `${name}.json`)
-    writeWhole(path, {
-      campaign: name,
-      command: `npm run campaign -- ${name} --seed ${seed}${countFlag}`,
-      commit: at,
-      seed,
-      machine: machine(),
-      startedAt: new Date(startedMs).toISOString(),
-      hours: Number(((Date.now() - startedMs) / HOUR_MS).toFixed(3)),
-      settings: this.#campaign.settings({ seed, count, slice: false }),
-      passed: results.length - failed,
-      failed,
-      failures: results
-        .filter(({ ok }) => !ok)
-        .map(({ name: at_, failure, repro }) => ({ name: at_, failure, repro })),
-      cases: results.map(({ name: case_, ok, seconds, facts }) => ({
-        name: case_,
-        ok,
-        seconds,
-        facts,
-      })),
-    })
-    dropState(name)
+    writeWhole(path, resultFile(this.#campaign, this.#state, missing))
+    if (missing === 0) dropState(name)
     say(`written: ${path}`)
+  }
+}
+
+/** What is committed of a campaign. */
+function resultFile(campaign: Campaign, { seed, count, stretches }: State, missing: number): Facts {
+  const { name } = campaign
+  const results = stretches.flatMap((stretch) => stretch.results)
+  const failures = results.filter(({ ok }) => !ok)
+  const countFlag = count === undefined ? '' : ` --count ${count}`
+  const hours = stretches.reduce((sum, stretch) => sum + stretch.hours, 0)
+  return {
+    campaign: name,
+    command: `npm run campaign -- ${name} --seed ${seed}${countFlag}`,
+    seed,
+    count,
+    machine: machine(),
+    hours: Number(hours.toFixed(3)),
+    settings: campaign.settings({ seed, count, slice: false }),
+    passed: results.length - failures.length,
+    failed: failures.length,
+    missing,
+    failures: failures.map(({ name: at, failure, repro }) => ({ name: at, failure, repro })),
+    stretches: stretches.filter((stretch) => stretch.results.length > 0),
   }
 }
 

@@ -6,13 +6,21 @@ import type { CaseResult } from './campaign.ts'
 /** Where results are kept. */
 export const RESULTS = join(ROOT, 'tests/load/results')
 
-/** A campaign under way, so that an interrupted one goes on where it was. */
+/** A stretch of a campaign: what ran without a break, on one commit. */
+export interface Stretch {
+  readonly commit: string
+  /** ISO 8601. */
+  readonly startedAt: string
+  /** How long it ran. */
+  readonly hours: number
+  readonly results: readonly CaseResult[]
+}
+
+/** A campaign under way, so that an interrupted one goes on where it was, also days later. */
 export interface State {
   readonly seed: number
   readonly count: number | undefined
-  readonly commit: string
-  readonly startedMs: number
-  readonly results: readonly CaseResult[]
+  readonly stretches: readonly Stretch[]
 }
 
 const pathOf = (name: string): string => join(RESULTS, '.state', `${name}.json`)
@@ -23,10 +31,20 @@ export function writeWhole(path: string, content: unknown): void {
   renameSync(`${path}.tmp`, path)
 }
 
-/** What an interrupted campaign has so far; undefined when there is none. */
+const readJson = (path: string): State & { readonly missing?: number } =>
+  JSON.parse(readFileSync(path, 'utf8'))
+
+/**
+ * What an interrupted campaign has so far: of this checkout, or as it was committed with cases
+ * missing; undefined when there is none.
+ */
 export function loadState(name: string): State | undefined {
   const path = pathOf(name)
-  return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined
+  if (existsSync(path)) return readJson(path)
+  const committed = join(RESULTS, `${name}.json`)
+  if (!existsSync(committed)) return undefined
+  const { seed, count, stretches, missing = 0 } = readJson(committed)
+  return missing > 0 ? { seed, count, stretches } : undefined
 }
 
 export function saveState(name: string, state: State): void {
