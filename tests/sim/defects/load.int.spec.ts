@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { expect, it } from 'vitest'
 import { ROOT } from '../../support/root.ts'
+import { DEFECTS } from './index.ts'
+import { patchedModules } from './patching.ts'
 import { DEFECT_VARIABLE } from './variable.ts'
 import { defectProcess } from './with-defect.ts'
 
@@ -28,6 +30,22 @@ function run(code: string, child: { flags: string[]; env: NodeJS.ProcessEnv }) {
 it('changes the product in the processes that ask for it, and in no other', () => {
   expect(run(ASK, { flags: [], env: process.env }).stdout).toBe('true')
   expect(run(ASK, defectProcess('exclusive-wait-missing')).stdout).toBe('false')
+})
+
+it('leaves every module it changes a program that can be loaded', () => {
+  const codes = DEFECTS.flatMap((defect) => [...patchedModules(defect).values()])
+  const parse = `
+    import { SourceTextModule } from 'node:vm'
+    import { text } from 'node:stream/consumers'
+    for (const code of JSON.parse(await text(process.stdin))) new SourceTextModule(code)
+    console.log('all')`
+  const flags = ['--no-warnings', '--experimental-vm-modules', '--input-type=module']
+  const { stdout, stderr } = spawnSync(process.execPath, [...flags, '--eval', parse], {
+    input: JSON.stringify(codes),
+    encoding: 'utf8',
+  })
+  expect(stderr).toBe('')
+  expect(stdout.trim()).toBe('all')
 })
 
 it('fails when the process has not loaded what it changes', () => {

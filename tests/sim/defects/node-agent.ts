@@ -22,6 +22,7 @@ export const nodeAgentDefects: readonly Defect[] = [
     ],
     scenarios: ['nodes', 'chaos'],
     expect: ['exclusive'],
+    quick: true,
   },
   {
     name: 'restarts-what-is-wanted',
@@ -47,5 +48,6 @@ export const nodeAgentDefects: readonly Defect[] = [
     ],
     scenarios: ['nodes', 'chaos'],
     expect: ['processes', 'exclusive'],
+    quick: true,
   },
 ]

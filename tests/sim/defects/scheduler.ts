@@ -1,4 +1,4 @@
-/** Defects of the scheduler: gangs, devices, quota, generations. */
+/** Defects of the scheduler: gangs, devices, quota. */
 import type { Defect } from './types.ts'
 
 const core = (name: string): string => `services/scheduler/dist/core/${name}.js`
@@ -45,6 +45,7 @@ export const schedulerDefects: readonly Defect[] = [
     ],
     scenarios: ['nodes', 'chaos'],
     expect: ['devices', 'processes'],
+    quick: true,
   },
   {
     name: 'quota-forgets-round',
@@ -66,26 +67,6 @@ export const schedulerDefects: readonly Defect[] = [
     expect: ['quota'],
   },
   {
-    name: 'two-recoverers',
-    about:
-      'A recovery is carried out whatever generation it means: one that is repeated after its ' +
-      'answer was lost ends the generation that it has made itself.',
-    patches: [
-      {
-        module: core('requests'),
-        find: 'if (generation > 0 && same)',
-        put: "if (generation > 0 && same && job.phase.at === 'Recovering')",
-      },
-      {
-        module: core('requests'),
-        find: 'if (generation !== job.generation)',
-        put: 'if (generation > job.generation)',
-      },
-    ],
-    scenarios: ['chaos', 'nodes'],
-    expect: ['recoverers'],
-  },
-  {
     name: 'exclusive-wait-missing',
     about:
       'The next generation of an exclusive gang starts without waiting for the ranks of the older ' +
@@ -103,5 +84,6 @@ export const schedulerDefects: readonly Defect[] = [
     ],
     scenarios: ['nodes', 'chaos'],
     expect: ['exclusive', 'gangs'],
+    quick: true,
   },
 ]
