@@ -44,7 +44,8 @@ export interface RunResult {
   readonly last: readonly TraceEntry[]
 }
 
-const SAMPLE_MS = 150_000
+/** States of replicas are compared so often while faults happen; and at the end. */
+const SAMPLES = 2
 /** A look every so often, ms, whether all is in order. */
 const LOOK_MS = 1_000
 /** What was in order stays so for this long before the end is called. */
@@ -134,7 +135,7 @@ class Simulation {
     this.#users.start()
     this.#injector.start()
     while (time.nowMs < busyMs && !this.#over()) {
-      await this.#pass(Math.min(busyMs, time.nowMs + SAMPLE_MS))
+      await this.#pass(Math.min(busyMs, time.nowMs + busyMs / SAMPLES))
       this.#plane.sampleDigests()
     }
     if (!this.#over()) await this.#settle(time.nowMs + settleMs)
@@ -156,7 +157,12 @@ class Simulation {
       if (time.nowMs >= limitMs) {
         const list = open.slice(0, 5).join('; ')
         const message = `all faults ended ${settleText(this.#scenario)} ago and still: ${list}`
-        this.#alarm({ checker: 'settles', atMs: time.nowMs, about: aboutOf(open[0] ?? ''), message })
+        this.#alarm({
+          checker: 'settles',
+          atMs: time.nowMs,
+          about: aboutOf(open[0] ?? ''),
+          message,
+        })
         return
       }
     }

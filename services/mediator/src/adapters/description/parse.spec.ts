@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { parseDescription, renderDescription } from './parse.ts'
@@ -69,6 +70,25 @@ describe('a good description', () => {
     const json = { apiVersion: 'serverlessai.job/v1', kind: 'Job', metadata: { name: 'n' }, spec }
     const parsed = parseDescription(JSON.stringify(json, undefined, '\t'))
     expect(parsed).toMatchObject({ ok: true, spec: { queue: 'q', env: { A: 'b: *c' } } })
+  })
+
+  test('JSON as programs write it reads as the same in YAML does', () => {
+    const value = fc.oneof(fc.string(), fc.string({ unit: 'grapheme' }), fc.integer(), fc.double())
+    const names = fc.constantFrom('A', 'B_1', '__proto__', 'toString', '2x')
+    fc.assert(
+      fc.property(fc.dictionary(names, value), fc.array(value), (env, command) => {
+        const spec = { queue: 'q', command, env }
+        const json = { apiVersion: 'serverlessai.job/v1', kind: 'Job', metadata: { name: 'n' } }
+        const written = parseDescription(JSON.stringify({ ...json, spec }))
+        const spread = parseDescription(JSON.stringify({ ...json, spec }, undefined, 1))
+        if (written.ok || spread.ok) expect(written).toEqual(spread)
+      }),
+    )
+  })
+
+  test('in JSON, too, a key stands there once', () => {
+    const twice = '{"apiVersion":"serverlessai.job/v1","kind":"Job","kind":"Job"}'
+    expect(problems(twice)).toContain('1:50 kind: is there twice')
   })
 
   test('may use anchors', () => {

@@ -24,11 +24,30 @@ export function parseDescription(text: string): Parsed {
     const message = `has ${bytes} bytes; a description has at most ${DESCRIPTION_MAX_BYTES} (1 MiB)`
     return { ok: false, problems: [{ field: '', line: 1, column: 1, message }] }
   }
+  const plain = writtenByProgram(text)
+  const read = plain === undefined ? undefined : descriptionSchema.safeParse(plain)
+  if (read?.success === true) return { ok: true, spec: toSpec(read.data) }
   const document = readDocument(text)
   if ('problems' in document) return failed(document.problems)
   const parsed = descriptionSchema.safeParse(document.value, { error: say })
   if (parsed.success) return { ok: true, spec: toSpec(parsed.data) }
   return failed(parsed.error.issues.flatMap((issue) => toProblems(issue, document)))
+}
+
+/**
+ * The value of a text that is JSON as programs write it, to the letter: YAML says the same of it,
+ * in a hundred times the time. Undefined for all else; what is wrong with it is for YAML to say.
+ */
+function writtenByProgram(text: string): unknown {
+  // YAML's reader does not take such a name.
+  if (!text.startsWith('{') || text.includes('__proto__')) return undefined
+  try {
+    const value: unknown = JSON.parse(text)
+    // No key is there twice, no number is lost: else it would not be written like this.
+    return JSON.stringify(value) === text ? value : undefined
+  } catch {
+    return undefined
+  }
 }
 
 function failed(problems: readonly Problem[]): Parsed {
@@ -158,8 +177,20 @@ function duration(ms: number): string {
   return ms % 1000 === 0 ? `${ms / 1000}s` : `${ms}ms`
 }
 
+/** A job is shown again and again, and what it was described as never changes. */
+const rendered = new WeakMap<JobSpec, string>()
+
 /** The description with all defaults, YAML. Reading it gives the same job. */
 export function renderDescription(job: JobSpec): string {
+  let text = rendered.get(job)
+  if (text === undefined) {
+    text = render(job)
+    rendered.set(job, text)
+  }
+  return text
+}
+
+function render(job: JobSpec): string {
   const { name, queue, type, tasks, resources, retry } = job
   return stringify({
     apiVersion: 'serverlessai.job/v1',
