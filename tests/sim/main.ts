@@ -1,4 +1,7 @@
-/** `npm run sim`: simulates a scenario from seeds, and tells what went wrong so that it can be had again. */
+/**
+ * `npm run sim`: simulates a scenario from seeds, and tells what went wrong so that it can be had
+ * again.
+ */
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import {

@@ -7,7 +7,9 @@ import type { Landed, Trace } from './world/types.ts'
 const serviceOf = (topic: string): string | undefined =>
   /^serverlessai\.log\.([a-z-]+)\.v\d+$/.exec(topic)?.[1]
 
-/** First byte of an encoded record that is a claim, or a commit (field 1 or 2, length-delimited). */
+/**
+ * First byte of an encoded record that is a claim, or a commit (field 1 or 2, length-delimited).
+ */
 const CLAIM_TAG = 0x0a
 const COMMIT_TAG = 0x12
 

@@ -1,6 +1,8 @@
 import type { BlobStore } from '@serverless-ai/mediator/install'
 
-/** The store of a mediator whose users upload nothing: simulated jobs carry their program with them. */
+/**
+ * The store of a mediator whose users upload nothing: simulated jobs carry their program with them.
+ */
 export const emptyBlobStore: BlobStore = {
   maxTotalMib: 0,
   has: async () => false,

@@ -30,8 +30,9 @@ export interface SimNodeInit {
 }
 
 /**
- * What a simulated task does, told by its command line: `["sim", "--seconds", "40", "--checkpoint-every", "10", …]`.
- * It runs, reports progress and checkpoints into its report, resumes from `SAI_RESUME_FROM`, and ends.
+ * What a simulated task does, told by its command line: `["sim", "--seconds", "40",
+ * "--checkpoint-every", "10", …]`. It runs, reports progress and checkpoints into its report,
+ * resumes from `SAI_RESUME_FROM`, and ends.
  */
 export interface TaskScript {
   /** Virtual seconds of work from step 0. One step is one second. */
