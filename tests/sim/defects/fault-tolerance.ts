@@ -7,13 +7,13 @@ export const faultToleranceDefects: readonly Defect[] = [
   {
     name: 'two-recoverers',
     about:
-      'Incidents are kept per rank: when a node takes several ranks of a gang with it, each of them ' +
-      'opens an incident of its own, and each asks for a recovery.',
+      'Incidents are kept per rank: when a node takes several ranks of a gang with it, each of ' +
+      'them opens an incident of its own, and each asks for a recovery.',
     patches: [
       {
         module: DECIDE,
         find: 'if (open !== undefined && open.generation === generation) {',
-        put: 'if (open !== undefined && open.generation === generation && gang.ends.has(end.rank)) {',
+        put: 'if (open?.generation === generation && gang.ends.has(end.rank)) {',
       },
     ],
     scenarios: ['nodes', 'chaos'],

@@ -13,7 +13,8 @@ const REASON = pathToFileURL(join(ROOT, 'services/scheduler/dist/core/reason.js'
 const ASK = `
   const { waitsForOlder } = await import(${JSON.stringify(REASON)})
   const spec = { jobId: 'j', gang: { exclusive: true } }
-  const holding = { jobId: 'j', gang: 0, generation: 1, held: 1, freed: [0], nodes: [0], tasksOnNode: [1] }
+  const ranks = { freed: [0], nodes: [0], tasksOnNode: [1] }
+  const holding = { jobId: 'j', gang: 0, generation: 1, held: 1, ...ranks }
   const fleet = { ids: ['n'], stateOf: () => 'Ready' }
   const state = { fleet, holdings: new Map([['j/0/1', holding]]) }
   console.log(waitsForOlder(state, { spec, generation: 1 }))`

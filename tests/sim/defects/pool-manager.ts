@@ -7,8 +7,9 @@ export const poolManagerDefects: readonly Defect[] = [
   {
     name: 'lease-tick-lost',
     about:
-      'Heartbeats are answered without a commit that is read back: a leader that was replaced and ' +
-      'does not know it keeps the leases of its nodes alive, while the new one believes them lost.',
+      'Heartbeats are answered without a commit that is read back: a leader that was replaced ' +
+      'and does not know it keeps the leases of its nodes alive, while the new one believes ' +
+      'them lost.',
     source: {
       link: 'https://github.com/memgraph/memgraph/issues/2374',
       what: 'a leader that was cut off went on acting on its nodes after another was elected',
@@ -48,8 +49,8 @@ export const poolManagerDefects: readonly Defect[] = [
   {
     name: 'old-generation-lines',
     about:
-      'Report lines are taken of every task that is known: what an older generation has done while ' +
-      'its node was cut off counts although a newer one has started.',
+      'Report lines are taken of every task that is known: what an older generation has done ' +
+      'while its node was cut off counts although a newer one has started.',
     source: {
       link: 'https://github.com/armadaproject/armada/pull/4970',
       what: 'the result of work that had begun earlier overwrote a newer state of the job',

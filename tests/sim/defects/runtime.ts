@@ -8,8 +8,9 @@ const leading: readonly Defect[] = [
   {
     name: 'answer-before-read-back',
     about:
-      'Answers leave when the commit was sent to the log, whatever became of the send: it is sent ' +
-      'again until it lands, but a leader that dies or is replaced before has acknowledged nothing.',
+      'Answers leave when the commit was sent to the log, whatever became of the send: it is ' +
+      'sent again until it lands, but a leader that dies or is replaced before that has ' +
+      'acknowledged what nobody will ever read.',
     source: {
       link: 'https://github.com/platformatic/kafka/issues/326',
       what: 'of concurrent idempotent sends all were acknowledged and one was in the log',
@@ -21,11 +22,13 @@ const leading: readonly Defect[] = [
         put: `const answer = (position) => {
                 const { publics } = flight.own.facts;
                 const publicSeq = publics.at(-1)?.seq ?? flight.draft.framework.publicSeq;
-                for (const release of flight.draft.releases.splice(0)) release({ position, publicSeq });
+                const { releases } = flight.draft;
+                for (const release of releases.splice(0)) release({ position, publicSeq });
               };
               const sent = eventLog.append(this.#host.address, entries);
               const landed = await sent.catch((error) => {
-                if (!(error instanceof AppendRefusedError)) answer(this.#host.state()?.position ?? 0);
+                const at = this.#host.state()?.position ?? 0;
+                if (!(error instanceof AppendRefusedError)) answer(at);
                 throw error;
               });
               answer(landed.position);`,
@@ -41,7 +44,7 @@ const leading: readonly Defect[] = [
       'since, under the same sequence; the copy that lands first is taken for the newest one.',
     source: {
       link: 'https://github.com/tulios/kafkajs/issues/598',
-      what: 'a second send began before the first was answered, with a sequence that did not follow',
+      what: 'a send began before the last one was answered, its sequence did not follow',
     },
     patches: [
       {
@@ -72,7 +75,7 @@ const leading: readonly Defect[] = [
     name: 'void-treated-as-fenced',
     about:
       'A leader that reads a void record, for example a late copy of its own commit, believes ' +
-      'that somebody else leads: it drops its state and leads no more, though nobody else wants to.',
+      'that somebody else leads: it drops its state and leads no more, though nobody else does.',
     patches: [
       {
         module: module('lifecycle'),

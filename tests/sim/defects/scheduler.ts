@@ -69,8 +69,8 @@ export const schedulerDefects: readonly Defect[] = [
   {
     name: 'exclusive-wait-missing',
     about:
-      'The next generation of an exclusive gang starts without waiting for the ranks of the older ' +
-      'one to be gone: a task with outside effects runs twice at once.',
+      'The next generation of an exclusive gang starts without waiting for the ranks of the ' +
+      'older one to be gone: a task with outside effects runs twice at once.',
     source: {
       link: 'https://github.com/karmada-io/karmada/pull/5251',
       what: 'a cluster that is cut off cannot be told to stop, its jobs ran twice after a failover',
