@@ -8,7 +8,15 @@ import { type Batch, Decisions, type DecisionsInit, failed } from './decisions.t
 import { acceptedOutcome, Draft } from './draft.ts'
 import { errorText } from './errors.ts'
 import { type Mark, type ParkedFact, parkedFact, type RuntimeFact } from './facts.ts'
-import type { CommandItem, InputItem, Item, OutcomeItem, PageItem, TimerItem } from './items.ts'
+import type {
+  CommandItem,
+  ConfirmItem,
+  InputItem,
+  Item,
+  OutcomeItem,
+  PageItem,
+  TimerItem,
+} from './items.ts'
 import type { Mailbox } from './mailbox.ts'
 import { Pace } from './pace.ts'
 import type { Partition } from './partition.ts'
@@ -71,6 +79,7 @@ export class Composer<S, C extends Message, E extends Message> {
       for (const mark of now.marks) draft.mark(mark)
       const decided = this.#takeAll(batch, mailbox)
       if (decided || this.#decisions.roundOwed) this.#decisions.round(batch)
+      if (!draft.empty || draft.wanted !== 'normal') this.#takePatient(batch, mailbox)
       return { kind: 'ready', draft }
     } catch (error) {
       if (!(error instanceof SpoiledError)) throw error
@@ -92,7 +101,8 @@ export class Composer<S, C extends Message, E extends Message> {
     const { effectivePosition: position } = state
     const { schemaVersion } = this.#definition
     draft.fact({ type: 'StateDigest', position, schemaVersion, digest: state.digest() })
-    this.#digests.took(startMs, this.#clock.monotonicMs())
+    const endMs = this.#clock.monotonicMs()
+    this.#digests.took(endMs - startMs, endMs)
   }
 
   /** True when something was decided. */
@@ -134,14 +144,23 @@ export class Composer<S, C extends Message, E extends Message> {
       case 'marks':
         return 'taken'
       case 'confirm':
-      case 'yield': {
-        const { draft, state } = batch
-        draft.wanted = item.kind === 'yield' ? 'yield' : 'tick'
-        const { onConfirmed } = item
-        draft.releases.push((at) => onConfirmed(state.tokenAt(at.position, at.publicSeq)))
+      case 'yield':
+        batch.draft.wanted = item.kind === 'yield' ? 'yield' : 'tick'
+        this.#confirm(batch, item)
         return 'taken'
-      }
     }
+  }
+
+  /** Those who wait for any commit have it with this one. */
+  #takePatient(batch: Batch<S, C, E>, mailbox: Mailbox<C>): void {
+    for (const item of mailbox.takePatient()) {
+      batch.draft.taken.push(item)
+      if (item.kind === 'confirm') this.#confirm(batch, item)
+    }
+  }
+
+  #confirm({ draft, state }: Batch<S, C, E>, { onConfirmed }: ConfirmItem): void {
+    draft.releases.push((at) => onConfirmed(state.tokenAt(at.position, at.publicSeq)))
   }
 
   #command(batch: Batch<S, C, E>, item: CommandItem<C>): Fate {

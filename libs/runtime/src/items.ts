@@ -86,6 +86,8 @@ export interface MarksItem extends ItemBase {
 /** Proof of leadership, or the end of it. */
 export interface ConfirmItem extends ItemBase {
   readonly kind: 'confirm' | 'yield'
+  /** It waits so long for a commit that is made anyway, ms. Absent = not at all. */
+  readonly withinMs?: number
   readonly onConfirmed: (token: PositionToken) => void
 }
 

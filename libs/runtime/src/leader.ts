@@ -1,6 +1,6 @@
 /** Leading a partition for one epoch: one commit in flight, the next batch gathers meanwhile. */
 import { AppendRefusedError, type LogAddress } from '@serverless-ai/eventlog'
-import { invariant, type Message, type RpcError } from '@serverless-ai/kernel'
+import { invariant, type Message, type RpcError, type Timer } from '@serverless-ai/kernel'
 import { encodeFacts } from './codec.ts'
 import type { Composer } from './composer.ts'
 import type { RuntimeContext } from './context.ts'
@@ -54,6 +54,7 @@ export class Leader<S, C extends Message, E extends Message> {
   readonly #abort = new AbortController()
   #inFlight: InFlight<C, E> | undefined
   #scheduled = false
+  #patience: Timer | undefined
 
   constructor(host: LeaderHost<S, C, E>, epoch: number) {
     this.#host = host
@@ -80,8 +81,27 @@ export class Leader<S, C extends Message, E extends Message> {
       item.onLost(error())
       return
     }
+    if (item.kind === 'confirm' && item.withinMs !== undefined) {
+      this.#wait(item, item.withinMs)
+      return
+    }
     this.mailbox.push(item)
     this.pump()
+  }
+
+  /** The first that waits for a commit of others, and has waited long enough, makes one for all. */
+  #wait(item: Item<C>, withinMs: number): void {
+    this.mailbox.pushPatient(item)
+    this.#patience ??= this.#host.context.ports.timers.after(withinMs, () => {
+      this.#patience = undefined
+      this.mailbox.hurry()
+      this.pump()
+    })
+  }
+
+  #endPatience(): void {
+    this.#patience?.cancel()
+    this.#patience = undefined
   }
 
   /**
@@ -129,6 +149,7 @@ export class Leader<S, C extends Message, E extends Message> {
     const own: OwnCommit<E> = { ...encodeFacts(facts, chain), domain: draft.domain }
     const flight = { own, draft, sinceMs: context.ports.clock.monotonicMs() }
     this.#inFlight = flight
+    this.#endPatience()
     void this.#append(flight)
   }
 
@@ -198,6 +219,7 @@ export class Leader<S, C extends Message, E extends Message> {
   close(error: Error, inFlight: InFlightFate): void {
     if (this.signal.aborted) return
     this.#abort.abort(error)
+    this.#endPatience()
     const flight = this.#inFlight
     this.#inFlight = undefined
     const fate = inFlight === 'void' ? error : outcomeUnknown(this.#host.context.definition.name)

@@ -14,6 +14,7 @@ export class Mailbox<C extends Message> {
   #items: (Item<C> | undefined)[] = []
   #head = 0
   #commands = 0
+  #patient: Item<C>[] = []
 
   constructor(max = MAILBOX_MAX) {
     this.#max = max
@@ -40,6 +41,23 @@ export class Mailbox<C extends Message> {
     for (const item of items) if (item.kind === 'command') this.#commands += 1
   }
 
+  /** Keeps an item that makes no commit of its own: it goes with the next one. */
+  pushPatient(item: Item<C>): void {
+    this.#patient.push(item)
+  }
+
+  /** Takes out all that goes with any commit. */
+  takePatient(): readonly Item<C>[] {
+    const patient = this.#patient
+    if (patient.length > 0) this.#patient = []
+    return patient
+  }
+
+  /** What was patient waits no longer. */
+  hurry(): void {
+    for (const item of this.takePatient()) this.push(item)
+  }
+
   take(): Item<C> | undefined {
     const item = this.#items[this.#head]
     if (item === undefined) return undefined
@@ -56,6 +74,7 @@ export class Mailbox<C extends Message> {
   /** Takes everything out. */
   drain(): Item<C>[] {
     const rest = this.#items.slice(this.#head).filter((item) => item !== undefined)
+    rest.push(...this.takePatient())
     this.#items = []
     this.#head = 0
     this.#commands = 0

@@ -13,8 +13,8 @@ export class Pace {
     return nowMs >= this.#notBeforeMs
   }
 
-  /** The duty ran from `startMs` to `endMs`, monotonic. */
-  took(startMs: number, endMs: number): void {
-    this.#notBeforeMs = endMs + PAUSE_FACTOR * (endMs - startMs)
+  /** The duty held up the loop for so long, until `endMs` (monotonic). */
+  took(ms: number, endMs: number): void {
+    this.#notBeforeMs = endMs + PAUSE_FACTOR * ms
   }
 }

@@ -75,6 +75,33 @@ describe('a leading partition', () => {
     expect(token).toBe(`bank:0:${before}:0`)
   })
 
+  it('lets proofs that can wait go with a commit that is made anyway', async () => {
+    const world = new World()
+    const { runtime } = await world.started(bank())
+    const before = world.logLength()
+    const proofs = [runtime.confirm({ withinMs: 200 }), runtime.confirm({ withinMs: 200 })]
+    await world.time.advance(199)
+    expect(world.logLength()).toBe(before)
+    await world.run(runtime.execute(add('a', 1)))
+    const token = `bank:0:${before}:1`
+    expect([world.logLength(), await Promise.all(proofs)]).toEqual([before + 1, [token, token]])
+    await world.time.advance(1_000)
+    expect(world.logLength()).toBe(before + 1)
+  })
+
+  it('ticks for proofs that have waited long enough', async () => {
+    const world = new World()
+    const { runtime } = await world.started(bank())
+    const before = world.logLength()
+    const first = runtime.confirm({ withinMs: 200 })
+    await world.time.advance(150)
+    const second = runtime.confirm({ withinMs: 200 })
+    await world.time.advance(49)
+    expect(world.logLength()).toBe(before)
+    await world.run(Promise.all([first, second]))
+    expect(world.logLength()).toBe(before + 1)
+  })
+
   it('refuses when too much waits, and gives up what nobody waits for', async () => {
     const world = new World()
     const { runtime, log } = await world.started(bank(), { options: { mailboxMax: 2 } })
@@ -442,11 +469,12 @@ describe('a claim of somebody else', () => {
       ]),
     )
     sends.push(
+      failure(first.runtime.confirm({ withinMs: 60_000 })),
       failure(first.runtime.execute(add('a', 1))),
       failure(first.runtime.execute(add('b', 1))),
     )
     await world.time.advance(10)
-    expect(await Promise.all(sends)).toEqual(['NOT_LEADING', 'NOT_LEADING'])
+    expect(await Promise.all(sends)).toEqual(['NOT_LEADING', 'NOT_LEADING', 'NOT_LEADING'])
     expect(told).toEqual(['false 1'])
     expect(first.runtime.status()).toMatchObject({ role: 'Following', leader: 'other' })
     await world.until(() => first.runtime.status().role === 'Leading', 'claims after silence')

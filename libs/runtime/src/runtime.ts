@@ -97,10 +97,10 @@ class PartitionRuntime<S, C extends Message, E extends Message> implements Servi
     }
   }
 
-  async confirm(): Promise<PositionToken> {
+  async confirm(options: { readonly withinMs?: number } = {}): Promise<PositionToken> {
     const session = this.#life.leading()
     return new Promise((resolve, reject) => {
-      session.submit({ kind: 'confirm', onConfirmed: resolve, onLost: reject })
+      session.submit({ kind: 'confirm', ...options, onConfirmed: resolve, onLost: reject })
     })
   }
 

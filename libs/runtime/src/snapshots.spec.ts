@@ -4,6 +4,7 @@ import { DIGEST_EVERY_COMMITS } from './composer.ts'
 import { type BankCommand, bank, bankDecider } from './testing/bank.ts'
 import { storyOf } from './testing/history.ts'
 import { type Bank, World } from './testing/world.ts'
+import type { Json } from './types.ts'
 
 const add = (key: string, n = 1): BankCommand => ({ type: 'Add', key, n })
 const address = { topic: logTopic('bank'), partition: 0 }
@@ -45,6 +46,35 @@ describe('snapshots', () => {
     expect((await world.fold(bank(), { snapshots: true })).digest).toBe(
       (await world.run(runtime.digest())).digest,
     )
+  })
+
+  it('take one percent of the time at most, the check of each included', async () => {
+    const world = new World()
+    const { clock } = world.ports
+    let heldMs = 0
+    const slow = {
+      ...bankDecider,
+      fromJson: (json: Json) => {
+        heldMs += 50
+        return bankDecider.fromJson(json)
+      },
+    }
+    const held = {
+      wallMs: () => clock.wallMs() + heldMs,
+      monotonicMs: () => clock.monotonicMs() + heldMs,
+      bootMs: () => clock.bootMs() + heldMs,
+    }
+    const { runtime } = await world.started(bank({ decider: slow }), {
+      options: { snapshotEveryCommits: 1 },
+      ports: { ...world.ports, clock: held },
+    })
+    const startMs = world.time.nowMs
+    while (world.time.nowMs - startMs < 20_000) {
+      await addAll(world, runtime, 1)
+      await world.time.advance(100)
+    }
+    expect(heldMs).toBeGreaterThanOrEqual(150)
+    expect(heldMs).toBeLessThanOrEqual(250)
   })
 
   it('that nobody has verified yet are left alone', async () => {

@@ -27,7 +27,7 @@ export class Snapshots<S, C extends Message, E extends Message> {
   #tidying = false
   /** What the last `tidy` was about: there is nothing to do again. */
   #tidied = ''
-  #writing: Promise<string> | undefined
+  #writing = false
   readonly #pace = new Pace()
   name = ''
   position = -1
@@ -51,7 +51,7 @@ export class Snapshots<S, C extends Message, E extends Message> {
     const oldMs = this.#lastAtMs - this.#firstAtMs
     const old = this.#commits > 0 && oldMs >= milestoneEveryMs(options.retentionMs)
     const many = this.#commits >= options.snapshotEveryCommits
-    if (!(many || old) || this.#writing !== undefined) return false
+    if (!(many || old) || this.#writing) return false
     return this.#pace.ready(ports.clock.monotonicMs())
   }
 
@@ -86,22 +86,24 @@ export class Snapshots<S, C extends Message, E extends Message> {
     const startMs = clock.monotonicMs()
     const content = state.toSnapshot()
     const text = new TextEncoder().encode(JSON.stringify(content))
-    this.#pace.took(startMs, clock.monotonicMs())
+    let heldMs = clock.monotonicMs() - startMs
     this.#commits = 0
-    const put = this.#put(content.position, text)
-    this.#writing = put
+    this.#writing = true
     try {
-      const name = await put
-      this.name = name
-      this.position = content.position
       const { position, digest } = content
+      const name = await this.#put(position, text)
+      this.name = name
+      this.position = position
+      const bytes = await this.#readBack(name)
+      const readMs = clock.monotonicMs()
+      const good = this.#isGood(bytes, { name, digest })
+      heldMs += clock.monotonicMs() - readMs
       const { retentionMs } = this.#context.options
-      if (await this.#verify(name, digest)) {
-        this.#commit({ type: 'SnapshotVerified', name, position, digest, retentionMs })
-      }
+      if (good) this.#commit({ type: 'SnapshotVerified', name, position, digest, retentionMs })
       return name
     } finally {
-      this.#writing = undefined
+      this.#writing = false
+      this.#pace.took(heldMs, clock.monotonicMs())
     }
   }
 
@@ -113,11 +115,22 @@ export class Snapshots<S, C extends Message, E extends Message> {
     return info.name
   }
 
-  async #verify(name: string, digest: string): Promise<boolean> {
-    const { environment, definition, logger } = this.#context
+  async #readBack(name: string): Promise<Uint8Array | undefined> {
+    const { environment, logger } = this.#context
     try {
-      const bytes = await environment.snapshots.get(this.#address, name)
-      if (bytes === undefined) throw new Error('its checksums do not hold')
+      return await environment.snapshots.get(this.#address, name)
+    } catch (error) {
+      logger.log('error', 'a snapshot cannot be read', { name, error: errorText(error) })
+      return undefined
+    }
+  }
+
+  /** What was read back loads, and loads the same state. */
+  #isGood(bytes: Uint8Array | undefined, of: { name: string; digest: string }): boolean {
+    const { definition, logger } = this.#context
+    const { name, digest } = of
+    try {
+      if (bytes === undefined) throw new Error('it cannot be read, or its checksums do not hold')
       const content: SnapshotContent = JSON.parse(new TextDecoder().decode(bytes))
       const loaded = Partition.fromSnapshot(definition, content)
       if (loaded.digest() === digest) return true

@@ -188,9 +188,10 @@ export interface ServiceRuntime<S, C extends Message, E extends Message> {
   ): Promise<T>
   /**
    * Resolves when a commit (a tick when there is nothing else) that began after this call was read
-   * back: proof of leadership.
+   * back: proof of leadership. `withinMs`: wait so long for a commit that is made anyway before a
+   * tick is written, ms; by default not at all.
    */
-  confirm(): Promise<PositionToken>
+  confirm(options?: { readonly withinMs?: number }): Promise<PositionToken>
   /**
    * Called for each effective record with domain events, in order; also while catching up. Returns
    * unsubscribe.
