@@ -1,7 +1,7 @@
 import { faultToleranceDefinition } from '@serverless-ai/fault-tolerance'
 import { RpcError } from '@serverless-ai/kernel'
 import { mediatorDefinition } from '@serverless-ai/mediator'
-import { poolDefinition } from '@serverless-ai/pool-manager'
+import { poolManagerDefinition } from '@serverless-ai/pool-manager'
 import { type FoldedLog, type FoldSource, foldLog } from '@serverless-ai/runtime/replay'
 import { schedulerDefinition } from '@serverless-ai/scheduler'
 import { quietPorts as ports } from './quiet-ports.ts'
@@ -31,7 +31,7 @@ export function foldService(service: Service, source: FoldSource): Promise<Folde
     case 'scheduler':
       return foldLog(schedulerDefinition(), source, ports)
     case 'pool-manager':
-      return foldLog(poolDefinition(), source, ports)
+      return foldLog(poolManagerDefinition(), source, ports)
     case 'fault-tolerance':
       return foldLog(
         faultToleranceDefinition(() => scheduler),

@@ -4,10 +4,10 @@ import {
 } from '@serverless-ai/contracts/recovery/v1/recovery'
 import { SchedulerServiceService } from '@serverless-ai/contracts/schedule/v1/schedule'
 import type { ServiceKit } from '@serverless-ai/hosting/process'
-import { faultToleranceDefinition } from './app/definition.ts'
-import { checkpointHandlers, type FaultRuntime, recoveryHandlers } from './app/handlers.ts'
+import { type FaultRuntime, faultToleranceDefinition } from './app/definition.ts'
+import { checkpointHandlers, recoveryHandlers } from './app/handlers.ts'
 
-export type { FaultRuntime } from './app/handlers.ts'
+export type { FaultRuntime } from './app/definition.ts'
 
 /** Makes fault tolerance in a process of the control plane; it starts and stops with it. */
 export function installFaultTolerance({ host, peers, server }: ServiceKit): {

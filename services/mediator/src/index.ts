@@ -1,4 +1,3 @@
-export { MEDIATOR_ERRORS } from './adapters/errors.ts'
 export { mediatorDefinition } from './app/definition.ts'
 export { type MediatorConfig, mediatorConfig, workspacesConfig } from './config.ts'
 export { MediatorModule } from './mediator.module.ts'

@@ -3,12 +3,11 @@ import { RecoveryServiceService } from '@serverless-ai/contracts/recovery/v1/rec
 import { SchedulerServiceService } from '@serverless-ai/contracts/schedule/v1/schedule'
 import type { ServiceKit } from '@serverless-ai/hosting/process'
 import type { TransportServer } from '@serverless-ai/kernel'
-import type { MediatorRuntime } from './app/changes.ts'
-import { mediatorDefinition } from './app/definition.ts'
+import { type MediatorRuntime, mediatorDefinition } from './app/definition.ts'
 import { type MediatorHandlers, mediatorHandlers } from './app/handlers.ts'
 import type { BlobStore } from './app/workspaces.ts'
 
-export type { MediatorRuntime } from './app/changes.ts'
+export type { MediatorRuntime } from './app/definition.ts'
 export type { BlobStore, Incoming } from './app/workspaces.ts'
 
 /** Makes the mediator in a process of the control plane; it starts and stops with it. */

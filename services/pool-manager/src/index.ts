@@ -1,6 +1,3 @@
-export { POOL_ERRORS, type PoolReason } from './adapters/errors.ts'
-export { type PoolRuntime, poolDefinition } from './app/definition.ts'
-export { createPoolApp, type PoolApp, type PoolAppOptions } from './app/pool-app.ts'
+export { type PoolRuntime, poolManagerDefinition } from './app/definition.ts'
 export { type PoolManagerConfig, poolManagerConfig } from './config.ts'
-export { lostAfterMs } from './core/lease.ts'
 export { PoolManagerModule } from './pool-manager.module.ts'

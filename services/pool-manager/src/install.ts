@@ -1,7 +1,7 @@
 import { AgentServiceService } from '@serverless-ai/contracts/agent/v1/agent'
 import { PoolServiceService } from '@serverless-ai/contracts/pool/v1/pool'
 import type { ServiceKit } from '@serverless-ai/hosting/process'
-import { type PoolRuntime, poolDefinition } from './app/definition.ts'
+import { type PoolRuntime, poolManagerDefinition } from './app/definition.ts'
 import { createPoolApp } from './app/pool-app.ts'
 import type { PoolManagerConfig } from './config.ts'
 
@@ -14,7 +14,7 @@ export function installPoolManager(
   { leaseMs }: PoolManagerConfig,
 ): { readonly runtime: PoolRuntime } {
   const { host, ports, server } = kit
-  const runtime = host.add(poolDefinition())
+  const runtime = host.add(poolManagerDefinition())
   const app = createPoolApp({ runtime, ports, leaseMs })
   server.add(AgentServiceService, app.agents)
   server.add(PoolServiceService, app.pool)

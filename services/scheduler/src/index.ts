@@ -1,3 +1,3 @@
-export { schedulerDefinition } from './app/definition.ts'
-export { SchedulerHandlers, type SchedulerRuntime } from './app/handlers.ts'
+export { type SchedulerRuntime, schedulerDefinition } from './app/definition.ts'
+export { SchedulerHandlers } from './app/handlers.ts'
 export { SchedulerModule } from './scheduler.module.ts'

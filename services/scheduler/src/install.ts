@@ -3,10 +3,10 @@ import {
   SchedulerServiceService,
 } from '@serverless-ai/contracts/schedule/v1/schedule'
 import type { ServiceKit } from '@serverless-ai/hosting/process'
-import { schedulerDefinition } from './app/definition.ts'
-import { SchedulerHandlers, type SchedulerRuntime } from './app/handlers.ts'
+import { type SchedulerRuntime, schedulerDefinition } from './app/definition.ts'
+import { SchedulerHandlers } from './app/handlers.ts'
 
-export type { SchedulerRuntime } from './app/handlers.ts'
+export type { SchedulerRuntime } from './app/definition.ts'
 
 /** Makes the scheduler in a process of the control plane; it starts and stops with it. */
 export function installScheduler({ host, server }: ServiceKit): {

@@ -9,7 +9,7 @@ import { faultToleranceDefinition } from '@serverless-ai/fault-tolerance'
 import type { Message } from '@serverless-ai/kernel'
 import { type TestPorts, testPorts } from '@serverless-ai/kernel/testing'
 import { mediatorDefinition } from '@serverless-ai/mediator'
-import { type PoolRuntime, poolDefinition } from '@serverless-ai/pool-manager'
+import { type PoolRuntime, poolManagerDefinition } from '@serverless-ai/pool-manager'
 import { memoryNetwork } from '@serverless-ai/rpc'
 import {
   createRuntime,
@@ -57,7 +57,7 @@ export class ReplayPlatform {
     const target = { address, token: 'service' }
     const client = network.transport().client(SchedulerServiceService, target)
     this.mediator = this.#runtime(mediatorDefinition(client))
-    this.pool = this.#runtime(poolDefinition())
+    this.pool = this.#runtime(poolManagerDefinition())
     this.faultTolerance = this.#runtime(faultToleranceDefinition(() => client))
   }
 

@@ -67,7 +67,7 @@ export const poolManagerDefects: readonly Defect[] = [
         put: 'if (phase.exit === undefined)',
       },
       {
-        module: dist('adapters/public'),
+        module: dist('adapters/public-events'),
         find: `case 'TaskReported': {
             if (!isCurrent(state, event.key))
                 return [];`,

@@ -11,42 +11,16 @@ import {
   GangReleased,
   JobStateChanged,
 } from '@serverless-ai/contracts/events/v1/scheduler'
-import { Node_State, type TaskExit, TaskExit_Cause } from '@serverless-ai/contracts/pool/v1/pool'
+import { EVENTS, exitCauseName } from '@serverless-ai/contracts/names'
+import { Node_State } from '@serverless-ai/contracts/pool/v1/pool'
 import type { InputSource, PublicEvent } from '@serverless-ai/runtime'
 import type { FaultCommand, FaultInput } from '../core/messages.ts'
-import type { ExitCause, NodeView, TaskEnd } from '../core/model.ts'
+import type { NodeView, TaskEnd } from '../core/model.ts'
 
 /**
  * Public events of the other services → commands of this core. Throws on what cannot be decoded:
  * the runtime parks it.
  */
-
-const EVENTS = 'serverlessai.events.v1.'
-
-function causeFromProto(cause: TaskExit['cause']): ExitCause {
-  switch (cause) {
-    case TaskExit_Cause.STOPPED:
-      return 'STOPPED'
-    case TaskExit_Cause.LEASE_LAPSED:
-      return 'LEASE_LAPSED'
-    case TaskExit_Cause.NODE_SHUTDOWN:
-      return 'NODE_SHUTDOWN'
-    case TaskExit_Cause.SUPERVISOR_LOST:
-      return 'SUPERVISOR_LOST'
-    case TaskExit_Cause.PORT_IN_USE:
-      return 'PORT_IN_USE'
-    case TaskExit_Cause.START_FAILED:
-      return 'START_FAILED'
-    case TaskExit_Cause.PREPARE_FAILED:
-      return 'PREPARE_FAILED'
-    case TaskExit_Cause.OUT_OF_MEMORY:
-      return 'OUT_OF_MEMORY'
-    case TaskExit_Cause.NODE_LOST:
-      return 'NODE_LOST'
-    default:
-      return 'EXITED'
-  }
-}
 
 function endFromProto(event: TaskExited): TaskEnd {
   const exit = event.exit
@@ -54,7 +28,7 @@ function endFromProto(event: TaskExited): TaskEnd {
   return {
     rank: event.rank,
     nodeId: event.nodeId,
-    cause: causeFromProto(exit.cause),
+    cause: exitCauseName(exit.cause) ?? 'EXITED',
     exitCode: exit.exitCode,
     signal: exit.signal,
     message: exit.message,
@@ -171,7 +145,7 @@ function source(
 }
 
 /** What fault tolerance listens to. */
-export const faultInputs: readonly InputSource<FaultCommand>[] = [
+export const inputs: readonly InputSource<FaultCommand>[] = [
   source('mediator', fromMediator),
   source('scheduler', fromScheduler),
   source('pool-manager', fromPool),

@@ -1,11 +1,14 @@
 import { SchedulerServiceService } from '@serverless-ai/contracts/schedule/v1/schedule'
 import { type ClientOf, type EffectRequest, invariant, RpcError } from '@serverless-ai/kernel'
-import type { ServiceDefinition } from '@serverless-ai/runtime'
-import { faultInputs } from '../adapters/inputs.ts'
-import { publish, snapshotFeed } from '../adapters/publish.ts'
+import type { ServiceDefinition, ServiceRuntime } from '@serverless-ai/runtime'
+import { inputs } from '../adapters/inputs.ts'
+import { publish, snapshotFeed } from '../adapters/public-events.ts'
 import { faultDecider } from '../core/decider.ts'
 import type { FaultCommand, FaultEvent } from '../core/messages.ts'
 import type { FaultState } from '../core/model.ts'
+
+/** Runtime of fault tolerance. */
+export type FaultRuntime = ServiceRuntime<FaultState, FaultCommand, FaultEvent>
 
 /** How the scheduler is reached. */
 export type SchedulerClient = Pick<ClientOf<typeof SchedulerServiceService>, 'recover' | 'giveUp'>
@@ -79,7 +82,7 @@ export function faultToleranceDefinition(
     decider: faultDecider,
     publish,
     snapshotFeed,
-    inputs: faultInputs,
+    inputs,
     onTimer: (key) => ({ type: 'Judge', incidentId: key.slice('judge:'.length) }),
     async perform(effect, { signal }) {
       try {

@@ -5,13 +5,9 @@ import type {
 import type { StoryEntry } from '@serverless-ai/contracts/schedule/v1/schedule'
 import type { HandlersOf, Principal } from '@serverless-ai/kernel'
 import { rpcError } from '@serverless-ai/rpc'
-import type { ServiceRuntime } from '@serverless-ai/runtime'
-import { checkpointToProto, incidentToProto } from '../adapters/publish.ts'
-import type { FaultCommand, FaultEvent } from '../core/messages.ts'
+import { checkpointToProto, incidentToProto } from '../adapters/to-proto.ts'
 import type { FaultState, Incident } from '../core/model.ts'
-
-/** Runtime of this service. */
-export type FaultRuntime = ServiceRuntime<FaultState, FaultCommand, FaultEvent>
+import type { FaultRuntime } from './definition.ts'
 
 const PAGE_DEFAULT = 100
 const PAGE_MAX = 1_000

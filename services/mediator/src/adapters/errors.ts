@@ -1,4 +1,5 @@
-import { type FieldViolation, type RpcCode, RpcError } from '@serverless-ai/kernel'
+import { type FieldViolation, type Refusal, type RpcCode, RpcError } from '@serverless-ai/kernel'
+import { refusalToError } from '@serverless-ai/rpc'
 
 type Details = Readonly<Record<string, string | number>>
 
@@ -84,10 +85,8 @@ export const MEDIATOR_ERRORS = {
 
 export type MediatorReason = keyof typeof MEDIATOR_ERRORS
 
-/** True for a reason of this service. */
-export function isMediatorReason(reason: string): reason is MediatorReason {
-  return Object.hasOwn(MEDIATOR_ERRORS, reason)
-}
+const isMediatorReason = (reason: string): reason is MediatorReason =>
+  Object.hasOwn(MEDIATOR_ERRORS, reason)
 
 /** The error for a reason with its numbers and names. */
 export function mediatorError(
@@ -104,4 +103,11 @@ export function mediatorError(
     metadata,
     violations,
   })
+}
+
+/** The error of a refusal: of the core by the table above, of the runtime by the platform's. */
+export function errorOf({ reason, details = {} }: Refusal): RpcError {
+  const told = Object.fromEntries(Object.entries(details).map(([k, v]) => [k, String(v)]))
+  if (isMediatorReason(reason)) return mediatorError(reason, told)
+  return refusalToError({ reason, details: told })
 }

@@ -1,6 +1,7 @@
 import { CheckpointRegistered } from '@serverless-ai/contracts/events/v1/fault_tolerance'
 import { TaskReported } from '@serverless-ai/contracts/events/v1/pool_manager'
 import { GangPlaced, JobStateChanged } from '@serverless-ai/contracts/events/v1/scheduler'
+import { EVENTS } from '@serverless-ai/contracts/names'
 import type { InputSource, PublicEvent } from '@serverless-ai/runtime'
 import type {
   Checkpoint,
@@ -12,10 +13,10 @@ import type {
 import { stateFromName } from './job.ts'
 import { reasonFromProto } from './reason.ts'
 
-const STATE_CHANGED = 'serverlessai.events.v1.JobStateChanged'
-const GANG_PLACED = 'serverlessai.events.v1.GangPlaced'
-const TASK_REPORTED = 'serverlessai.events.v1.TaskReported'
-const CHECKPOINT_REGISTERED = 'serverlessai.events.v1.CheckpointRegistered'
+const STATE_CHANGED = `${EVENTS}JobStateChanged`
+const GANG_PLACED = `${EVENTS}GangPlaced`
+const TASK_REPORTED = `${EVENTS}TaskReported`
+const CHECKPOINT_REGISTERED = `${EVENTS}CheckpointRegistered`
 
 function viewOf(payload: Uint8Array): SchedulerView {
   const message = JobStateChanged.decode(payload)

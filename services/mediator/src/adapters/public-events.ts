@@ -1,4 +1,5 @@
 import { JobSubmitted, LaunchPrepared } from '@serverless-ai/contracts/events/v1/mediator'
+import { EVENTS } from '@serverless-ai/contracts/names'
 import type { PublicDraft } from '@serverless-ai/runtime'
 import { torchrunContract } from '../core/launch/torchrun.ts'
 import {
@@ -9,10 +10,8 @@ import {
   type Placement,
 } from '../core/model.ts'
 
-const TYPES = 'serverlessai.events.v1'
-
 function draft(job: JobRecord, name: string, payload: Uint8Array): PublicDraft {
-  return { type: `${TYPES}.${name}`, key: job.jobId, tenant: job.tenant, payload }
+  return { type: `${EVENTS}${name}`, key: job.jobId, tenant: job.tenant, payload }
 }
 
 function submitted(job: JobRecord): PublicDraft {

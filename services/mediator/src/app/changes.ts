@@ -1,8 +1,7 @@
 import type { Timers } from '@serverless-ai/kernel'
-import type { EffectiveChange, ServiceRuntime } from '@serverless-ai/runtime'
-import type { JobRecord, MediatorCommand, MediatorEvent, MediatorState } from '../core/model.ts'
-
-export type MediatorRuntime = ServiceRuntime<MediatorState, MediatorCommand, MediatorEvent>
+import type { EffectiveChange } from '@serverless-ai/runtime'
+import type { JobRecord, MediatorEvent, MediatorState } from '../core/model.ts'
+import type { MediatorRuntime } from './definition.ts'
 
 /** A job after a commit; undefined when it was forgotten. Read it at once. */
 export type JobListener = (

@@ -1,6 +1,6 @@
 import type { SchedulerServiceService } from '@serverless-ai/contracts/schedule/v1/schedule'
 import { type ClientOf, type EffectRequest, type Json, RpcError } from '@serverless-ai/kernel'
-import type { ServiceDefinition } from '@serverless-ai/runtime'
+import type { ServiceDefinition, ServiceRuntime } from '@serverless-ai/runtime'
 import { inputs } from '../adapters/inputs.ts'
 import { jobRequest } from '../adapters/job.ts'
 import { publish, snapshotFeed } from '../adapters/public-events.ts'
@@ -11,6 +11,9 @@ import type { MediatorCommand, MediatorEvent, MediatorState, Rejection } from '.
 /** Version of the state's JSON and of the events' data. */
 const SCHEMA_VERSION = 1
 const CALL_TIMEOUT_MS = 10_000
+
+/** Runtime of the mediator. */
+export type MediatorRuntime = ServiceRuntime<MediatorState, MediatorCommand, MediatorEvent>
 
 export type SchedulerClient = ClientOf<SchedulerServiceService>
 
@@ -88,7 +91,7 @@ export function mediatorDefinition(
     name: 'mediator',
     schemaVersion: SCHEMA_VERSION,
     decider: mediatorDecider,
-    publish: (event, state) => publish(event, state),
+    publish,
     snapshotFeed,
     inputs,
     perform(effect: EffectRequest, { signal }) {

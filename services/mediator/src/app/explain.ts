@@ -5,8 +5,7 @@ import { type CallContext, type ClientOf, RpcError } from '@serverless-ai/kernel
 import { reasonToProto } from '../adapters/reason.ts'
 import { isFinished, type JobRecord } from '../core/model.ts'
 import { visibleJob } from './access.ts'
-import type { MediatorRuntime } from './changes.ts'
-import type { SchedulerClient } from './definition.ts'
+import type { MediatorRuntime, SchedulerClient } from './definition.ts'
 
 const OWNER_TIMEOUT_MS = 5_000
 /** Order of entries of the same time: what was asked for, what was decided, what followed. */

@@ -1,6 +1,6 @@
 import type { Clock, Timers } from '@serverless-ai/kernel'
-import { JobChanges, type MediatorRuntime } from './changes.ts'
-import type { SchedulerClient } from './definition.ts'
+import { JobChanges } from './changes.ts'
+import type { MediatorRuntime, SchedulerClient } from './definition.ts'
 import { ExplainHandler, type RecoveryClient } from './explain.ts'
 import { JobHandlers } from './jobs.ts'
 import { SubmitHandler } from './submit.ts'

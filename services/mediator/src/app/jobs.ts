@@ -12,12 +12,12 @@ import {
   type WatchJobResponse,
 } from '@serverless-ai/contracts/job/v1/job'
 import type { CallContext, Timers } from '@serverless-ai/kernel'
-import { mediatorError } from '../adapters/errors.ts'
+import { errorOf, mediatorError } from '../adapters/errors.ts'
 import { jobToProto, stateToProto } from '../adapters/job.ts'
 import { isFinished, type JobRecord, type MediatorState } from '../core/model.ts'
 import { scopeOf, visibleJob } from './access.ts'
-import { type JobChanges, type MediatorRuntime, Wake } from './changes.ts'
-import { refusal } from './submit.ts'
+import { type JobChanges, Wake } from './changes.ts'
+import type { MediatorRuntime } from './definition.ts'
 
 const PAGE_DEFAULT = 100
 const PAGE_MAX = 1000
@@ -188,7 +188,7 @@ export class JobHandlers {
       ...(requestId === '' ? {} : { requestId, bodyHash: cancelHash(command) }),
       signal,
     })
-    if (!answer.ok) throw refusal(answer.refusal.reason, answer.refusal.details)
+    if (!answer.ok) throw errorOf(answer.refusal)
     const { value } = await this.#runtime.read((state) =>
       jobToProto(visibleJob(state, jobId, principal), { manifest: true }),
     )

@@ -9,15 +9,15 @@ import {
   RpcError,
   type Timers,
 } from '@serverless-ai/kernel'
-import { CODE_NUMBERS, refusalToError } from '@serverless-ai/rpc'
+import { CODE_NUMBERS } from '@serverless-ai/rpc'
 import { parseDescription, renderDescription } from '../adapters/description/parse.ts'
-import { isMediatorReason, mediatorError } from '../adapters/errors.ts'
+import { errorOf, mediatorError } from '../adapters/errors.ts'
 import { jobRequest, jobToProto } from '../adapters/job.ts'
 import type { JobSpec } from '../core/job-spec.ts'
 import type { JobRecord, Rejection } from '../core/model.ts'
 import { GoodAdvice } from './advice.ts'
-import { type JobChanges, type MediatorRuntime, Wake } from './changes.ts'
-import type { SchedulerClient } from './definition.ts'
+import { type JobChanges, Wake } from './changes.ts'
+import type { MediatorRuntime, SchedulerClient } from './definition.ts'
 
 /** Longest wait for the scheduler when the caller names no deadline, ms. */
 const WAIT_MS = 30_000
@@ -112,7 +112,7 @@ export class SubmitHandler {
         ...(context.timeoutMs === undefined ? {} : { timeoutMs: context.timeoutMs }),
       },
     )
-    if (!answer.ok) throw refusal(answer.refusal.reason, answer.refusal.details)
+    if (!answer.ok) throw errorOf(answer.refusal)
     return this.#settled(jobIdOf(answer.value), context)
   }
 
@@ -235,14 +235,4 @@ function isAway(error: unknown): boolean {
 function jobIdOf(value: unknown): string {
   if (typeof value === 'object' && value !== null && 'jobId' in value) return String(value.jobId)
   throw new TypeError('the answer of a submission names its job')
-}
-
-/** The error of a refusal by the core or the runtime. */
-export function refusal(
-  reason: string,
-  details: Readonly<Record<string, unknown>> | undefined,
-): RpcError {
-  const told = Object.entries(details ?? {}).map(([key, value]) => [key, String(value)] as const)
-  if (isMediatorReason(reason)) return mediatorError(reason, Object.fromEntries(told))
-  return refusalToError({ reason, details: Object.fromEntries(told) })
 }

@@ -7,7 +7,7 @@ import type {
 import type { CallContext } from '@serverless-ai/kernel'
 import { mediatorError } from '../adapters/errors.ts'
 import { isFinished } from '../core/model.ts'
-import type { MediatorRuntime } from './changes.ts'
+import type { MediatorRuntime } from './definition.ts'
 
 /** Largest archive, bytes. */
 export const WORKSPACE_MAX_BYTES = 100 * 1024 * 1024

@@ -6,11 +6,11 @@ import {
 import { Inventory } from '@serverless-ai/contracts/pool/v1/pool'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { poolDecider } from '../core/decider.ts'
 import type { PoolEvent } from '../core/messages.ts'
-import { poolDecider } from '../core/pool.decider.ts'
-import { POOL_ERRORS, poolError, refusalToError } from './errors.ts'
+import { errorOf, POOL_ERRORS, poolError } from './errors.ts'
 import { exitFromProto, inventoryFromProto } from './from-proto.ts'
-import { publish, snapshotFeed } from './public.ts'
+import { publish, snapshotFeed } from './public-events.ts'
 import { exitToProto, inventoryToProto } from './to-proto.ts'
 
 const text = fc.string({ maxLength: 20 })
@@ -123,7 +123,7 @@ test('the snapshot tells an empty consumer what the live events told', () => {
 
 test('every reason has a code and a sentence; details become metadata', () => {
   for (const [, sentence] of Object.values(POOL_ERRORS)) expect(sentence.length).toBeGreaterThan(5)
-  const error = refusalToError({ reason: 'STALE_SESSION', details: { nodeId: 'n1' } })
+  const error = errorOf({ reason: 'STALE_SESSION', details: { nodeId: 'n1' } })
   expect(error).toMatchObject({ code: 'FAILED_PRECONDITION', metadata: { nodeId: 'n1' } })
   expect(poolError('NODE_AWAY', { node: 'n1' }).message).toContain('n1')
 })

@@ -43,7 +43,7 @@ export function poolError(
 const isPoolReason = (reason: string): reason is PoolReason => Object.hasOwn(POOL_ERRORS, reason)
 
 /** The error of a refused command. */
-export function refusalToError(refusal: Refusal): RpcError {
+export function errorOf(refusal: Refusal): RpcError {
   const details: Record<string, string | number> = {}
   for (const [name, value] of Object.entries(refusal.details ?? {})) {
     details[name] = typeof value === 'number' ? value : String(value)

@@ -4,33 +4,18 @@ import {
   type ExecutionStatus,
   ExecutionStatus_State,
 } from '@serverless-ai/contracts/agent/v1/agent'
-import {
-  type Inventory as InventoryProto,
-  TaskExit_Cause,
-  type TaskExit as TaskExitProto,
+import { exitCauseName } from '@serverless-ai/contracts/names'
+import type {
+  Inventory as InventoryProto,
+  TaskExit as TaskExitProto,
 } from '@serverless-ai/contracts/pool/v1/pool'
 import type {
   ExecutionKey,
-  ExitCause,
   Inventory,
   ReportedExecution,
   ReportedLine,
   TaskExit,
 } from '../core/model.ts'
-
-/** Names of the causes by their numbers; a number that is not here is unknown to this version. */
-const CAUSES: ReadonlyMap<number, ExitCause> = new Map([
-  [TaskExit_Cause.EXITED, 'EXITED'],
-  [TaskExit_Cause.STOPPED, 'STOPPED'],
-  [TaskExit_Cause.LEASE_LAPSED, 'LEASE_LAPSED'],
-  [TaskExit_Cause.NODE_SHUTDOWN, 'NODE_SHUTDOWN'],
-  [TaskExit_Cause.SUPERVISOR_LOST, 'SUPERVISOR_LOST'],
-  [TaskExit_Cause.PORT_IN_USE, 'PORT_IN_USE'],
-  [TaskExit_Cause.START_FAILED, 'START_FAILED'],
-  [TaskExit_Cause.PREPARE_FAILED, 'PREPARE_FAILED'],
-  [TaskExit_Cause.OUT_OF_MEMORY, 'OUT_OF_MEMORY'],
-  [TaskExit_Cause.NODE_LOST, 'NODE_LOST'],
-])
 
 const STATES: ReadonlyMap<number, ReportedExecution['state']> = new Map([
   [ExecutionStatus_State.PREPARING, 'PREPARING'],
@@ -69,7 +54,7 @@ export function keyFromProto(key: ExecutionKeyProto | undefined): ExecutionKey |
 
 /** Null when there is none, or one of a cause this version does not know. */
 export function exitFromProto(exit: TaskExitProto | undefined): TaskExit | null {
-  const cause = CAUSES.get(exit?.cause ?? -1)
+  const cause = exitCauseName(exit?.cause ?? -1)
   if (exit === undefined || cause === undefined) return null
   const { exitCode, signal, message } = exit
   return { cause, exitCode, signal, message, atMs: Number(exit.atMs) }

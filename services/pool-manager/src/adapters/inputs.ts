@@ -1,12 +1,13 @@
 import { LaunchPrepared } from '@serverless-ai/contracts/events/v1/mediator'
 import { GangPlaced, GangReleased } from '@serverless-ai/contracts/events/v1/scheduler'
+import { EVENTS } from '@serverless-ai/contracts/names'
 import type { InputSource, PublicEvent } from '@serverless-ai/runtime'
 import type { PoolCommand } from '../core/messages.ts'
 import type { Contract, Grant, Release } from '../core/model.ts'
 
-const GANG_PLACED = 'serverlessai.events.v1.GangPlaced'
-const GANG_RELEASED = 'serverlessai.events.v1.GangReleased'
-const LAUNCH_PREPARED = 'serverlessai.events.v1.LaunchPrepared'
+const GANG_PLACED = `${EVENTS}GangPlaced`
+const GANG_RELEASED = `${EVENTS}GangReleased`
+const LAUNCH_PREPARED = `${EVENTS}LaunchPrepared`
 
 function grantFrom(event: PublicEvent): Grant {
   const placed = GangPlaced.decode(event.payload)
@@ -47,7 +48,7 @@ function contractFrom(event: PublicEvent): Contract {
 }
 
 /** Grants and releases. */
-export const schedulerInput: InputSource<PoolCommand> = {
+const scheduler: InputSource<PoolCommand> = {
   service: 'scheduler',
   toCommand: (event) => {
     if (event.type === GANG_PLACED) return { type: 'TakeGrant', grant: grantFrom(event) }
@@ -62,7 +63,7 @@ export const schedulerInput: InputSource<PoolCommand> = {
 }
 
 /** Launch contracts. */
-export const mediatorInput: InputSource<PoolCommand> = {
+const mediator: InputSource<PoolCommand> = {
   service: 'mediator',
   toCommand: (event) =>
     event.type === LAUNCH_PREPARED
@@ -73,3 +74,6 @@ export const mediatorInput: InputSource<PoolCommand> = {
     contracts: events.filter((event) => event.type === LAUNCH_PREPARED).map(contractFrom),
   }),
 }
+
+/** What the pool manager listens to. */
+export const inputs: readonly InputSource<PoolCommand>[] = [scheduler, mediator]

@@ -12,7 +12,7 @@ import {
   type Timers,
 } from '@serverless-ai/kernel'
 import type { EffectiveChange } from '@serverless-ai/runtime'
-import { poolError, refusalToError } from '../adapters/errors.ts'
+import { errorOf, poolError } from '../adapters/errors.ts'
 import { inventoryFromProto, reportFromProto } from '../adapters/from-proto.ts'
 import { nodesTouched } from '../core/desired.ts'
 import type { PoolCommand, PoolEvent } from '../core/messages.ts'
@@ -229,7 +229,7 @@ export class AgentHub {
   /** Executes a command; a refusal becomes the error the agent sees. */
   async #execute(command: PoolCommand): Promise<void> {
     const answer = await this.#options.runtime.execute(command)
-    if (!answer.ok) throw refusalToError(answer.refusal)
+    if (!answer.ok) throw errorOf(answer.refusal)
   }
 
   #leave(session: AgentSession): void {

@@ -1,8 +1,8 @@
 import type { ServiceDefinition, ServiceRuntime } from '@serverless-ai/runtime'
-import { mediatorInput, schedulerInput } from '../adapters/inputs.ts'
-import { publish, snapshotFeed } from '../adapters/public.ts'
+import { inputs } from '../adapters/inputs.ts'
+import { publish, snapshotFeed } from '../adapters/public-events.ts'
+import { poolDecider } from '../core/decider.ts'
 import type { PoolCommand, PoolEvent } from '../core/messages.ts'
-import { poolDecider } from '../core/pool.decider.ts'
 import type { PoolState } from '../core/state.ts'
 
 /** Runtime of the pool manager. */
@@ -12,13 +12,13 @@ export type PoolRuntime = ServiceRuntime<PoolState, PoolCommand, PoolEvent>
  * The pool manager as the runtime sees it. It has no effects and no timers: leases are volatile,
  * see `lease-watch.ts`.
  */
-export function poolDefinition(): ServiceDefinition<PoolState, PoolCommand, PoolEvent> {
+export function poolManagerDefinition(): ServiceDefinition<PoolState, PoolCommand, PoolEvent> {
   return {
     name: 'pool-manager',
     schemaVersion: 1,
     decider: poolDecider,
     publish,
     snapshotFeed,
-    inputs: [schedulerInput, mediatorInput],
+    inputs,
   }
 }

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
+import { poolDecider } from './decider.ts'
 import { desiredSet } from './desired.ts'
 import type { PoolCommand, PoolEvent } from './messages.ts'
 import type { Contract, ExecutionKey, Grant, Inventory, TaskExit } from './model.ts'
-import { poolDecider } from './pool.decider.ts'
 import { ENDED_EXECUTIONS_MAX, findExecution, type PoolState } from './state.ts'
 
 const AT_MS = 1_700_000_000_000

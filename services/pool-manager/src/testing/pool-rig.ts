@@ -7,7 +7,7 @@ import type { Principal, TransportServer } from '@serverless-ai/kernel'
 import { type TestPorts, testPorts } from '@serverless-ai/kernel/testing'
 import { type MemoryNetwork, memoryNetwork, staticTokens } from '@serverless-ai/rpc'
 import { createRuntime, type FeedClient, type ServiceRuntime } from '@serverless-ai/runtime'
-import { type PoolRuntime, poolDefinition } from '../app/definition.ts'
+import { type PoolRuntime, poolManagerDefinition } from '../app/definition.ts'
 import { createPoolApp, type PoolApp } from '../app/pool-app.ts'
 import { type Emission, type Emit, type Emitted, emitterDefinition } from './emitter.ts'
 import { ScriptedAgent } from './scripted-agent.ts'
@@ -55,7 +55,7 @@ export class PoolRig {
 
   #make(): { runtime: PoolRuntime; app: PoolApp; server: TransportServer } {
     const { ports, leaseMs } = this
-    const runtime = createRuntime(poolDefinition(), this.#environment(), ports)
+    const runtime = createRuntime(poolManagerDefinition(), this.#environment(), ports)
     const app = createPoolApp({ runtime, ports, leaseMs })
     const authenticate = staticTokens(PRINCIPALS)
     const { clock, timers, logger } = ports

@@ -1,9 +1,9 @@
 import { InvariantError } from '@serverless-ai/kernel'
 import { type SeededRandomness, seededRandomness } from '@serverless-ai/kernel/testing'
+import { poolDecider } from '../core/decider.ts'
 import { desiredSet, nodesTouched } from '../core/desired.ts'
 import type { PoolCommand, PoolEvent } from '../core/messages.ts'
 import { type Contract, executionKey, type Grant, gangKey, type Inventory } from '../core/model.ts'
-import { poolDecider } from '../core/pool.decider.ts'
 import { findExecution, isCurrent, type PoolState } from '../core/state.ts'
 import { Truth, WalkNode, type WalkReport } from './walk-node.ts'
 

@@ -4,6 +4,7 @@ import {
   JobStateChanged,
   QueueChanged,
 } from '@serverless-ai/contracts/events/v1/scheduler'
+import { EVENTS } from '@serverless-ai/contracts/names'
 import type { PublicDraft } from '@serverless-ai/runtime'
 import type { ClassReasonChanged, SchedulerEvent } from '../core/events.ts'
 import { reasonOf } from '../core/explain.ts'
@@ -13,7 +14,6 @@ import type { JobSpec, QueueSpec, Resources } from '../core/types.ts'
 import { queueToProto, reasonToProto, resourcesToProto } from './protos.ts'
 import { jobSentence } from './sentence.ts'
 
-const EVENTS = 'serverlessai.events.v1.'
 /**
  * Jobs of a class that are told of a new code, and of new numbers under the same code. Explain
  * tells all of them.
@@ -22,7 +22,7 @@ const TOLD_CODE_MAX = 1_000
 const TOLD_NUMBERS_MAX = 20
 
 /** The public events of a domain event; `state` is the state after it. */
-export function publicEvents(event: SchedulerEvent, state: SchedulerState): PublicDraft[] {
+export function publish(event: SchedulerEvent, state: SchedulerState): PublicDraft[] {
   switch (event.type) {
     case 'QueueCreated':
       return [queueChanged(event.queue)]
@@ -61,7 +61,7 @@ export function publicEvents(event: SchedulerEvent, state: SchedulerState): Publ
 }
 
 /** The present state as public events: what a consumer that knows nothing must see. */
-export function* feedOf(state: SchedulerState): Generator<PublicDraft> {
+export function* snapshotFeed(state: SchedulerState): Generator<PublicDraft> {
   for (const queue of state.queues.values()) yield queueChanged(queue.spec)
   for (const job of state.jobs.values()) {
     const { jobId, tenant } = job.spec

@@ -1,11 +1,14 @@
-import type { ServiceDefinition } from '@serverless-ai/runtime'
-import { poolManagerInputs } from '../adapters/pool-inputs.ts'
-import { feedOf, publicEvents } from '../adapters/public-events.ts'
+import type { ServiceDefinition, ServiceRuntime } from '@serverless-ai/runtime'
+import { inputs } from '../adapters/inputs.ts'
+import { publish, snapshotFeed } from '../adapters/public-events.ts'
 import type { SchedulerCommand } from '../core/commands.ts'
 import { schedulerDecider } from '../core/decider.ts'
 import type { SchedulerEvent } from '../core/events.ts'
 import { ROUND_TIMER } from '../core/round.ts'
 import type { SchedulerState } from '../core/state.ts'
+
+/** Runtime of the scheduler. */
+export type SchedulerRuntime = ServiceRuntime<SchedulerState, SchedulerCommand, SchedulerEvent>
 
 /** The scheduler as the runtime runs it. It has no effects: it never calls another service. */
 export function schedulerDefinition(): ServiceDefinition<
@@ -17,9 +20,9 @@ export function schedulerDefinition(): ServiceDefinition<
     name: 'scheduler',
     schemaVersion: 1,
     decider: schedulerDecider,
-    publish: publicEvents,
-    snapshotFeed: feedOf,
-    inputs: [poolManagerInputs],
+    publish,
+    snapshotFeed,
+    inputs,
     onTimer: commandOfTimer,
   }
 }

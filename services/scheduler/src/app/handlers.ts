@@ -12,7 +12,7 @@ import {
   type ValidateResponse,
 } from '@serverless-ai/contracts/schedule/v1/schedule'
 import { type CallContext, type HandlersOf, RpcError } from '@serverless-ai/kernel'
-import { parsePosition, type ServiceRuntime } from '@serverless-ai/runtime'
+import { parsePosition } from '@serverless-ai/runtime'
 import { errorOf } from '../adapters/errors.ts'
 import {
   giveUpFromProto,
@@ -24,14 +24,11 @@ import {
   recoverFromProto,
 } from '../adapters/protos.ts'
 import type { SchedulerCommand } from '../core/commands.ts'
-import type { SchedulerEvent } from '../core/events.ts'
 import { assessJob, type Explanation, explainJob } from '../core/explain.ts'
 import { checkJob } from '../core/requests.ts'
 import type { SchedulerState } from '../core/state.ts'
 import { CommitPositions } from './commit-positions.ts'
-
-/** The running partition of the scheduler. */
-export type SchedulerRuntime = ServiceRuntime<SchedulerState, SchedulerCommand, SchedulerEvent>
+import type { SchedulerRuntime } from './definition.ts'
 
 const PAGE_DEFAULT = 100
 const PAGE_MAX = 1_000

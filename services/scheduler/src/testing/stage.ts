@@ -22,8 +22,9 @@ import {
   type ServiceDefinition,
   type ServiceRuntime,
 } from '@serverless-ai/runtime'
+import type { SchedulerRuntime } from '../app/definition.ts'
 import { schedulerDefinition } from '../app/definition.ts'
-import { SchedulerHandlers, type SchedulerRuntime } from '../app/handlers.ts'
+import { SchedulerHandlers } from '../app/handlers.ts'
 
 type Said = { readonly type: 'Said'; readonly event: string; readonly payload: readonly number[] }
 type Say = { readonly type: 'Say'; readonly event: string; readonly payload: readonly number[] }

@@ -13,7 +13,7 @@ import {
 import type { NodeDevice } from '../../core/inventory.ts'
 import { type DesiredVersion, type ExecutionKey, NO_VERSION } from '../../core/keys.ts'
 import type { Report } from '../../core/outbox.ts'
-import type { Assignment, ExitCause, ReportedState, TaskExit } from '../../core/types.ts'
+import type { Assignment, ReportedState, TaskExit } from '../../core/types.ts'
 
 /** Size of a log file when the assignment names none, bytes. */
 const LOG_DEFAULT_BYTES = 64 * 1024 * 1024
@@ -21,18 +21,6 @@ const LOG_DEFAULT_BYTES = 64 * 1024 * 1024
 const LOG_MIN_BYTES = 64 * 1024
 /** Longest time between SIGTERM and SIGKILL, ms. */
 const GRACE_MAX_MS = 3_600_000
-
-const CAUSES: Readonly<Record<ExitCause, TaskExit_Cause>> = {
-  EXITED: TaskExit_Cause.EXITED,
-  STOPPED: TaskExit_Cause.STOPPED,
-  LEASE_LAPSED: TaskExit_Cause.LEASE_LAPSED,
-  NODE_SHUTDOWN: TaskExit_Cause.NODE_SHUTDOWN,
-  SUPERVISOR_LOST: TaskExit_Cause.SUPERVISOR_LOST,
-  PORT_IN_USE: TaskExit_Cause.PORT_IN_USE,
-  START_FAILED: TaskExit_Cause.START_FAILED,
-  PREPARE_FAILED: TaskExit_Cause.PREPARE_FAILED,
-  OUT_OF_MEMORY: TaskExit_Cause.OUT_OF_MEMORY,
-}
 
 const STATES: Readonly<Record<ReportedState, ExecutionStatus_State>> = {
   PREPARING: ExecutionStatus_State.PREPARING,
@@ -92,7 +80,7 @@ export function assignmentFromProto(
 
 function exitToProto(exit: TaskExit): TaskExitProto {
   return {
-    cause: CAUSES[exit.cause],
+    cause: TaskExit_Cause[exit.cause],
     exitCode: exit.exitCode,
     signal: exit.signal,
     message: exit.message,

@@ -6,13 +6,13 @@ import {
   TaskReported,
   TaskStarted,
 } from '@serverless-ai/contracts/events/v1/pool_manager'
+import { EVENTS } from '@serverless-ai/contracts/names'
 import type { PublicDraft } from '@serverless-ai/runtime'
 import type { PoolEvent } from '../core/messages.ts'
 import type { Execution, ExecutionKey, GangId, PoolNode, TaskExit } from '../core/model.ts'
 import { executionOf, findGang, isCurrent, nodeOf, type PoolState } from '../core/state.ts'
 import { exitToProto, nodeToProto } from './to-proto.ts'
 
-const PACKAGE = 'serverlessai.events.v1'
 const OPERATORS = ''
 
 /**
@@ -123,11 +123,11 @@ function identity(key: ExecutionKey): ExecutionKey {
 
 function ofJob(name: string, id: GangId, state: PoolState, payload: Uint8Array): PublicDraft {
   const tenant = findGang(state, id)?.tenant ?? OPERATORS
-  return { type: `${PACKAGE}.${name}`, key: id.jobId, tenant, payload }
+  return { type: `${EVENTS}${name}`, key: id.jobId, tenant, payload }
 }
 
 function ofNode(name: string, nodeId: string, payload: Uint8Array): PublicDraft {
-  return { type: `${PACKAGE}.${name}`, key: nodeId, tenant: OPERATORS, payload }
+  return { type: `${EVENTS}${name}`, key: nodeId, tenant: OPERATORS, payload }
 }
 
 const whole = (ms: number): bigint => BigInt(Math.trunc(ms))

@@ -1,14 +1,8 @@
 import {
-  CheckpointRegistered,
-  IncidentChanged,
-} from '@serverless-ai/contracts/events/v1/fault_tolerance'
-import {
   Incident_Blame,
   type Incident as IncidentProto,
   type RegisteredCheckpoint,
 } from '@serverless-ai/contracts/recovery/v1/recovery'
-import type { PublicDraft } from '@serverless-ai/runtime'
-import type { FaultEvent } from '../core/messages.ts'
 import type { Blame, Checkpoint, FaultState, Incident } from '../core/model.ts'
 
 const BLAME: Record<Blame, IncidentProto['blame']> = {
@@ -53,53 +47,5 @@ export function checkpointToProto(jobId: string, checkpoint: Checkpoint): Regist
     bytes: BigInt(checkpoint.bytes),
     digest: checkpoint.digest,
     registeredMs: BigInt(checkpoint.registeredMs),
-  }
-}
-
-function incidentDraft(incidentId: string, state: FaultState): PublicDraft[] {
-  const incident = state.incidents.get(incidentId)
-  if (incident === undefined) return []
-  const proto = incidentToProto(incident, state)
-  return [
-    {
-      type: 'serverlessai.events.v1.IncidentChanged',
-      key: incident.jobId,
-      tenant: proto.tenant,
-      payload: IncidentChanged.encode({ incident: proto }).finish(),
-    },
-  ]
-}
-
-function checkpointDraft(jobId: string, checkpoint: Checkpoint, state: FaultState): PublicDraft {
-  const tenant = state.jobs.get(jobId)?.tenant ?? ''
-  const payload = CheckpointRegistered.encode({
-    checkpoint: checkpointToProto(jobId, checkpoint),
-    tenant,
-  }).finish()
-  return { type: 'serverlessai.events.v1.CheckpointRegistered', key: jobId, tenant, payload }
-}
-
-/** Public events of a domain event. */
-export function publish(event: FaultEvent, state: FaultState): readonly PublicDraft[] {
-  switch (event.type) {
-    case 'IncidentOpened':
-      return incidentDraft(event.incident.incidentId, state)
-    case 'IncidentMoved':
-      return incidentDraft(event.incidentId, state)
-    case 'CheckpointRegistered':
-      return [checkpointDraft(event.jobId, event.checkpoint, state)]
-    default:
-      return []
-  }
-}
-
-/** The present state as public events. */
-export function* snapshotFeed(state: FaultState): Iterable<PublicDraft> {
-  for (const incidentId of state.incidents.keys()) yield* incidentDraft(incidentId, state)
-  for (const job of state.jobs.values()) {
-    for (const gang of job.gangs.values()) {
-      const latest = gang.checkpoints[0]
-      if (latest !== undefined) yield checkpointDraft(job.jobId, latest, state)
-    }
   }
 }

@@ -6,18 +6,17 @@ import {
   TaskReported,
   TaskStarted,
 } from '@serverless-ai/contracts/events/v1/pool_manager'
+import { EVENTS } from '@serverless-ai/contracts/names'
 import { type Node, Node_State, TaskExit_Cause } from '@serverless-ai/contracts/pool/v1/pool'
 import type { InputSource, PublicEvent } from '@serverless-ai/runtime'
 import type { ObserveFreed, ObserveTasks, SchedulerCommand } from '../core/commands.ts'
 import type { NodeFacts, NodeState } from '../core/types.ts'
 
-const EVENTS = 'serverlessai.events.v1.'
-
 /**
  * Public events of the pool manager as commands. Throws for what cannot be decoded: the runtime
  * parks it.
  */
-export const poolManagerInputs: InputSource<SchedulerCommand> = {
+const poolManager: InputSource<SchedulerCommand> = {
   service: 'pool-manager',
   toCommand: commandFromEvent,
   replaced: (events) => {
@@ -35,6 +34,9 @@ export const poolManagerInputs: InputSource<SchedulerCommand> = {
     return { type: 'ReplacePool', nodes: [...nodes.values()], lost: [...lost], tasks, freed }
   },
 }
+
+/** What the scheduler listens to. */
+export const inputs: readonly InputSource<SchedulerCommand>[] = [poolManager]
 
 function commandFromEvent(event: PublicEvent): SchedulerCommand | undefined {
   switch (event.type) {
