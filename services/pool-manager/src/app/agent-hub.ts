@@ -26,6 +26,13 @@ import { receiveHello } from './hello.ts'
 /** Difference of wall clocks from which on it is shown, ms. */
 export const CLOCK_SKEW_SHOWN_MS = 5_000
 
+/**
+ * Heartbeats are gathered for so long, ms, and no longer than this part of the lease, which they
+ * shorten: their answers go with one commit, most of them with one that is made anyway.
+ */
+const GATHER_MAX_MS = 250
+const GATHER_LEASE_PART = 50
+
 /** What the hub needs. */
 export interface HubOptions {
   readonly runtime: PoolRuntime
@@ -50,7 +57,9 @@ export class AgentHub {
   constructor(options: HubOptions) {
     this.#options = options
     const { runtime, leaseMs, logger } = options
-    this.#heartbeats = new Heartbeats({ confirm: () => runtime.confirm(), leaseMs, logger })
+    const withinMs = Math.min(GATHER_MAX_MS, leaseMs / GATHER_LEASE_PART)
+    const confirm = () => runtime.confirm({ withinMs })
+    this.#heartbeats = new Heartbeats({ confirm, leaseMs, logger })
   }
 
   /** Monotonic time since which this replica leads; undefined = it does not. */
