@@ -47,31 +47,19 @@ export const poolManagerDefects: readonly Defect[] = [
     quick: true,
   },
   {
-    name: 'old-generation-lines',
+    name: 'released-is-current',
     about:
-      'Report lines are taken of every task that is known: what an older generation has done ' +
-      'while its node was cut off counts although a newer one has started.',
+      'A generation counts as the current one until a newer one is granted, although it was ' +
+      'released: what its tasks still report is told as if it mattered.',
     source: {
       link: 'https://github.com/armadaproject/armada/pull/4970',
       what: 'the result of work that had begun earlier overwrote a newer state of the job',
     },
     patches: [
       {
-        module: dist('core/decide-reports'),
-        find: 'if (!isCurrent(state, execution))',
-        put: 'if (execution.nodeId === "")',
-      },
-      {
-        module: dist('core/decide-reports'),
-        find: "if (phase.exit?.cause === 'NODE_LOST')",
-        put: 'if (phase.exit === undefined)',
-      },
-      {
-        module: dist('adapters/public-events'),
-        find: `case 'TaskReported': {
-            if (!isCurrent(state, event.key))
-                return [];`,
-        put: "case 'TaskReported': {",
+        module: dist('core/state'),
+        find: 'key.generation > gang.releasedThrough',
+        put: 'key.generation > 0',
       },
     ],
     scenarios: ['nodes', 'chaos'],

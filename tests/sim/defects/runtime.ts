@@ -155,7 +155,7 @@ const takingOver: readonly Defect[] = [
         module: module('composer'),
         find: '#input(batch, item) {',
         put: `#input(batch, item) {
-        if (batch.draft.taken.filter(({ kind }) => kind === 'input').length > 2) return 'later';`,
+        if (batch.draft.taken.filter(({ kind }) => kind === 'input').length > 1) return 'later';`,
       },
     ],
     scenarios: ['chaos', 'leaders'],
