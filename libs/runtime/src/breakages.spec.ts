@@ -7,7 +7,6 @@ import {
   AppendOutcomeUnknownError,
   Commit_Kind,
   decodeRecord,
-  type EventLog,
   encodeCommit,
   eventsTopic,
   LogOutOfRangeError,
@@ -18,27 +17,13 @@ import { AnswersTable, REQUEST_AGE_MAX_MS, refuseRequestId } from './answers.ts'
 import { type BankCommand, bank, bankDecider } from './testing/bank.ts'
 import { consume, storyOf } from './testing/history.ts'
 import { Replicas } from './testing/replicas.ts'
+import { withLog } from './testing/with-log.ts'
 import { type Process, World } from './testing/world.ts'
 import type { Answer, RuntimeEnvironment } from './types.ts'
 
 const add = (key: string, n = 1): BankCommand => ({ type: 'Add', key, n })
 const log = { topic: logTopic('bank'), partition: 0 }
 const events = { topic: eventsTopic('bank'), partition: 0 }
-
-/** An environment whose log is changed in some methods. */
-const withLog =
-  (change: (log: EventLog) => Partial<EventLog>) =>
-  (environment: RuntimeEnvironment): RuntimeEnvironment => {
-    const { eventLog } = environment
-    const changed = change(eventLog)
-    const wrapped = new Proxy(eventLog, {
-      get: (target, name) => {
-        const value = Reflect.get(changed, name) ?? Reflect.get(target, name)
-        return typeof value === 'function' ? value.bind(target) : value
-      },
-    })
-    return { ...environment, eventLog: wrapped }
-  }
 
 const reasonOf = (promise: Promise<Answer>): Promise<string> =>
   promise.then(

@@ -85,7 +85,7 @@ export class Claims<S, C extends Message, E extends Message> {
     this.#timer?.cancel()
     this.#timer = undefined
     const epoch = this.#host.nextEpoch()
-    if (this.#closed || epoch === undefined || !this.#context.options.lead) return
+    if (this.#closed || epoch === undefined) return
     const { clock, timers } = this.#context.ports
     const waitMs = Math.max(this.#notBeforeMs, this.#host.claimAtMs()) - clock.monotonicMs()
     if (waitMs === Number.POSITIVE_INFINITY) return

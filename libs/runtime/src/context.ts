@@ -2,12 +2,11 @@ import type { Logger, Message, Ports } from '@serverless-ai/kernel'
 import type { LogClock } from './log-clock.ts'
 import type { RuntimeEnvironment, ServiceDefinition } from './types.ts'
 
+/** Longest wait of an idle read of a log, ms. */
+export const IDLE_FETCH_MS = 30_000
+
 /** Settings of a runtime. */
 export interface RuntimeOptions {
-  /** False = follow only, never claim. Default true. */
-  readonly lead?: boolean
-  /** Callers' commands that may wait. Default 10,000. */
-  readonly mailboxMax?: number
   /**
    * A snapshot after so many commits with content, or after the first one in a fourteenth of
    * `retentionMs`. Default 10,000.
@@ -19,10 +18,6 @@ export interface RuntimeOptions {
    * or the publisher needs. Throws RangeError below 0.
    */
   readonly retentionMs?: number
-  /** Longest wait of an idle read of the log, ms. Default 30,000. */
-  readonly idleFetchMs?: number
-  /** Longest graceful stop, ms; after it the partition is closed as it is. Default 3,000. */
-  readonly stopTimeoutMs?: number
 }
 
 /** Options with their defaults. */
@@ -34,15 +29,7 @@ export function settingsOf(options: RuntimeOptions): RuntimeSettings {
   if (!Number.isFinite(retentionMs) || retentionMs < 0) {
     throw new RangeError(`not a retention: ${retentionMs} ms`)
   }
-  return {
-    lead: true,
-    mailboxMax: 10_000,
-    snapshotEveryCommits: 10_000,
-    idleFetchMs: 30_000,
-    stopTimeoutMs: 3_000,
-    ...options,
-    retentionMs,
-  }
+  return { snapshotEveryCommits: 10_000, ...options, retentionMs }
 }
 
 /** What all parts of a runtime share. */

@@ -1,3 +1,4 @@
+export { callOptions, readOptions } from './call-options.ts'
 export type { RuntimeOptions } from './context.ts'
 export { HistoryLostError } from './loader.ts'
 export { formatPosition, type Position, parsePosition } from './position.ts'

@@ -5,6 +5,7 @@
 import { eventsTopic, LogOutOfRangeError, type LogRecord } from '@serverless-ai/eventlog'
 import type { Message, Timer } from '@serverless-ai/kernel'
 import { bootstrap } from './bootstrap.ts'
+import { IDLE_FETCH_MS } from './context.ts'
 import { errorText } from './errors.ts'
 import { type CommitFacts, type Mark, type ParkedFact, parkedFact } from './facts.ts'
 import { sourceKey } from './framework.ts'
@@ -132,8 +133,7 @@ export class InputReader<S, C extends Message, E extends Message> implements Ses
     const address = { topic: eventsTopic(this.service), partition }
     try {
       const from = this.#next
-      const waitMs = context.options.idleFetchMs
-      const want = { from, maxBytes: FETCH_BYTES, waitMs, signal }
+      const want = { from, maxBytes: FETCH_BYTES, waitMs: IDLE_FETCH_MS, signal }
       const { records } = await context.environment.eventLog.fetch(address, want)
       return records.every((record) => this.#take(record))
     } catch (error) {

@@ -47,7 +47,7 @@ export interface LeaderHost<S, C extends Message, E extends Message> {
 /** One epoch of leading. */
 export class Leader<S, C extends Message, E extends Message> {
   readonly epoch: number
-  readonly mailbox: Mailbox<C>
+  readonly mailbox = new Mailbox<C>()
   /** Set while the log refuses appends. */
   blocked: RpcError | undefined
   readonly #host: LeaderHost<S, C, E>
@@ -59,7 +59,6 @@ export class Leader<S, C extends Message, E extends Message> {
   constructor(host: LeaderHost<S, C, E>, epoch: number) {
     this.#host = host
     this.epoch = epoch
-    this.mailbox = new Mailbox(host.context.options.mailboxMax)
   }
 
   get inFlight(): InFlight<C, E> | undefined {

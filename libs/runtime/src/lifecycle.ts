@@ -185,8 +185,7 @@ export class Lifecycle<S, C extends Message, E extends Message> {
     this.condition.look(state)
     this.#leadership.caughtUp(state)
     this.changed.notify()
-    if (!this.context.options.lead) this.#started.resolve()
-    else if (!this.condition.mayLead(state)) this.#started.reject(new Error(this.condition.warning))
+    if (!this.condition.mayLead(state)) this.#started.reject(new Error(this.condition.warning))
     this.#succession.reachedEnd(state, { sinceMs, first })
   }
 

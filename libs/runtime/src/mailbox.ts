@@ -10,19 +10,14 @@ export const MAILBOX_MAX = 10_000
  * per timer, 64 effects at once).
  */
 export class Mailbox<C extends Message> {
-  readonly #max: number
   #items: (Item<C> | undefined)[] = []
   #head = 0
   #commands = 0
   #patient: Item<C>[] = []
 
-  constructor(max = MAILBOX_MAX) {
-    this.#max = max
-  }
-
   /** True when another command would be one too many. */
   get full(): boolean {
-    return this.#commands >= this.#max
+    return this.#commands >= MAILBOX_MAX
   }
 
   get empty(): boolean {

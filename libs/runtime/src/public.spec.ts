@@ -1,6 +1,7 @@
 import { eventsTopic } from '@serverless-ai/eventlog'
 import { describe, expect, it } from 'vitest'
 import { type BankCommand, bank } from './testing/bank.ts'
+import { withLog } from './testing/with-log.ts'
 import { World } from './testing/world.ts'
 import type { PublicEvent } from './types.ts'
 
@@ -11,6 +12,14 @@ const reasonOf = async (promise: Promise<unknown>): Promise<unknown> =>
     () => 'no failure',
     (error) => error.reason,
   )
+/** A log that takes no public events while `silent`: their append never ends. */
+const unpublished = (silent: () => boolean) =>
+  withLog((inner) => ({
+    append: (address, entries) =>
+      address.topic === topic.topic && silent()
+        ? new Promise(() => {})
+        : inner.append(address, entries),
+  }))
 
 describe('public events', () => {
   it('are CloudEvents with dense seqs, key and tenant', async () => {
@@ -51,17 +60,7 @@ describe('public events', () => {
   it('are published by the next leader from where the log says, none lost', async () => {
     const world = new World()
     const first = await world.started(bank(), {
-      wrap: (environment) => ({
-        ...environment,
-        eventLog: new Proxy(environment.eventLog, {
-          get: (log, name) => {
-            if (name !== 'append')
-              return Reflect.get(log, name).bind?.(log) ?? Reflect.get(log, name)
-            return (...args: Parameters<typeof log.append>) =>
-              args[0].topic === topic.topic ? new Promise(() => {}) : log.append(...args)
-          },
-        }),
-      }),
+      wrap: unpublished(() => true),
     })
     await world.run(first.runtime.execute({ type: 'AddMany', key: 'a', count: 700 }))
     first.log.kill()
@@ -76,17 +75,7 @@ describe('public events', () => {
     const world = new World()
     let silent = false
     const first = await world.started(bank(), {
-      wrap: (environment) => ({
-        ...environment,
-        eventLog: new Proxy(environment.eventLog, {
-          get: (log, name) => {
-            if (name !== 'append')
-              return Reflect.get(log, name).bind?.(log) ?? Reflect.get(log, name)
-            return (...args: Parameters<typeof log.append>) =>
-              args[0].topic === topic.topic && silent ? new Promise(() => {}) : log.append(...args)
-          },
-        }),
-      }),
+      wrap: unpublished(() => silent),
     })
     await world.run(first.runtime.execute({ type: 'AddMany', key: 'a', count: 5 }))
     await world.time.advance(11_000)
@@ -103,17 +92,7 @@ describe('public events', () => {
     const world = new World()
     let silent = true
     const first = await world.started(bank(), {
-      wrap: (environment) => ({
-        ...environment,
-        eventLog: new Proxy(environment.eventLog, {
-          get: (log, name) => {
-            if (name !== 'append')
-              return Reflect.get(log, name).bind?.(log) ?? Reflect.get(log, name)
-            return (...args: Parameters<typeof log.append>) =>
-              args[0].topic === topic.topic && silent ? new Promise(() => {}) : log.append(...args)
-          },
-        }),
-      }),
+      wrap: unpublished(() => silent),
     })
     await world.run(first.runtime.execute({ type: 'AddMany', key: 'a', count: 5 }))
     await world.run(first.runtime.stop())

@@ -1,4 +1,4 @@
-import { eventsTopic, type LogRecord, logTopic } from '@serverless-ai/eventlog'
+import { type EventLog, eventsTopic, type LogRecord, logTopic } from '@serverless-ai/eventlog'
 import type { Json } from '@serverless-ai/kernel'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -7,12 +7,16 @@ import { Framework } from './framework.ts'
 import { Partition } from './partition.ts'
 import { keptMilestones, type Milestone, trimPlan } from './retention.ts'
 import { type BankCommand, bank } from './testing/bank.ts'
+import { withLog } from './testing/with-log.ts'
 import { type Bank, type BankDefinition, type Process, World } from './testing/world.ts'
-import type { RuntimeEnvironment } from './types.ts'
 
 const DAY_MS = 86_400_000
 const retentionMs = 14 * DAY_MS
-const options = { retentionMs, idleFetchMs: DAY_MS }
+const options = { retentionMs }
+/** Idle reads that wait for days: months of silence cost nothing. */
+const patient = (inner: EventLog): Partial<EventLog> => ({
+  fetch: (address, want) => inner.fetch(address, { ...want, waitMs: want.waitMs && DAY_MS }),
+})
 const add = (key: string, n = 1): BankCommand => ({ type: 'Add', key, n })
 const source = bank({ name: 'source' })
 const sink = bank({ name: 'sink', other: 'source' })
@@ -107,28 +111,17 @@ describe('what may be removed', () => {
 })
 
 /** A log whose removed records are remembered, for a reader that folds everything. */
-function remembering(world: World, gone: LogRecord[]) {
-  return (environment: RuntimeEnvironment): RuntimeEnvironment => {
-    const { eventLog } = environment
-    const trim: typeof eventLog.trim = async (address, below) => {
+const remembering = (world: World, gone: LogRecord[]) =>
+  withLog((inner) => ({
+    trim: async (address, below) => {
       if (address.topic === log.topic) {
         const { start, records } = world.store.partition(address)
         gone.push(...records.slice(0, Math.max(0, below - start)))
       }
-      await eventLog.trim(address, below)
-    }
-    const get = (target: typeof eventLog, name: keyof typeof eventLog) => {
-      const value = name === 'trim' ? trim : target[name]
-      return typeof value === 'function' ? value.bind(target) : value
-    }
-    return {
-      ...environment,
-      eventLog: new Proxy(eventLog, {
-        get: (log, name) => get(log, name as keyof typeof eventLog),
-      }),
-    }
-  }
-}
+      await inner.trim(address, below)
+    },
+    ...patient(inner),
+  }))
 
 interface Past {
   readonly position: number
@@ -291,8 +284,8 @@ describe('a log that lives for 40 days', () => {
 
   it('is kept whole without a retention', async () => {
     const world = new World()
-    const often = { snapshotEveryCommits: 5, idleFetchMs: DAY_MS }
-    const { runtime } = await world.started(source, { options: often })
+    const often = { snapshotEveryCommits: 5 }
+    const { runtime } = await world.started(source, { options: often, wrap: withLog(patient) })
     for (let day = 0; day < 40; day += 1) {
       await world.run(runtime.execute(add(`k${day}`)))
       await world.time.advance(DAY_MS / 24)

@@ -3,6 +3,8 @@ import { errorText } from './errors.ts'
 import type { LeadSession } from './lead-session.ts'
 import type { Signal } from './signal.ts'
 
+/** Longest graceful stop, ms; after it the partition is closed as it is. */
+const STOP_MS = 3000
 /** The publisher is given this long to bring out what is committed, ms. */
 const PUBLISH_MS = 500
 
@@ -22,10 +24,10 @@ export async function stopGracefully<S, C extends Message, E extends Message>(
   how: Stopping<S, C, E>,
 ): Promise<void> {
   const { session } = how
-  const { ports, options, logger } = session.context
+  const { ports, logger } = session.context
   const abort = new AbortController()
   const end = (why: string) => (): void => abort.abort(new Error(why))
-  const timer = ports.timers.after(options.stopTimeoutMs, end('took too long'))
+  const timer = ports.timers.after(STOP_MS, end('took too long'))
   const lost = end('not leading any more')
   if (session.signal.aborted) lost()
   session.signal.addEventListener('abort', lost, { once: true })

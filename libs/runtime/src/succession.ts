@@ -3,7 +3,7 @@ import type { LogAddress } from '@serverless-ai/eventlog'
 import type { Message } from '@serverless-ai/kernel'
 import { AppendTime } from './append-time.ts'
 import { Claims } from './claims.ts'
-import type { RuntimeContext } from './context.ts'
+import { IDLE_FETCH_MS, type RuntimeContext } from './context.ts'
 import { LeaderWatch, type Question } from './leader-watch.ts'
 import type { Applied, Partition } from './partition.ts'
 import { claimName, hangMs, Standby } from './standby.ts'
@@ -33,7 +33,7 @@ export class Succession<S, C extends Message, E extends Message> {
   readonly several: boolean
   readonly #context: RuntimeContext<S, C, E>
   readonly #host: SuccessionHost<S, C, E>
-  /** Undefined where there is nobody else, or this process never leads. */
+  /** Undefined where there is nobody else. */
   readonly #standby: Standby | undefined
   readonly #watch: LeaderWatch<S, C, E> | undefined
   #clockTold = false
@@ -44,7 +44,7 @@ export class Succession<S, C extends Message, E extends Message> {
     this.#host = host
     const { replica, replicas = [replica], partition } = context.environment
     this.several = replicas.length > 1
-    if (this.several && context.options.lead) {
+    if (this.several) {
       this.#standby = new Standby({ partition, replica, replicas }, this.appendTime)
       this.#watch = new LeaderWatch(context, this.#standby, {
         question: () => this.#question(),
@@ -107,9 +107,8 @@ export class Succession<S, C extends Message, E extends Message> {
 
   /** How long a fetch may wait for more, ms. */
   fetchMs(): number {
-    const { idleFetchMs } = this.#context.options
-    if (this.#standby === undefined || this.#host.candidate() === undefined) return idleFetchMs
-    return Math.min(idleFetchMs, this.#standby.fetchMs(this.#nowMs()))
+    if (this.#standby === undefined || this.#host.candidate() === undefined) return IDLE_FETCH_MS
+    return Math.min(IDLE_FETCH_MS, this.#standby.fetchMs(this.#nowMs()))
   }
 
   /** The present leader, as far as is known, for those who asked the wrong process. */

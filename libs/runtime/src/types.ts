@@ -160,7 +160,7 @@ export interface ServiceRuntime<S, C extends Message, E extends Message> {
   /**
    * Folds snapshot and tail and claims when it is its turn. Resolves when it leads and its claim
    * was read back; with several replicas also when another one is known to lead, by a new record of
-   * it or its health; with `lead: false` when it has caught up.
+   * it or its health.
    */
   start(): Promise<void>
   /**
