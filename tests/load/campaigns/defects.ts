@@ -21,7 +21,9 @@ const HUNT = join(ROOT, 'tests/dist/sim/defects/hunt.js')
 const secondsOf = ({ count, slice }: CampaignInit): number =>
   count ?? (slice ? SLICE_SECONDS : SECONDS)
 
-/** Runs the hunt in a process of its own: the defect is patched into the product as it is loaded. */
+/**
+ * Runs the hunt in a process of its own: the defect is patched into the product as it is loaded.
+ */
 async function hunt(name: string, init: { seed: number; seconds: number }): Promise<Catch> {
   const { flags, env } = defectProcess(name)
   const args = [...flags, HUNT, '--seed', String(init.seed), '--seconds', String(init.seconds)]
