@@ -13,7 +13,6 @@ function sources(): Map<string, string> {
   return new Map(paths.map((path) => [path, readFileSync(join(root, path), 'utf8')]))
 }
 
-const ENTRY = /^ {2}([A-Z][A-Z_]+): (?:\[|\{)\s*(?:code: )?'([A-Z_]+)'/gm
 const RAISED = /\breason: '([A-Z][A-Z_]+)'|\brefuse\(\s*'([A-Z][A-Z_]+)'/g
 
 test('every reason that the product raises is in the catalogue', () => {
@@ -25,18 +24,4 @@ test('every reason that the product raises is in the catalogue', () => {
     }
   }
   expect(unknown).toEqual([])
-})
-
-test('the tables of the services agree with the catalogue', () => {
-  const catalogue = new Map(Object.entries(ERROR_TABLE).map(([reason, [code]]) => [reason, code]))
-  const seen = new Set<string>()
-  for (const [path, text] of sources()) {
-    const [, service] = /^services\/([^/]+)\/src\/adapters\/errors\.ts$/.exec(path) ?? []
-    if (service === undefined) continue
-    for (const [, reason = '', code] of text.matchAll(ENTRY)) {
-      seen.add(service)
-      expect({ service, reason, code }).toEqual({ service, reason, code: catalogue.get(reason) })
-    }
-  }
-  expect([...seen].sort()).toEqual(['mediator', 'pool-manager', 'scheduler'])
 })

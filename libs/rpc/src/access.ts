@@ -1,3 +1,5 @@
+import type { Principal } from '@serverless-ai/kernel'
+
 /** Roles of the platform. `public` methods need no token. */
 export type Role = 'tenant' | 'admin' | 'agent' | 'service'
 
@@ -44,3 +46,11 @@ export const ACCESS: AccessTable = {
   '/grpc.health.v1.Health/Watch': 'public',
   '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo': 'public',
 }
+
+/** True for operators and services, who see what belongs to any tenant. */
+export const seesAll = ({ roles }: Principal): boolean =>
+  roles.includes('admin') || roles.includes('service')
+
+/** True when the caller may see what belongs to `tenant`. What belongs to nobody is no tenant's. */
+export const seesTenant = (principal: Principal, tenant: string): boolean =>
+  seesAll(principal) || (principal.tenant !== '' && principal.tenant === tenant)

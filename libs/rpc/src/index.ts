@@ -1,4 +1,4 @@
-export { ACCESS, type AccessTable, type Role } from './access.ts'
+export { ACCESS, type AccessTable, type Role, seesAll, seesTenant } from './access.ts'
 export { ANONYMOUS, type Authenticate, bearerToken, staticTokens } from './auth.ts'
 export { MESSAGE_MAX_BYTES } from './channel-options.ts'
 export { CODE_NUMBERS, codeOf } from './codes.ts'

@@ -4,7 +4,7 @@ import type {
 } from '@serverless-ai/contracts/recovery/v1/recovery'
 import type { StoryEntry } from '@serverless-ai/contracts/schedule/v1/schedule'
 import type { HandlersOf, Principal } from '@serverless-ai/kernel'
-import { rpcError } from '@serverless-ai/rpc'
+import { rpcError, seesTenant } from '@serverless-ai/rpc'
 import { checkpointToProto, incidentToProto } from '../adapters/to-proto.ts'
 import type { FaultState, Incident } from '../core/model.ts'
 import type { FaultRuntime } from './definition.ts'
@@ -12,13 +12,8 @@ import type { FaultRuntime } from './definition.ts'
 const PAGE_DEFAULT = 100
 const PAGE_MAX = 1_000
 
-const seesAll = (principal: Principal): boolean =>
-  principal.roles.includes('admin') || principal.roles.includes('service')
-
 function maySee(principal: Principal, state: FaultState, jobId: string): boolean {
-  if (seesAll(principal)) return true
-  const tenant = state.jobs.get(jobId)?.tenant
-  return tenant !== undefined && tenant !== '' && tenant === principal.tenant
+  return seesTenant(principal, state.jobs.get(jobId)?.tenant ?? '')
 }
 
 function pageOf(size: number, token: string): { size: number; from: number } {

@@ -12,6 +12,7 @@ import {
   type WatchJobResponse,
 } from '@serverless-ai/contracts/job/v1/job'
 import type { CallContext, Timers } from '@serverless-ai/kernel'
+import { readOptions } from '@serverless-ai/runtime'
 import { errorOf, mediatorError } from '../adapters/errors.ts'
 import { jobToProto, stateToProto } from '../adapters/job.ts'
 import { isFinished, type JobRecord, type MediatorState } from '../core/model.ts'
@@ -23,15 +24,6 @@ const PAGE_DEFAULT = 100
 const PAGE_MAX = 1000
 const HEARTBEAT_MS = 10_000
 const WATCHERS_MAX = 10_000
-
-/** Options of a read that waits for `minPosition` and ends with its caller. */
-function readOptions(minPosition: string, { signal, timeoutMs }: CallContext) {
-  return {
-    signal,
-    ...(minPosition === '' ? {} : { minPosition }),
-    ...(timeoutMs === undefined ? {} : { timeoutMs }),
-  }
-}
 
 interface PageToken {
   readonly submittedMs: number
@@ -105,7 +97,7 @@ export class JobHandlers {
     const { value, token } = await this.#runtime.read(
       (state) =>
         jobToProto(visibleJob(state, request.jobId, context.principal), { manifest: true }),
-      readOptions(request.minPosition, context),
+      readOptions(context, request.minPosition),
     )
     return { job: value, position: token }
   }
@@ -118,7 +110,7 @@ export class JobHandlers {
     const size = pageSize === 0 ? PAGE_DEFAULT : pageSize
     const { value, token: position } = await this.#runtime.read(
       (state) => page({ state, request, scope, size, token }),
-      readOptions(request.minPosition, context),
+      readOptions(context, request.minPosition),
     )
     return { ...value, position }
   }
@@ -141,7 +133,7 @@ export class JobHandlers {
           job: jobToProto(visibleJob(state, jobId, context.principal), { manifest: true }),
           position: at.position,
         }),
-        readOptions(minPosition, context),
+        readOptions(context, minPosition),
       )
       return { ...value, token }
     }

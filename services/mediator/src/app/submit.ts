@@ -10,6 +10,7 @@ import {
   type Timers,
 } from '@serverless-ai/kernel'
 import { CODE_NUMBERS } from '@serverless-ai/rpc'
+import { callOptions } from '@serverless-ai/runtime'
 import { parseDescription, renderDescription } from '../adapters/description/parse.ts'
 import { errorOf, mediatorError } from '../adapters/errors.ts'
 import { jobRequest, jobToProto } from '../adapters/job.ts'
@@ -108,8 +109,7 @@ export class SubmitHandler {
       { type: 'SubmitJob', cell, tenant, submittedBy: principal.subject, requestId, spec },
       {
         ...(requestId === '' ? {} : { requestId, bodyHash: bodyHash(tenant, request) }),
-        signal: context.signal,
-        ...(context.timeoutMs === undefined ? {} : { timeoutMs: context.timeoutMs }),
+        ...callOptions(context),
       },
     )
     if (!answer.ok) throw errorOf(answer.refusal)

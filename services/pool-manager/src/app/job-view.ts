@@ -1,4 +1,5 @@
 import type { Principal } from '@serverless-ai/kernel'
+import { seesTenant } from '@serverless-ai/rpc'
 import { poolError } from '../adapters/errors.ts'
 import {
   compareKeys,
@@ -25,14 +26,11 @@ export interface ExecutionView {
 export function gangsFor(state: PoolState, jobId: string, principal: Principal): readonly Gang[] {
   const keys = [...(state.gangsOfJob.get(jobId) ?? [])]
   const gangs = keys.flatMap((key) => state.gangs.get(key) ?? [])
-  const visible = gangs.filter((gang) => gang.grantedThrough > 0 && maySee(principal, gang))
+  const visible = gangs.filter(
+    (gang) => gang.grantedThrough > 0 && seesTenant(principal, gang.tenant),
+  )
   if (visible.length === 0) throw poolError('JOB_NOT_FOUND', { job: jobId })
   return visible.sort((a, b) => a.gang - b.gang)
-}
-
-function maySee(principal: Principal, gang: Gang): boolean {
-  if (principal.roles.includes('admin') || principal.roles.includes('service')) return true
-  return principal.tenant !== '' && principal.tenant === gang.tenant
 }
 
 /** Executions with their grants, by generation, then rank. */

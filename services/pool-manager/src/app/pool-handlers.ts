@@ -5,6 +5,7 @@ import type {
   ListNodesResponse,
 } from '@serverless-ai/contracts/pool/v1/pool'
 import type { CallContext } from '@serverless-ai/kernel'
+import { readOptions } from '@serverless-ai/runtime'
 import { poolError } from '../adapters/errors.ts'
 import { executionToProto, nodeToProto } from '../adapters/to-proto.ts'
 import { devicesUsedOn, type PoolState } from '../core/state.ts'
@@ -30,7 +31,7 @@ export class PoolHandlers {
     if (size > PAGE.max || after === undefined) throw poolError('INVALID_PAGE')
     const { value, token } = await this.#runtime.read(
       (state) => pageOf(state, { after, size }),
-      readOptions(request.minPosition, context),
+      readOptions(context, request.minPosition),
     )
     return { ...value, position: token }
   }
@@ -45,7 +46,7 @@ export class PoolHandlers {
         const all = executionsOf(gangsFor(state, request.jobId, context.principal))
         return all.map(({ execution, grant }) => executionToProto(execution, grant))
       },
-      readOptions(request.minPosition, context),
+      readOptions(context, request.minPosition),
     )
     return { executions: value, position: token }
   }
@@ -69,16 +70,4 @@ function pageOf(
 function afterOf(pageToken: string): string | undefined {
   if (pageToken === '') return ''
   return pageToken.startsWith(TOKEN_PREFIX) ? pageToken.slice(TOKEN_PREFIX.length) : undefined
-}
-
-/** Options of a read for a request with `min_position`. */
-export function readOptions(
-  minPosition: string,
-  context: CallContext,
-): { minPosition?: string; signal: AbortSignal; timeoutMs?: number } {
-  return {
-    signal: context.signal,
-    ...(minPosition === '' ? {} : { minPosition }),
-    ...(context.timeoutMs === undefined ? {} : { timeoutMs: context.timeoutMs }),
-  }
 }

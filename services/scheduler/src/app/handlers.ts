@@ -12,7 +12,8 @@ import {
   type ValidateResponse,
 } from '@serverless-ai/contracts/schedule/v1/schedule'
 import { type CallContext, type HandlersOf, RpcError } from '@serverless-ai/kernel'
-import { parsePosition } from '@serverless-ai/runtime'
+import { seesTenant } from '@serverless-ai/rpc'
+import { callOptions, parsePosition, readOptions } from '@serverless-ai/runtime'
 import { errorOf } from '../adapters/errors.ts'
 import {
   giveUpFromProto,
@@ -32,18 +33,6 @@ import type { SchedulerRuntime } from './definition.ts'
 
 const PAGE_DEFAULT = 100
 const PAGE_MAX = 1_000
-
-/** Admins and services see everything, a tenant its own. */
-function sees(context: CallContext, tenant: string): boolean {
-  const { roles, tenant: own } = context.principal
-  return roles.includes('admin') || roles.includes('service') || (own !== '' && own === tenant)
-}
-
-/** What a call passes on to the runtime. */
-function limits(context: CallContext): { signal: AbortSignal; timeoutMs?: number } {
-  const { signal, timeoutMs } = context
-  return timeoutMs === undefined ? { signal } : { signal, timeoutMs }
-}
 
 /** Handlers of the RPCs over a running partition. */
 export class SchedulerHandlers {
@@ -77,7 +66,7 @@ export class SchedulerHandlers {
 
   /** Idempotent by domain key: without a request id. */
   async #execute(command: SchedulerCommand, context: CallContext): Promise<{ position: string }> {
-    const answer = await this.#runtime.execute(command, limits(context))
+    const answer = await this.#runtime.execute(command, callOptions(context))
     if (!answer.ok) throw errorOf(answer.refusal)
     return { position: answer.position }
   }
@@ -88,7 +77,7 @@ export class SchedulerHandlers {
     const { value } = await this.#runtime.read((state) => {
       const refused = checkJob(state, job)
       return refused ?? { accepted: true as const, waiting: assessJob(state, job) }
-    }, limits(context))
+    }, callOptions(context))
     if (!value.accepted) {
       // Only a leader's state is fresh enough to say no; a follower says who leads.
       await this.#runtime.confirm()
@@ -107,7 +96,7 @@ export class SchedulerHandlers {
     const { requestId } = request
     const answer = await this.#runtime.execute(
       { type: 'CreateQueue', queue },
-      { ...limits(context), requestId, bodyHash },
+      { ...callOptions(context), requestId, bodyHash },
     )
     if (!answer.ok) throw errorOf(answer.refusal)
     return { queue: queueToProto(queue), position: answer.position }
@@ -118,11 +107,14 @@ export class SchedulerHandlers {
     const { value, token } = await this.#runtime.read(
       (state) => {
         const mine = [...state.queues.values()]
-          .filter(({ spec }) => spec.name > request.pageToken && sees(context, spec.tenant))
+          .filter(
+            ({ spec }) =>
+              spec.name > request.pageToken && seesTenant(context.principal, spec.tenant),
+          )
           .sort((a, b) => (a.spec.name < b.spec.name ? -1 : 1))
         return { page: mine.slice(0, size).map(queueStatusToProto), more: mine.length > size }
       },
-      withMinimum(context, request.minPosition),
+      readOptions(context, request.minPosition),
     )
     const last = value.page.at(-1)?.queue?.name ?? ''
     return { queues: value.page, nextPageToken: value.more ? last : '', position: token }
@@ -132,7 +124,7 @@ export class SchedulerHandlers {
     const { jobId, atPosition, minPosition } = request
     const query = (state: SchedulerState) => explainJob(state, jobId)
     if (atPosition === '') {
-      const now = await this.#runtime.read(query, withMinimum(context, minPosition))
+      const now = await this.#runtime.read(query, readOptions(context, minPosition))
       return this.#answer(jobId, now.value, { context, position: now.token })
     }
     const at = parsePosition(atPosition)
@@ -152,7 +144,7 @@ export class SchedulerHandlers {
     explanation: Explanation | undefined,
     about: { context: CallContext; position: string },
   ): ExplainResponse {
-    if (explanation === undefined || !sees(about.context, explanation.tenant)) {
+    if (explanation === undefined || !seesTenant(about.context.principal, explanation.tenant)) {
       throw errorOf({ reason: 'JOB_NOT_FOUND', details: { jobId } })
     }
     const { state, reason, generation, queuePosition } = explanation
@@ -171,8 +163,4 @@ export class SchedulerHandlers {
       queuePosition,
     }
   }
-}
-
-function withMinimum(context: CallContext, minPosition: string) {
-  return minPosition === '' ? limits(context) : { ...limits(context), minPosition }
 }
