@@ -20,6 +20,11 @@ const TABLE = {
   COMMAND_TOO_LARGE: ['RESOURCE_EXHAUSTED', 413, 'the request makes a commit above 4 MiB'],
   DEADLINE_EXCEEDED: ['DEADLINE_EXCEEDED', 504, 'the deadline passed before the answer was there'],
   DIGEST_MISMATCH: ['DATA_LOSS', 422, 'the content does not match its digest'],
+  DISK_FULL: [
+    'RESOURCE_EXHAUSTED',
+    507,
+    'the disk of the log is full; what was sent may be carried out once there is space',
+  ],
   ENQUEUE_PENDING: [
     'DEADLINE_EXCEEDED',
     504,
@@ -78,6 +83,7 @@ const TABLE = {
   POSITION_NOT_REACHED: ['UNAVAILABLE', 503, 'this replica has not read that position yet'],
   POSITION_OUT_OF_RANGE: ['OUT_OF_RANGE', 400, 'the position is outside of what is kept'],
   PROTOCOL_VERSION: ['FAILED_PRECONDITION', 426, 'the versions do not speak to each other'],
+  PUBLISH_BACKLOG: ['RESOURCE_EXHAUSTED', 429, 'too many events wait to be published; try again'],
   QUEUE_EXISTS: ['ALREADY_EXISTS', 409, 'the queue exists already with other settings'],
   RATE_LIMITED: ['RESOURCE_EXHAUSTED', 429, 'too many requests; try again later'],
   REQUEST_FROM_FUTURE: [
@@ -87,6 +93,7 @@ const TABLE = {
   ],
   REQUEST_ID_INVALID: ['INVALID_ARGUMENT', 400, 'the request id is not a UUIDv7'],
   REQUEST_ID_REUSED: ['ALREADY_EXISTS', 409, 'the request id was used with another body'],
+  REQUEST_TABLE_FULL: ['RESOURCE_EXHAUSTED', 429, 'too many answers of the last 24 hours are kept'],
   REQUEST_TOO_OLD: ['FAILED_PRECONDITION', 409, 'the request id is older than 24 hours'],
   RETRY_BUDGET_SPENT: ['FAILED_PRECONDITION', 409, 'the retry budget of the job is spent'],
   SERVER_STOPPING: ['UNAVAILABLE', 503, 'the server is stopping'],

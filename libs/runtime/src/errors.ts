@@ -1,3 +1,4 @@
+import type { AppendRefusedError } from '@serverless-ai/eventlog'
 import { RpcError } from '@serverless-ai/kernel'
 
 /**
@@ -31,13 +32,20 @@ export const outcomeUnknown = (service: string): RpcError =>
     retryAfterMs: 200,
   })
 
-/** The log does not take anything at the moment. */
-export const logBlocked = (service: string, reason: string, text: string): RpcError =>
+/**
+ * The log does not take anything at the moment. What was sent may be carried out when it does
+ * again.
+ */
+export const logBlocked = (
+  service: string,
+  { code, message }: Pick<AppendRefusedError, 'code' | 'message'>,
+): RpcError =>
   new RpcError({
-    code: reason === 'DISK_FULL' ? 'RESOURCE_EXHAUSTED' : 'UNAVAILABLE',
-    reason,
+    ...(code === 'DISK_FULL'
+      ? { code: 'RESOURCE_EXHAUSTED', reason: 'DISK_FULL' }
+      : { code: 'UNAVAILABLE', reason: 'LOG_UNAVAILABLE' }),
     message:
-      `the log of ${service} cannot be written: ${text}. ` +
+      `the log of ${service} cannot be written: ${message}. ` +
       'Send the request again with the same request id when this is mended',
     metadata: { service },
     retryAfterMs: 2000,

@@ -7,7 +7,7 @@ import type { Message, Timer } from '@serverless-ai/kernel'
 import { bootstrap } from './bootstrap.ts'
 import { IDLE_FETCH_MS } from './context.ts'
 import { errorText } from './errors.ts'
-import { type CommitFacts, type Mark, type ParkedFact, parkedFact } from './facts.ts'
+import { type Mark, type ParkedFact, parkedFact } from './facts.ts'
 import { sourceKey } from './framework.ts'
 import { publicEventOf } from './public-events.ts'
 import type { Session, SessionPart } from './session.ts'
@@ -65,8 +65,6 @@ export class InputReader<S, C extends Message, E extends Message> implements Ses
     this.#session.signal.addEventListener('abort', () => this.#timer?.cancel(), { once: true })
     void this.#run()
   }
-
-  onCommit(_facts: CommitFacts): void {}
 
   #moveTo(mark: Mark): void {
     this.#cursor = mark

@@ -53,7 +53,7 @@ export class LeadSession<S, C extends Message, E extends Message> implements Ses
   }
 
   onCommit(facts: CommitFacts): void {
-    for (const part of this.#parts) part.onCommit(facts)
+    for (const part of this.#parts) part.onCommit?.(facts)
   }
 
   state(): Partition<S, C, E> | undefined {

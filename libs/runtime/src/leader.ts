@@ -188,7 +188,7 @@ export class Leader<S, C extends Message, E extends Message> {
       return
     }
     // Callers are told at once instead of waiting for space; the commit itself stays in flight.
-    this.blocked = logBlocked(definition.name, error.code, error.message)
+    this.blocked = logBlocked(definition.name, error)
     this.#rejectCallers(flight.draft.taken, this.blocked)
     const waiting = this.mailbox.drain()
     this.#rejectCallers(waiting, this.blocked)

@@ -21,7 +21,7 @@ export interface Session<S, C extends Message, E extends Message> {
 export interface SessionPart {
   start(): void
   /** A commit of this leader was read back. */
-  onCommit(facts: CommitFacts): void
+  onCommit?(facts: CommitFacts): void
 }
 
 /** Commits a fact of the runtime with the next batch. */
