@@ -1,6 +1,6 @@
 // Main of a node's agent; its supervisor starts it: `node agent.js --config FILE`.
-import { configFileOf, EXIT_CONFIG, NodeConfigError } from './app/config-file.ts'
-import { runAgent } from './app/run-agent.ts'
+import { configFileOf, EXIT_CONFIG, NodeConfigError } from './app/machine/config-file.ts'
+import { runAgent } from './app/machine/run-agent.ts'
 
 try {
   await runAgent(configFileOf(process.argv.slice(2)))

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { signal } from './adapters/os/proc.ts'
-import { localNodeStatus, stopLocalNode } from './app/local-nodes.ts'
+import { localNodeStatus, stopLocalNode } from './app/local/local-nodes.ts'
 import {
   assignment,
   buildPackage,

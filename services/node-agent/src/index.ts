@@ -1,4 +1,3 @@
-export { NodeConfigError } from './app/config-file.ts'
 export {
   type LocalNode,
   type LocalNodeConfig,
@@ -9,8 +8,9 @@ export {
   runningLocalNodes,
   startLocalNode,
   stopLocalNode,
-} from './app/local-nodes.ts'
-export type { NodeRecord } from './app/node-record.ts'
-export { resolveWorkRoot, type WorkRoot } from './app/work-root.ts'
+} from './app/local/local-nodes.ts'
+export { resolveWorkRoot, type WorkRoot } from './app/local/work-root.ts'
+export { NodeConfigError } from './app/machine/config-file.ts'
+export type { NodeRecord } from './app/machine/node-record.ts'
 export type { NodeConfig } from './core/config.ts'
 export type { EmulatedAccelerators } from './core/inventory.ts'

@@ -4,17 +4,29 @@
  */
 export type { NodeInventory } from './adapters/grpc/mapping.ts'
 export {
+  AgentSession,
+  type AgentSessionOptions,
+  type MachineParts,
+} from './app/agent/agent-session.ts'
+export type { LogQuery, LogSource } from './app/agent/log-source.ts'
+export type { WorkspaceSource } from './app/agent/workspace-source.ts'
+export type { PortRange, PrepareProblem, ToAgent, ToSupervisor } from './app/ipc.ts'
+export {
   type AgentChild,
   type AgentEvents,
   AgentProcess,
   type AgentProcessOptions,
   type LaunchAgent,
-} from './app/agent-process.ts'
-export { AgentSession, type AgentSessionOptions, type MachineParts } from './app/agent-session.ts'
-export type { PortRange, PrepareProblem, ToAgent, ToSupervisor } from './app/ipc.ts'
-export type { LogQuery, LogSource } from './app/log-source.ts'
-export type { NodeHost, ReportLines } from './app/node-host.ts'
-export type { NodeStore, Write } from './app/node-store.ts'
+} from './app/supervisor/agent-process.ts'
+export type { NodeHost, ReportLines } from './app/supervisor/node-host.ts'
+export type { NodeStore, Write } from './app/supervisor/node-store.ts'
+export {
+  SHUTDOWN_GRACE_MS,
+  Supervisor,
+  type SupervisorOptions,
+} from './app/supervisor/supervisor.ts'
+export type { TaskDirectories } from './app/supervisor/task-paths.ts'
+export { checkpointDirOf, reportPathOf, taskPathsOf } from './app/supervisor/task-paths.ts'
 export type {
   LaunchedProcess,
   PreparedProcess,
@@ -22,11 +34,7 @@ export type {
   ProcessSpec,
   StartProblem,
   TaskProcesses,
-} from './app/processes.ts'
-export { SHUTDOWN_GRACE_MS, Supervisor, type SupervisorOptions } from './app/supervisor.ts'
-export type { TaskDirectories } from './app/task-directories.ts'
-export { checkpointDirOf, reportPathOf, taskPathsOf } from './app/task-paths.ts'
-export type { WorkspaceSource } from './app/workspace-source.ts'
+} from './app/supervisor/task-processes.ts'
 export { type NodeConfig, type NodeConfigInput, parseNodeConfig } from './core/config.ts'
 export {
   compareVersions,

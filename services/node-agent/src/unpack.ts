@@ -2,9 +2,9 @@
 // its own, so that neither its memory nor its privileges are those of the agent. Exit status 65:
 // the archive cannot be unpacked anywhere; another one: it failed here.
 import { openSync } from 'node:fs'
-import { messageOf } from './adapters/os/files.ts'
-import { ArchiveError, EXIT_BAD_ARCHIVE } from './app/archive-error.ts'
-import { unpackArchive } from './app/unpack-archive.ts'
+import { ArchiveError, EXIT_BAD_ARCHIVE } from './app/machine/archive-error.ts'
+import { unpackArchive } from './app/machine/unpack-archive.ts'
+import { messageOf } from './core/errors.ts'
 
 const [archive = '', directory = '', uid = '-'] = process.argv.slice(2)
 try {

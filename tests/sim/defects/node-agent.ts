@@ -41,7 +41,7 @@ export const nodeAgentDefects: readonly Defect[] = [
         if ((there !== undefined && there.phase.at !== 'exited') || forgotten.has(text))`,
       },
       {
-        module: dist('app/task'),
+        module: dist('app/supervisor/task'),
         find: 'if (store.wasStarted(key)) {',
         put: 'if (false) {',
       },

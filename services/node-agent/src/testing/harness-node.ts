@@ -1,5 +1,5 @@
 import { TaskExit_Cause } from '@serverless-ai/contracts/pool/v1/pool'
-import { type LocalNode, type LocalNodeConfig, stopLocalNode } from '../app/local-nodes.ts'
+import { type LocalNode, type LocalNodeConfig, stopLocalNode } from '../app/local/local-nodes.ts'
 import { makeDataDir, removeDataDir, STATE, startNode, taskKey } from './harness.ts'
 import { ScriptedPool } from './scripted-pool.ts'
 

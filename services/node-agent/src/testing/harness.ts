@@ -9,8 +9,8 @@ import {
   ExecutionStatus_State,
 } from '@serverless-ai/contracts/agent/v1/agent'
 import { isRunning, signal, startTimeOf } from '../adapters/os/proc.ts'
-import { type LocalNode, type LocalNodeConfig, startLocalNode } from '../app/local-nodes.ts'
-import { type NodeRecord, readNodeRecord } from '../app/node-record.ts'
+import { type LocalNode, type LocalNodeConfig, startLocalNode } from '../app/local/local-nodes.ts'
+import { type NodeRecord, readNodeRecord } from '../app/machine/node-record.ts'
 import { NODE_TOKEN, type ScriptedPool } from './scripted-pool.ts'
 
 /** States by name, for assertions. */

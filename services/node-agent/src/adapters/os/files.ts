@@ -9,18 +9,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
-
-/** The error code of a failed system call, `UNKNOWN` when it is something else. */
-export function codeOf(error: unknown): string {
-  if (typeof error !== 'object' || error === null || !('code' in error)) return 'UNKNOWN'
-  return typeof error.code === 'string' ? error.code : 'UNKNOWN'
-}
-
-/** What an error says, in one line. */
-export function messageOf(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error)
-  return text.replaceAll(/\s*\n\s*/g, ' ')
-}
+import { codeOf } from '../../core/errors.ts'
 
 /** Makes entries of a directory durable. */
 export function syncDirectory(path: string): void {

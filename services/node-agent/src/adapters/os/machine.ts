@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { availableParallelism, totalmem } from 'node:os'
+import { codeOf, messageOf } from '../../core/errors.ts'
 import { type NodeDevice, parseNvidiaSmi } from '../../core/inventory.ts'
-import { codeOf, messageOf } from './files.ts'
 
 /** CPU of the machine, or of the container it is, in thousandths of a core. */
 export function machineCpuMillis(): number {

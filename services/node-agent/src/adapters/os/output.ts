@@ -2,7 +2,8 @@ import { spawnSync } from 'node:child_process'
 import { chownSync, closeSync, constants, openSync } from 'node:fs'
 import { type FileHandle, open, rename } from 'node:fs/promises'
 import { Socket } from 'node:net'
-import { codeOf, unlinkIfThere } from './files.ts'
+import { codeOf } from '../../core/errors.ts'
+import { unlinkIfThere } from './files.ts'
 
 /** The end of a named pipe that a task writes its output to. */
 export interface OutputPipe {

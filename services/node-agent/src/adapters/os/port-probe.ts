@@ -1,5 +1,5 @@
 import { createServer } from 'node:net'
-import { codeOf } from './files.ts'
+import { codeOf } from '../../core/errors.ts'
 
 function tryListen(port: number, host: string): Promise<string> {
   return new Promise((resolve) => {

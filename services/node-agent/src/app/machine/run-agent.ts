@@ -1,0 +1,73 @@
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Logger } from '@serverless-ai/kernel'
+import { systemClock, systemRandomness, systemTimers } from '@serverless-ai/kernel/system'
+import { createGrpcTransport } from '@serverless-ai/rpc/client'
+import { followLeader } from '@serverless-ai/rpc/follow'
+import { createJsonLogger } from '../../adapters/os/json-logger.ts'
+import { machineCpuMillis, machineMemoryMib, nvidiaDevices } from '../../adapters/os/machine.ts'
+import { probePorts } from '../../adapters/os/port-probe.ts'
+import type { NodeConfig } from '../../core/config.ts'
+import { longestFreeRun } from '../../core/inventory.ts'
+import { AgentSession, type MachineParts } from '../agent/agent-session.ts'
+import type { PortRange } from '../ipc.ts'
+import { readNodeConfig } from './config-file.ts'
+import { fileLogs } from './log-reader.ts'
+import { FileNodeStore } from './store.ts'
+import { openSupervisorLink } from './supervisor-link.ts'
+import { Workspaces } from './workspaces.ts'
+
+async function probeRange(config: NodeConfig, logger: Logger): Promise<PortRange> {
+  const { portFirst, portLast } = config
+  const run = longestFreeRun(portFirst, await probePorts(portFirst, portLast))
+  const range = run ?? { first: portFirst, last: portLast }
+  if (range.first !== portFirst || range.last !== portLast) {
+    logger.log('warn', 'ports of the range are in use', { portFirst, portLast, given: range })
+  }
+  return range
+}
+
+async function lookAtMachine(logger: Logger): Promise<MachineParts> {
+  const { devices, problem } = await nvidiaDevices()
+  if (problem !== '') logger.log('warn', 'nvidia-smi failed', { problem })
+  return { cpuMillis: machineCpuMillis(), memoryMib: machineMemoryMib(), devices }
+}
+
+/**
+ * Runs the agent of a node until its supervisor ends it or is gone.
+ *
+ * @throws {NodeConfigError} for an unusable configuration.
+ */
+export async function runAgent(configFile: string): Promise<void> {
+  const config = readNodeConfig(configFile)
+  const { workspaceAddress: address, token, nodeDir } = config
+  const clock = systemClock
+  const timers = systemTimers
+  const logger = createJsonLogger(clock, { name: 'agent', nodeId: config.nodeId })
+  const randomness = systemRandomness
+  const transport = followLeader(createGrpcTransport({ clock }), { clock, timers, randomness })
+  // Nothing may go on without the supervisor: it owns everything on this node.
+  const link = openSupervisorLink(
+    (message) => session.onMessage(message),
+    () => process.exit(0),
+  )
+  const directory = join(nodeDir, 'workspaces')
+  const unpackMain = fileURLToPath(new URL('../../unpack.js', import.meta.url))
+  const session = new AgentSession({
+    config,
+    transport,
+    clock,
+    timers,
+    randomness,
+    logger,
+    logSource: fileLogs(new FileNodeStore(nodeDir), timers),
+    workspaces: new Workspaces({ transport, address, token, directory, clock, unpackMain }),
+    toSupervisor: link.send,
+    probePorts: () => probeRange(config, logger),
+    lookAtMachine: () => lookAtMachine(logger),
+    onStopped: () => void transport.close().then(() => process.exit(0)),
+  })
+  // Signals meant for a whole terminal or service are the supervisor's business.
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => undefined)
+  session.start()
+}

@@ -1,0 +1,331 @@
+import type { Clock, Logger, Timer, Timers } from '@serverless-ai/kernel'
+import type { NodeConfig } from '../../core/config.ts'
+import { messageOf } from '../../core/errors.ts'
+import { type ExecutionKey, isSafeName, keyText } from '../../core/keys.ts'
+import {
+  initialNode,
+  leaseValid,
+  type NodeEffect,
+  type NodeInput,
+  type NodeState,
+  nextTickBootMs,
+  step,
+} from '../../core/node.ts'
+import type { LeftExecution } from '../../core/records.ts'
+import { type Assignment, exitOf } from '../../core/types.ts'
+import type { PortRange, PrepareProblem, ToAgent, ToSupervisor } from '../ipc.ts'
+import { DurableWrites } from './durable-writes.ts'
+import type { NodeHost, ReportLines } from './node-host.ts'
+import type { NodeStore } from './node-store.ts'
+import { Reporter } from './reporter.ts'
+import { StateWaiter } from './state-waiter.ts'
+import { type RunningTask, startTask, type TaskEnvironment } from './task.ts'
+import type { TaskDirectories } from './task-paths.ts'
+import { checkpointDirOf, reportPathOf } from './task-paths.ts'
+
+/** Grace of tasks when the node is shut down, ms. */
+export const SHUTDOWN_GRACE_MS = 3000
+
+/** What a supervisor needs. */
+export interface SupervisorOptions {
+  readonly config: () => NodeConfig
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly logger: Logger
+  readonly store: NodeStore
+  readonly host: NodeHost
+  /** Session of this supervisor. */
+  readonly session: string
+}
+
+/** Where the agent is told things; false = no agent listens. */
+export interface AgentLink {
+  send(message: ToAgent): boolean
+}
+
+interface Prepared {
+  readonly assignment: Assignment
+  readonly directories: TaskDirectories
+}
+
+/**
+ * Owns the processes of a node. Everything that happens becomes an input of the rules in
+ * `core/node.ts`; what they ask for is done here.
+ */
+export class Supervisor {
+  private readonly options: SupervisorOptions
+  private readonly left: readonly LeftExecution[]
+  private readonly state: NodeState
+  private readonly reporter: Reporter
+  private readonly tasks = new Map<string, RunningTask>()
+  private readonly prepared = new Map<string, Prepared>()
+  /** Report files of tasks that run: what is wrong with their lines is told in their logs. */
+  private readonly checked = new Map<string, { key: ExecutionKey; tail: ReportLines }>()
+  private portRange: PortRange | null = null
+  private agent: AgentLink | undefined
+  private tick: Timer | undefined
+  private poll: Timer | undefined
+  /** The newest desired set that is not applied yet. */
+  private wanted: Extract<ToSupervisor, { type: 'desired' }> | undefined
+  private taking = false
+  private readonly waiter: StateWaiter
+  private readonly writes: DurableWrites
+
+  constructor(options: SupervisorOptions) {
+    this.options = options
+    this.waiter = new StateWaiter(options.timers)
+    this.writes = new DurableWrites(options.timers, options.logger)
+    this.left = options.store.load(options.clock.wallMs())
+    this.state = initialNode(options.store.journal(), this.left)
+    this.reporter = new Reporter(this.state)
+    for (const { key, start } of this.left) {
+      // Lines may not have been reported: numbers let the pool manager drop what it has.
+      const path = reportPathOf(start.taskDir)
+      const checkpointDir = checkpointDirOf(options.config(), key)
+      const tail = this.reportLines({ path, uid: start.uid, checkpointDir })
+      tail.end()
+      this.reporter.follow(key, tail)
+    }
+  }
+
+  /** Kills what older sessions left running. Before anything is started or reported. */
+  clearLeftovers(): Promise<number> {
+    return this.options.host.clearLeftovers(this.left)
+  }
+
+  /** Connects the agent; from now on its messages may come. */
+  attach(agent: AgentLink): void {
+    this.agent = agent
+  }
+
+  /** A message of the agent. */
+  onMessage(message: ToSupervisor): void {
+    switch (message.type) {
+      case 'ready':
+        this.greet()
+        return
+      case 'ports':
+        this.portRange = message.range
+        return
+      case 'desired':
+        this.wanted = message
+        void this.takeWanted()
+        return
+      case 'lease':
+        // A set that is not durable yet counts as not seen.
+        this.apply({ ...message, setSeen: message.setSeen && !this.taking })
+        return
+      case 'ack':
+        this.reporter.acknowledged(message.number)
+        this.report()
+        this.waiter.changed()
+        return
+      case 'prepared':
+        this.onPrepared(message.key, message.problem)
+    }
+  }
+
+  /** Applies the newest desired set, once its version is durable: not before, whatever the disk. */
+  private async takeWanted(): Promise<void> {
+    if (this.taking) return
+    this.taking = true
+    while (this.wanted !== undefined) {
+      const { type, version, assignments, forget } = this.wanted
+      this.wanted = undefined
+      const write = () => this.options.store.writeJournal(version)
+      // Without an await when the disk takes it: the order of messages is kept.
+      const later = this.writes.attempt('journal', write)
+      if (later !== undefined) await later
+      this.apply({ type, version, assignments: assignments.filter(isUsable), forget })
+    }
+    this.taking = false
+  }
+
+  private greet(): void {
+    const { session, host } = this.options
+    const { portRange } = this
+    const journal = this.state.journal
+    this.agent?.send({ type: 'session', session, journal, portRange, isolation: host.isolation })
+    const report = this.reporter.inFlight
+    if (report !== undefined) this.agent?.send({ type: 'report', report })
+    for (const held of this.state.held.values()) {
+      const prepared = this.prepared.get(keyText(held.key))
+      if (held.phase.at === 'preparing' && prepared !== undefined) this.askAgent(prepared)
+    }
+    this.report()
+  }
+
+  private apply(input: NodeInput): void {
+    const now = { bootMs: this.options.clock.bootMs(), wallMs: this.options.clock.wallMs() }
+    const effects = step(this.state, input, now)
+    if (input.type !== 'lease' && input.type !== 'tick') this.reporter.touch()
+    for (const effect of effects) this.perform(effect)
+    this.arm()
+    this.report()
+    this.waiter.changed()
+  }
+
+  private perform(effect: NodeEffect): void {
+    switch (effect.type) {
+      case 'prepare':
+        void this.prepare(effect.assignment)
+        return
+      case 'spawn':
+        void this.spawn(effect.assignment)
+        return
+      case 'stop': {
+        const { key, cause, graceMs } = effect
+        this.options.logger.log('info', 'task is stopped', { task: keyText(key), cause, graceMs })
+        this.tasks.get(keyText(key))?.stop(cause, graceMs)
+        return
+      }
+      case 'record':
+        this.prepared.delete(keyText(effect.key))
+        void this.writes.attempt('exit', () =>
+          this.options.store.recordExit(effect.key, effect.exit),
+        )
+        return
+      case 'forget':
+        this.reporter.forget(effect.key)
+        void this.forget(effect.key)
+    }
+  }
+
+  private async forget(key: ExecutionKey): Promise<void> {
+    await this.writes.attempt('end of a task', () => this.options.store.forget(key))
+    for (const { taskDir, uid } of this.options.store.prune(this.options.config().keepEnded)) {
+      await this.options.host.removeDirectory(taskDir, uid)
+    }
+  }
+
+  private async prepare(assignment: Assignment): Promise<void> {
+    const { key } = assignment
+    try {
+      const directories = await this.options.host.directoriesFor(assignment)
+      const prepared = { assignment, directories }
+      if (this.state.held.get(keyText(key))?.phase.at !== 'preparing') return
+      this.prepared.set(keyText(key), prepared)
+      if (assignment.workspace === '') this.apply({ type: 'prepared', key })
+      else this.askAgent(prepared)
+    } catch (error) {
+      const message = `directories: ${messageOf(error)}`
+      this.onPrepared(key, { cause: 'PREPARE_FAILED', message })
+    }
+  }
+
+  private askAgent({ assignment, directories }: Prepared): void {
+    const { key, workspace } = assignment
+    const uid = directories.uid ?? null
+    this.agent?.send({ type: 'prepare', key, workspace, directory: directories.paths.cwd, uid })
+  }
+
+  private onPrepared(key: ExecutionKey, problem?: PrepareProblem): void {
+    if (problem === undefined) {
+      this.apply({ type: 'prepared', key })
+      return
+    }
+    const exit = exitOf(problem.cause, problem.message, this.options.clock.wallMs())
+    this.apply({ type: 'ended', key, exit })
+  }
+
+  private async spawn(assignment: Assignment): Promise<void> {
+    const { key } = assignment
+    const prepared = this.prepared.get(keyText(key))
+    if (prepared === undefined) return
+    this.prepared.delete(keyText(key))
+    const { paths, uid } = prepared.directories
+    const started = await startTask(this.taskEnvironment(key), assignment, prepared.directories)
+    if (started.exit !== undefined) {
+      this.apply({ type: 'ended', key, exit: started.exit })
+      return
+    }
+    this.tasks.set(keyText(key), started)
+    const { report: path, checkpointDir } = paths
+    const tail = this.reportLines({ path, uid, checkpointDir })
+    this.reporter.follow(key, tail)
+    this.checked.set(keyText(key), { key, tail })
+    this.options.logger.log('info', 'task is started', { task: keyText(key), pid: started.pid })
+    this.apply({ type: 'spawned', key, pid: started.pid })
+    this.armPoll()
+    const exit = await started.ended
+    this.tasks.delete(keyText(key))
+    this.tellProblems(true, keyText(key))
+    this.checked.delete(keyText(key))
+    await this.writes.attempt('exit', () => this.options.store.recordExit(key, exit))
+    this.reporter.ended(key)
+    this.options.logger.log('info', 'task has ended', { task: keyText(key), ...exit })
+    this.apply({ type: 'ended', key, exit })
+  }
+
+  private taskEnvironment(key: ExecutionKey): TaskEnvironment {
+    const { options } = this
+    return {
+      ...options,
+      ...options.host,
+      writes: this.writes,
+      nodeBinDir: options.config().nodeBinDir,
+      mayStart: () => {
+        if (this.state.shutdown) return 'NODE_SHUTDOWN'
+        const phase = this.state.held.get(keyText(key))?.phase
+        if (phase?.at !== 'spawning') return 'STOPPED'
+        return leaseValid(this.state, options.clock.bootMs()) ? phase.unwanted : 'LEASE_LAPSED'
+      },
+    }
+  }
+
+  private arm(): void {
+    this.tick?.cancel()
+    const at = nextTickBootMs(this.state)
+    if (at === undefined) return
+    const inMs = Math.max(0, at - this.options.clock.bootMs())
+    this.tick = this.options.timers.after(Math.ceil(inMs), () => this.apply({ type: 'tick' }))
+  }
+
+  private armPoll(): void {
+    const { lookEveryMs } = this.options.host
+    if (lookEveryMs === undefined || this.poll !== undefined || this.tasks.size === 0) return
+    this.poll = this.options.timers.after(lookEveryMs, () => {
+      this.poll = undefined
+      this.lookAtReports()
+      this.armPoll()
+    })
+  }
+
+  private lookAtReports(): void {
+    this.reporter.poll()
+    for (const text of this.checked.keys()) this.tellProblems(false, text)
+    this.report()
+  }
+
+  private reportLines(file: Parameters<NodeHost['reportLines']>[0]): ReportLines {
+    return this.options.host.reportLines(file, () => this.lookAtReports())
+  }
+
+  /** A report line that is not used is told where its writer looks: in the log of the task. */
+  private tellProblems(atEnd: boolean, text: string): void {
+    const found = this.checked.get(text)
+    if (found === undefined) return
+    const problems = found.tail.problems(atEnd)
+    if (problems.length > 0) this.options.store.noteInLog(found.key, problems)
+  }
+
+  private report(): void {
+    const report = this.reporter.next()
+    if (report !== undefined) this.agent?.send({ type: 'report', report })
+  }
+
+  /** Stops all tasks, then waits a moment until their ends were delivered. */
+  async shutdown(): Promise<void> {
+    this.apply({ type: 'shutdown', graceMs: SHUTDOWN_GRACE_MS })
+    const ended = () => [...this.state.held.values()].every(({ phase }) => phase.at === 'exited')
+    await this.waiter.until(ended, SHUTDOWN_GRACE_MS + 1000)
+    await this.waiter.until(() => this.reporter.settled, 1000)
+    this.tick?.cancel()
+    this.poll?.cancel()
+  }
+}
+
+/** What cannot be a folder name is not run; the pool manager makes ids that can. */
+function isUsable({ key, command }: Assignment): boolean {
+  return isSafeName(key.jobId) && command.length > 0
+}
