@@ -22,7 +22,7 @@ export const poolManagerDefects: readonly Defect[] = [
       },
     ],
     scenarios: ['chaos'],
-    expect: ['exclusive', 'processes'],
+    expect: ['leases', 'exclusive', 'processes'],
   },
   {
     name: 'node-back-frees-early',

@@ -16,6 +16,7 @@ import { gangs } from './gangs.ts'
 import { generations } from './generations.ts'
 import { inputs } from './inputs.ts'
 import { leaders } from './leaders.ts'
+import { leases } from './leases.ts'
 import { Ledger } from './ledger.ts'
 import { placeText } from './names.ts'
 import { processes } from './processes.ts'
@@ -42,6 +43,7 @@ const FACTORIES = {
   quota,
   generations,
   exclusive,
+  leases,
   ends,
   digests,
   recoverers,

@@ -43,6 +43,43 @@ describe('leaders', () => {
   })
 })
 
+describe('leases', () => {
+  const renewed = (logs: Logs, epoch: number, sentMs: number): void =>
+    logs.observe({ kind: 'lease-renewed', atMs: logs.nowMs, node: 'node-1', epoch, sentMs })
+
+  function pool(): Logs {
+    const logs = new Logs()
+    logs.claim('pool-manager')
+    logs.commit('pool-manager', { kind: 'tick' })
+    logs.nowMs += 100
+    return logs
+  }
+
+  it('are renewed by a commit that came after the heartbeat', () => {
+    const logs = pool()
+    const sentMs = logs.nowMs
+    logs.nowMs += 10
+    logs.commit('pool-manager', { kind: 'tick' })
+    renewed(logs, 1, sentMs)
+    expect(logs.alarms).toEqual([])
+  })
+
+  it('are not renewed without one', () => {
+    const logs = pool()
+    renewed(logs, 1, logs.nowMs)
+    expect(logs.caught).toEqual(['leases'])
+  })
+
+  it('are not renewed by the commit of another leader', () => {
+    const logs = pool()
+    const sentMs = logs.nowMs
+    logs.claim('pool-manager')
+    logs.commit('pool-manager', { kind: 'tick' })
+    renewed(logs, 1, sentMs)
+    expect(logs.caught).toEqual(['leases'])
+  })
+})
+
 describe('availability', () => {
   // 6 s and 8 times an append of 100 ms.
   const LIMIT_MS = 6_800

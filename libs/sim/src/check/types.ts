@@ -32,6 +32,16 @@ export type Observation =
       readonly key: TaskKey
       readonly cause: string
     }
+  /** An agent was answered a heartbeat: its node may start tasks and keep exclusive ones. */
+  | {
+      readonly kind: 'lease-renewed'
+      readonly atMs: number
+      readonly node: string
+      /** Epoch of the leader that answered, from the newest desired set on the same stream. */
+      readonly epoch: number
+      /** When the agent had sent the heartbeat, at the earliest. */
+      readonly sentMs: number
+    }
   /**
    * A user got an answer. `ok` false = refused with `reason`, which is final: outcomes that are not
    * known, and calls that have to be repeated, are no answers. `position` empty = none was given.

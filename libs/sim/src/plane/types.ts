@@ -24,6 +24,8 @@ export interface SimNodeInit {
   /** Addresses of the pool manager's replicas, `host:port,host:port`. */
   readonly poolAddress: string
   readonly token: string
+  /** Lease that the pool manager gives, ms. */
+  readonly leaseMs: number
   readonly observe: (observation: Observation) => void
   /** What a task does; see {@link TaskScript}. */
   readonly scripts: TaskScripts

@@ -36,6 +36,7 @@ export function createNodes({ world, scenario, plane, observe }: NodesInit): rea
         model: MODELS[index % MODELS.length] ?? 'A100-40G',
         poolAddress: plane.addressOf('pool-manager'),
         token: TOKENS.node(name),
+        leaseMs: scenario.leaseMs,
         observe,
         scripts: scriptOf,
       },

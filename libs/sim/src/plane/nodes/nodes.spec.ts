@@ -25,6 +25,7 @@ function createFleet(seed: number): void {
         poolAddress: pool.address,
         token: 'token',
         observe: (observation) => seen.push(observation),
+        leaseMs: pool.leaseMs,
         scripts: scriptOf,
       },
       gangs,

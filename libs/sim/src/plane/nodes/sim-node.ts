@@ -1,5 +1,5 @@
 /** A node of the simulated world: the real supervisor and the real agent in two processes. */
-import type { Timers } from '@serverless-ai/kernel'
+import type { Clock, Timers } from '@serverless-ai/kernel'
 import {
   type AgentEvents,
   AgentProcess,
@@ -8,6 +8,7 @@ import {
   parseNodeConfig,
   Supervisor,
   type ToAgent,
+  type ToSupervisor,
 } from '@serverless-ai/node-agent/parts'
 import { followLeader } from '@serverless-ai/rpc'
 import type { Machine, ProcessContext, Running, SimProcess } from '../../world/types.ts'
@@ -44,6 +45,7 @@ class SimulatedNode implements SimNode {
   readonly #config: NodeConfig
   #channel: Channel | undefined
   #host: SimHost | undefined
+  #desiredEpoch = '0'
 
   constructor(init: SimNodeInit, gangs: Gangs) {
     this.#init = init
@@ -163,6 +165,19 @@ class SimulatedNode implements SimNode {
     }
   }
 
+  /** Whose answers renew the lease is seen by the desired sets of the same stream. */
+  #noteLease(message: ToSupervisor, clock: Clock): void {
+    if (message.type === 'desired') this.#desiredEpoch = message.version.epoch
+    if (message.type !== 'lease' || !message.setSeen) return
+    const { world, observe, leaseMs } = this.#init
+    const atMs = world.time.nowMs
+    const ageMs = clock.bootMs() - (message.deadlineBootMs - leaseMs)
+    // The agent notes whole milliseconds.
+    const sentMs = atMs - (ageMs + 1) / RATE_MIN
+    const epoch = Number(this.#desiredEpoch)
+    observe({ kind: 'lease-renewed', atMs, node: this.name, epoch, sentMs })
+  }
+
   #agentMain(context: ProcessContext): Running {
     const channel = this.#channel
     const { ports } = context
@@ -181,6 +196,7 @@ class SimulatedNode implements SimNode {
       logSource: noLogs,
       workspaces: noWorkspaces,
       toSupervisor: (message) => {
+        this.#noteLease(message, ports.clock)
         channel.timers.after(IPC_MS, () => events.onMessage(message))
       },
       probePorts: async () => ({ first: config.portFirst, last: config.portLast }),
@@ -195,6 +211,9 @@ class SimulatedNode implements SimNode {
     return { stop: () => session.stop() }
   }
 }
+
+/** Rates of clocks are within ±4 %: so much older may a moment be than the node's clock says. */
+const RATE_MIN = 0.96
 
 const noLogs = {
   read: () => {
