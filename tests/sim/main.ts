@@ -15,7 +15,8 @@ import {
 import { commit } from '../load/report.ts'
 import { freshSeed } from '../support/random.ts'
 import { withDefect } from './defects/with-defect.ts'
-import { entryText, reproOf, summaryOf } from './text.ts'
+import { storyOf } from './story.ts'
+import { entryText, reproOf, storyText, summaryOf } from './text.ts'
 
 const USAGE = `usage: npm run sim -- --scenario S [OPTIONS]
   --scenario S   what is simulated, see below; several with commas
@@ -113,8 +114,9 @@ const results = await runMany({
     )
   },
 })
-const alarmed = results.filter(({ alarms }) => alarms.length > 0).length
+const alarmed = results.filter(({ alarms }) => alarms.length > 0)
+if (alarmed[0] !== undefined) out(storyText(await storyOf(alarmed[0])))
 const changes = results.reduce((sum, { leaderChanges }) => sum + leaderChanges, 0)
-out(`${results.length} runs, ${changes} leader changes, ${alarmed} with alarms`)
-out(`${results.length - alarmed} passed, ${alarmed} failed`)
-process.exit(alarmed > 0 ? 1 : 0)
+out(`${results.length} runs, ${changes} leader changes, ${alarmed.length} with alarms`)
+out(`${results.length - alarmed.length} passed, ${alarmed.length} failed`)
+process.exit(alarmed.length > 0 ? 1 : 0)

@@ -1,4 +1,5 @@
 import type { RunResult, TraceEntry } from '@serverless-ai/sim'
+import { abridged } from './story.ts'
 
 /** The line that gives the same run again, in any checkout of the commit. */
 export function reproOf(
@@ -15,10 +16,13 @@ export function entryText({ atMs, event, who, text }: TraceEntry): string {
   return `${seconds} s  ${String(event).padStart(8)}  ${who.padEnd(18)} ${text}`
 }
 
-/** Entries before an alarm that are printed with it. */
-const LAST = 25
+/** A line is cut here. */
+const COLUMNS = 230
 
-/** What came of a run, for people: one line, and a page when something is wrong. */
+const cut = (line: string): string =>
+  line.length > COLUMNS ? `${line.slice(0, COLUMNS - 2)} …` : line
+
+/** What came of a run in a line; with alarms, what was promised and seen. */
 export function summaryOf(result: RunResult, repro: string): string {
   const { scenario, seed, alarms, hash, simMs, commits, leaderChanges, tasksStarted } = result
   const faults = Object.values(result.faults).reduce((sum, one) => sum + one, 0)
@@ -28,14 +32,23 @@ export function summaryOf(result: RunResult, repro: string): string {
   if (alarms.length === 0) return `ok    ${line}`
   const [first] = alarms
   const about = first!.about === '' ? '' : ` --about ${first!.about}`
+  const others = alarms.length > 1 ? [`  and ${alarms.length - 1} more at the same moment`] : []
   return [
     `ALARM ${line}`,
-    ...alarms.slice(0, 3).map(({ checker, atMs, message }) => {
-      return `  ${checker} at ${(atMs / 1_000).toFixed(3)} s: ${message}`
-    }),
-    `  the last happenings before it:`,
-    ...result.last.slice(-LAST).map((entry) => `  ${entryText(entry)}`),
+    `  ${first!.checker} at ${(first!.atMs / 1_000).toFixed(3)} s: ${first!.message}`,
+    ...others,
     `  again: ${repro}`,
-    `  its story: the same line with --trace${about}`,
+    `  whole: the same line with --trace${about}`,
+  ].join('\n')
+}
+
+/** The story of an alarm, a page at most. */
+export function storyText(entries: readonly TraceEntry[]): string {
+  const { first, left, last } = abridged(entries)
+  return [
+    'what led to it:',
+    ...first.map(entryText).map(cut),
+    ...(left === 0 ? [] : [`  … ${left} lines (all with --trace) …`]),
+    ...last.map(entryText).map(cut),
   ].join('\n')
 }
