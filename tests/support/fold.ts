@@ -33,10 +33,6 @@ export function foldService(service: Service, source: FoldSource): Promise<Folde
     case 'pool-manager':
       return foldLog(poolManagerDefinition(), source, ports)
     case 'fault-tolerance':
-      return foldLog(
-        faultToleranceDefinition(() => scheduler),
-        source,
-        ports,
-      )
+      return foldLog(faultToleranceDefinition(scheduler), source, ports)
   }
 }

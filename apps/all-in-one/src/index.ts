@@ -7,9 +7,5 @@ export {
   QUICKSTART_TENANTS,
 } from './config.ts'
 export { createControlPlane } from './control-plane.ts'
-export {
-  openAllInOne,
-  type PlatformOutput,
-  type RunningPlatform,
-  startPlatform,
-} from './platform.ts'
+export type { PlatformOutput } from './output.ts'
+export { type RunningPlatform, startPlatform } from './platform.ts'

@@ -1,4 +1,3 @@
-import { resolve } from 'node:path'
 import { Node_State, PoolServiceService } from '@serverless-ai/contracts/pool/v1/pool'
 import {
   type Credentials,
@@ -9,19 +8,14 @@ import {
   SERVICE_KIT,
   type ServiceKit,
   systemPorts,
-  VERSION,
 } from '@serverless-ai/hosting'
 import { abortable, RpcError } from '@serverless-ai/kernel'
 import { writeCliContext } from './cli-context.ts'
 import { type AllInOneConfig, nodeIdsOf, QUICKSTART_TENANTS } from './config.ts'
 import { createControlPlane } from './control-plane.ts'
-import { LocalNodes, type LocalNodesStarted, localNodeConfigs } from './local-nodes.ts'
+import { LocalNodes, localNodeConfigs } from './local-nodes.ts'
+import { greet, type PlatformOutput } from './output.ts'
 import { runQuickstart } from './quickstart.ts'
-
-/** How the platform speaks to the person who started it. */
-export interface PlatformOutput {
-  readonly say: (line: string) => void
-}
 
 /** A running platform. */
 export interface RunningPlatform {
@@ -32,7 +26,7 @@ export interface RunningPlatform {
 type Opened = { readonly options: PlatformOptions; readonly credentials: Credentials }
 
 /** Opens data directory, log and tokens of the all-in-one. */
-export function openAllInOne(config: AllInOneConfig): Promise<Opened> {
+function openAllInOne(config: AllInOneConfig): Promise<Opened> {
   return openPlatform({
     config,
     ports: systemPorts('all-in-one', config.logLevel),
@@ -89,7 +83,7 @@ export async function startPlatform(
     signal?.throwIfAborted()
     writeCliContext({ dataDir, address: options.listen, credentials })
     const local = await nodes.start()
-    greet({ config, options, output, local })
+    greet(output, { config, options, local })
     while ((await readiness.missing()).length > 0) await ports.timers.sleep(25, signal)
     const seconds = ((performance.now() - startedMs) / 1_000).toFixed(1)
     output.say(`ready in ${seconds} s: ${config.nodes} nodes connected`)
@@ -108,25 +102,4 @@ export async function startPlatform(
       output.say('stopped')
     },
   }
-}
-
-function greet(init: {
-  config: AllInOneConfig
-  options: PlatformOptions
-  output: PlatformOutput
-  local: LocalNodesStarted
-}): void {
-  const { config, options, output, local } = init
-  const { say } = output
-  say(`serverless-ai ${VERSION} · development mode: loopback only, static tokens, no TLS`)
-  say(`  gRPC    ${options.listen} (all services, reflection)`)
-  say(`  health  http://${config.host}:${config.port + 1}/readyz`)
-  say(`  data    ${resolve(config.data)} (${options.eventLog.durability})`)
-  if (config.devicesPerNode > 0 && config.nodes > 0) {
-    const model = `emulated/${config.deviceModel}`
-    say(`  devices ${config.nodes} × ${config.devicesPerNode} ${model}: EMULATED, none behind them`)
-  }
-  if (local.adopted > 0) say(`  nodes   ${local.adopted} still running from before: adopted`)
-  if (local.dropped.length > 0) say(`  nodes   ${local.dropped.join(', ')} ended: not wanted now`)
-  if (local.notice !== '') say(`  note    ${local.notice}`)
 }

@@ -8,7 +8,7 @@ import { type Ports, RpcError, uuidV7 } from '@serverless-ai/kernel'
 import { create } from 'tar'
 import { stringify } from 'yaml'
 import { type AllInOneConfig, QUICKSTART_TENANTS } from './config.ts'
-import type { PlatformOutput } from './platform.ts'
+import type { PlatformOutput } from './output.ts'
 
 /** Directory of the digits example in this checkout. */
 const DIGITS = join(dirname(fileURLToPath(import.meta.url)), '../../../examples/workloads/digits')

@@ -13,7 +13,7 @@ export type { FaultRuntime } from './app/definition.ts'
 export function installFaultTolerance({ host, peers, server }: ServiceKit): {
   readonly runtime: FaultRuntime
 } {
-  const scheduler = () => peers.client(SchedulerServiceService, 'scheduler')
+  const scheduler = peers.client(SchedulerServiceService, 'scheduler')
   const runtime = host.add(faultToleranceDefinition(scheduler))
   server.add(RecoveryServiceService, recoveryHandlers(runtime))
   server.add(CheckpointServiceService, checkpointHandlers(runtime))

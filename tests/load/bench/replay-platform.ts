@@ -58,7 +58,7 @@ export class ReplayPlatform {
     const client = network.transport().client(SchedulerServiceService, target)
     this.mediator = this.#runtime(mediatorDefinition(client))
     this.pool = this.#runtime(poolManagerDefinition())
-    this.faultTolerance = this.#runtime(faultToleranceDefinition(() => client))
+    this.faultTolerance = this.#runtime(faultToleranceDefinition(client))
   }
 
   /** Starts all services and makes the queues. */

@@ -19,7 +19,7 @@ export interface LogRequest {
 }
 
 /** Time without an answer after which a follower gives up, ms. */
-export const GIVE_UP_MS = 300_000
+const GIVE_UP_MS = 300_000
 
 /** How long a watch goes on without an answer, and the line that says so. */
 export const patienceOf = ({ err }: Pick<Io, 'err'>) => ({

@@ -25,7 +25,7 @@ interface RunOptions extends Globals {
 const INTERPRETERS = /^(python[\d.]*|node|bash|sh|torchrun|env|uv|run)$/
 
 /** A name from the command: `python3 train.py --lr 1` → `train`. */
-export function nameOf(command: readonly string[]): string {
+function nameOf(command: readonly string[]): string {
   const words = command.map((word) => word.split('/').at(-1) ?? '')
   const script = words.find(
     (word) => word !== '' && !word.startsWith('-') && !INTERPRETERS.test(word),
@@ -65,7 +65,7 @@ async function queueOf(platform: PlatformClient, named: string | undefined): Pro
 }
 
 /** The description that `sai run` submits. */
-export function manifestOf(init: {
+function manifestOf(init: {
   options: RunOptions
   command: readonly string[]
   queue: string

@@ -9,7 +9,7 @@ import { answer, type CommandScope, withGlobals } from './shared.ts'
 const EFFECT_AGE_MAX_MS = 30_000
 
 /** What is wrong with a partition, one sentence each; empty = healthy. */
-export function troubles(partition: PartitionStatus): string[] {
+function troubles(partition: PartitionStatus): string[] {
   const { service, role, alarm, parkedInputs, oldestEffectAgeMs, unreachablePeers } = partition
   const found: string[] = []
   if (alarm !== '') found.push(`${service}: alarm: ${alarm}`)
@@ -42,7 +42,7 @@ function row(partition: PartitionStatus): string[] {
 }
 
 /** The status for people. */
-export function statusText(status: GetStatusResponse): string {
+function statusText(status: GetStatusResponse): string {
   const heading = [
     'SERVICE',
     'ROLE',

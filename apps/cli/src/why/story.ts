@@ -70,7 +70,7 @@ const SENTENCES: Readonly<Record<string, Sentence>> = {
 }
 
 /** One line for a story entry; one with an unknown code shows its numbers. */
-export function entryText({ code, details }: StoryEntry): string {
+function entryText({ code, details }: StoryEntry): string {
   const sentence = SENTENCES[code]?.(details)
   if (sentence !== undefined) return plain(sentence)
   const numbers = Object.entries(details).map(([key, value]) => `${key}=${value}`)

@@ -7,7 +7,7 @@ import { bytes } from '../output/text.ts'
 import { ignoreRules } from './ignore.ts'
 
 /** Largest directory that is copied, bytes. */
-export const DIRECTORY_MAX_BYTES = 100 * 1024 * 1024
+const DIRECTORY_MAX_BYTES = 100 * 1024 * 1024
 const ENTRIES_MAX = 50_000
 const BIGGEST_SHOWN = 5
 

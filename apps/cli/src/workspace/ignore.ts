@@ -1,5 +1,5 @@
 /** Left out unless `.saiignore` takes them in again (`!node_modules`). */
-export const DEFAULT_IGNORES = ['.git', 'node_modules', '.sai', '.tools', '__pycache__', '.venv']
+const DEFAULT_IGNORES = ['.git', 'node_modules', '.sai', '.tools', '__pycache__', '.venv']
 
 interface Rule {
   readonly pattern: RegExp

@@ -68,13 +68,9 @@ async function call(scheduler: SchedulerClient, effect: EffectRequest, signal: A
   )
 }
 
-/**
- * Fault tolerance as a service: its core and how it reaches the scheduler.
- * @param scheduler asked for at each effect, so that a missing address fails the effect, not the
- * start
- */
+/** Fault tolerance as a service of the log. `scheduler` is called when an effect is due. */
 export function faultToleranceDefinition(
-  scheduler: () => SchedulerClient,
+  scheduler: SchedulerClient,
 ): ServiceDefinition<FaultState, FaultCommand, FaultEvent> {
   return {
     name: 'fault-tolerance',
@@ -86,7 +82,7 @@ export function faultToleranceDefinition(
     onTimer: (key) => ({ type: 'Judge', incidentId: key.slice('judge:'.length) }),
     async perform(effect, { signal }) {
       try {
-        await call(scheduler(), effect, signal)
+        await call(scheduler, effect, signal)
       } catch (error) {
         if (!(error instanceof RpcError && FINAL_REASONS.has(error.reason))) throw error
       }

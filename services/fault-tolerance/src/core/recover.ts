@@ -18,12 +18,12 @@ export const EVIDENCE_WINDOW_MS = 2_000
 /** After a node came back or was declared lost its tasks' reports need a moment. */
 export const NODE_SETTLE_MS = 300
 /** Longest back-off between two generations. */
-export const BACKOFF_MAX_MS = 60_000
+const BACKOFF_MAX_MS = 60_000
 /**
  * Planned restarts in a row, without a new checkpoint between them, after which they are charged
  * like failures.
  */
-export const PLANNED_IN_ROW_MAX = 20
+const PLANNED_IN_ROW_MAX = 20
 
 /** Effects, events and timers of a judgement. */
 export type Judgement = {
@@ -41,7 +41,7 @@ export const judgeTimer = (incidentId: string): string => `judge:${incidentId}`
  * Nodes of the gang that are away and whose tasks have not reported an end: their evidence is
  * missing.
  */
-export function nodesAwaited(state: FaultState, gang: GangState): readonly string[] {
+function nodesAwaited(state: FaultState, gang: GangState): readonly string[] {
   const silent = gang.nodeOfRank.filter((_, rank) => !gang.ends.has(rank))
   return [...new Set(silent)].filter((id) => state.nodes.get(id)?.state === 'Disconnected').sort()
 }

@@ -3,13 +3,8 @@ import { TaskReported } from '@serverless-ai/contracts/events/v1/pool_manager'
 import { GangPlaced, JobStateChanged } from '@serverless-ai/contracts/events/v1/scheduler'
 import { EVENTS } from '@serverless-ai/contracts/names'
 import type { InputSource, PublicEvent } from '@serverless-ai/runtime'
-import type {
-  Checkpoint,
-  MediatorCommand,
-  PlacedGang,
-  Progress,
-  SchedulerView,
-} from '../core/model.ts'
+import type { MediatorCommand, PlacedGang, SchedulerView } from '../core/messages.ts'
+import type { Checkpoint, Progress } from '../core/model.ts'
 import { stateFromName } from './job.ts'
 import { reasonFromProto } from './reason.ts'
 
@@ -56,7 +51,7 @@ const count = (value: unknown): number =>
   typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : 0
 
 /** Progress of a report line, if it is one. A task writes what it likes: nothing is trusted. */
-export function progressOf(report: TaskReported): Progress | undefined {
+function progressOf(report: TaskReported): Progress | undefined {
   let line: unknown
   try {
     line = JSON.parse(report.json)

@@ -2,13 +2,8 @@ import { JobSubmitted, LaunchPrepared } from '@serverless-ai/contracts/events/v1
 import { EVENTS } from '@serverless-ai/contracts/names'
 import type { PublicDraft } from '@serverless-ai/runtime'
 import { torchrunContract } from '../core/launch/torchrun.ts'
-import {
-  isFinished,
-  type JobRecord,
-  type MediatorEvent,
-  type MediatorState,
-  type Placement,
-} from '../core/model.ts'
+import type { MediatorEvent } from '../core/messages.ts'
+import { isFinished, type JobRecord, type MediatorState, type Placement } from '../core/model.ts'
 
 function draft(job: JobRecord, name: string, payload: Uint8Array): PublicDraft {
   return { type: `${EVENTS}${name}`, key: job.jobId, tenant: job.tenant, payload }

@@ -1,6 +1,7 @@
 import type { Timers } from '@serverless-ai/kernel'
 import type { EffectiveChange } from '@serverless-ai/runtime'
-import type { JobRecord, MediatorEvent, MediatorState } from '../core/model.ts'
+import type { MediatorEvent } from '../core/messages.ts'
+import type { JobRecord, MediatorState } from '../core/model.ts'
 import type { MediatorRuntime } from './definition.ts'
 
 /** A job after a commit; undefined when it was forgotten. Read it at once. */

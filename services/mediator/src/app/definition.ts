@@ -6,7 +6,8 @@ import { jobRequest } from '../adapters/job.ts'
 import { publish, snapshotFeed } from '../adapters/public-events.ts'
 import { mediatorDecider } from '../core/decider.ts'
 import type { JobSpec } from '../core/job-spec.ts'
-import type { MediatorCommand, MediatorEvent, MediatorState, Rejection } from '../core/model.ts'
+import type { MediatorCommand, MediatorEvent } from '../core/messages.ts'
+import type { MediatorState, Rejection } from '../core/model.ts'
 
 /** Version of the state's JSON and of the events' data. */
 const SCHEMA_VERSION = 1

@@ -40,7 +40,7 @@ function ownOf(job: JobRecord): Own {
 }
 
 /** Merges by time; entries of the same time by owner, entries of one owner in their order. */
-export function mergeStories(stories: readonly (readonly StoryEntry[])[]): StoryEntry[] {
+function mergeStories(stories: readonly (readonly StoryEntry[])[]): StoryEntry[] {
   const rank = ({ service }: StoryEntry) => {
     const index = OWNERS.indexOf(service)
     return index < 0 ? OWNERS.length : index

@@ -8,27 +8,24 @@ import {
   refuse,
   unreachable,
 } from '@serverless-ai/kernel'
+import type { MediatorCommand, MediatorEvent, PlacedGang, SchedulerView } from './messages.ts'
 import {
   type Checkpoint,
   FINISHED_JOBS_MAX,
   isFinished,
   type JobRecord,
   LAUNCH_RULES,
-  type MediatorCommand,
-  type MediatorEvent,
   type MediatorState,
   OPEN_JOBS_MAX,
-  type PlacedGang,
-  type SchedulerView,
 } from './model.ts'
 
 type Outcome = Decision<MediatorEvent>
 type CommandOf<T extends MediatorCommand['type']> = Extract<MediatorCommand, { type: T }>
 
 /** Key of the effect that hands a job to the scheduler. */
-export const enqueueKey = (jobId: string): string => `enqueue:${jobId}`
+const enqueueKey = (jobId: string): string => `enqueue:${jobId}`
 /** Key of the effect that ends a job at the scheduler. */
-export const cancelKey = (jobId: string): string => `cancel:${jobId}`
+const cancelKey = (jobId: string): string => `cancel:${jobId}`
 
 const cancelEffect = (jobId: string, requestedBy: string): EffectRequest => ({
   key: cancelKey(jobId),

@@ -4,13 +4,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { jobSpec, placementOf, viewOf } from '../testing/samples.ts'
 import { mediatorDecider as core } from './decider.ts'
-import {
-  FINISHED_JOBS_MAX,
-  isFinished,
-  type MediatorCommand,
-  type MediatorEvent,
-  type MediatorState,
-} from './model.ts'
+import type { MediatorCommand, MediatorEvent } from './messages.ts'
+import { FINISHED_JOBS_MAX, isFinished, type MediatorState } from './model.ts'
 
 const submitBy = (tenant: string, more: Partial<{ requestId: string }> = {}): MediatorCommand => ({
   type: 'SubmitJob',

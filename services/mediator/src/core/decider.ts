@@ -1,7 +1,8 @@
 import type { Decider, Json } from '@serverless-ai/kernel'
 import { decide } from './decide.ts'
 import { evolve } from './evolve.ts'
-import type { JobRecord, MediatorCommand, MediatorEvent, MediatorState } from './model.ts'
+import type { MediatorCommand, MediatorEvent } from './messages.ts'
+import type { JobRecord, MediatorState } from './model.ts'
 
 /** The mediator's core: job descriptions, launch contracts and the view of jobs. */
 export const mediatorDecider: Decider<MediatorState, MediatorCommand, MediatorEvent> = {

@@ -1,11 +1,6 @@
 import { invariant, unreachable } from '@serverless-ai/kernel'
-import {
-  isFinished,
-  type JobRecord,
-  type MediatorEvent,
-  type MediatorState,
-  STORY_MAX,
-} from './model.ts'
+import type { MediatorEvent } from './messages.ts'
+import { isFinished, type JobRecord, type MediatorState, STORY_MAX } from './model.ts'
 
 function known(state: MediatorState, jobId: string): JobRecord {
   const job = state.jobs.get(jobId)

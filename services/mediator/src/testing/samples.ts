@@ -1,5 +1,6 @@
 import type { JobSpec } from '../core/job-spec.ts'
-import type { Placement, SchedulerView } from '../core/model.ts'
+import type { SchedulerView } from '../core/messages.ts'
+import type { Placement } from '../core/model.ts'
 
 /** A small valid job. */
 export function jobSpec(more: Partial<JobSpec> = {}): JobSpec {

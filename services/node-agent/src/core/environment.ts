@@ -21,7 +21,7 @@ export interface TaskPaths {
 }
 
 /** What PATH ends with; the platform's own environment does not leak into tasks. */
-export const BASE_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+const BASE_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 /**
  * Variables that follow from the devices a task was given. Emulated accelerators are announced

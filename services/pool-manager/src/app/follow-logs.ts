@@ -9,7 +9,7 @@ import { messageOf, noteOf, pieceOf } from './log-pieces.ts'
 import type { LogStreams } from './log-streams.ts'
 
 /** Tasks of a job that are followed at once. */
-export const FOLLOWED_TASKS_MAX = 256
+const FOLLOWED_TASKS_MAX = 256
 
 /** Follows tasks, each on its own, into one funnel. */
 export class Follower {

@@ -3,9 +3,9 @@ import type { Principal, Timers } from '@serverless-ai/kernel'
 import { poolError } from '../adapters/errors.ts'
 
 /** Version of the agents' protocol. */
-export const PROTOCOL = 1
+const PROTOCOL = 1
 /** Time from the start of a stream to its Hello, ms. */
-export const HELLO_TIMEOUT_MS = 10_000
+const HELLO_TIMEOUT_MS = 10_000
 /** Devices of one node. */
 const DEVICES_MAX = 1_024
 const NODE_ID = /^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/

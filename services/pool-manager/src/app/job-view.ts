@@ -55,7 +55,7 @@ export function viewOf(state: PoolState, execution: Execution): ExecutionView {
 }
 
 /** True for an end that a user would call a failure. */
-export function hasFailed({ exit }: ExecutionView): boolean {
+function hasFailed({ exit }: ExecutionView): boolean {
   if (exit === null) return false
   switch (exit.cause) {
     case 'EXITED':

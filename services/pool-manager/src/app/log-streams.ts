@@ -6,7 +6,7 @@ import type { ExecutionKey } from '../core/model.ts'
 import type { Outbox } from './outbox.ts'
 
 /** Pieces an agent may send of one log before the reader has taken some: 32 × 64 KiB. */
-export const LOG_WINDOW_CHUNKS = 32
+const LOG_WINDOW_CHUNKS = 32
 /** Credit is given back in steps of this many pieces. */
 const CREDIT_STEP = 8
 /** Logs read from one node at a time; its agent serves no more either. */

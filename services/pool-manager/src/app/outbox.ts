@@ -5,7 +5,7 @@ import type {
 } from '@serverless-ai/contracts/agent/v1/agent'
 
 /** Messages that wait for one agent, beyond the two that replace each other. */
-export const OUTBOX_MAX = 1_024
+const OUTBOX_MAX = 1_024
 
 /**
  * What waits to be sent to an agent: a bounded queue, and one place each for the newest heartbeat

@@ -34,7 +34,7 @@ const CODES: Readonly<Record<ReasonCode, ReasonProto['code']>> = {
 
 type ResourcesProto = ReturnType<typeof ResourcesMessage.create>
 
-export function resourcesFromProto(proto: ResourcesProto | undefined): Resources {
+function resourcesFromProto(proto: ResourcesProto | undefined): Resources {
   return {
     devices: proto?.devices ?? 0,
     cpuMillis: Number(proto?.cpuMillis ?? 0n),

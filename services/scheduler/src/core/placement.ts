@@ -44,7 +44,7 @@ export function matchingModels(fleet: Fleet, patterns: readonly string[]): numbe
 }
 
 /** Tasks of this need that fit on a ready node now, with devices of one model. */
-export function tasksOn(fleet: Fleet, node: number, model: number, each: Resources): number {
+function tasksOn(fleet: Fleet, node: number, model: number, each: Resources): number {
   const byDevices =
     each.devices === 0 ? Infinity : Math.floor(fleet.devicesFree(node, model) / each.devices)
   const byCpu = each.cpuMillis === 0 ? Infinity : Math.floor(fleet.cpuFree(node) / each.cpuMillis)

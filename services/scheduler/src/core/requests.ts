@@ -190,7 +190,7 @@ export function released(job: Job, cause: GangReleased['cause']): SchedulerEvent
 }
 
 /** Key of the timer that ends a back-off. */
-export function backoffKey(jobId: string, generation: number): string {
+function backoffKey(jobId: string, generation: number): string {
   return `backoff:${jobId}:${generation}`
 }
 

@@ -34,7 +34,7 @@ const VALUES_MAX = 20_000
 const DEPTH_MAX = 32
 
 /** `spec.command[0]` */
-export function fieldName(path: Path): string {
+function fieldName(path: Path): string {
   return path.reduce<string>((above, key) => {
     if (typeof key === 'number') return `${above}[${key}]`
     return above === '' ? key : `${above}.${key}`

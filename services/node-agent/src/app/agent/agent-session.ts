@@ -19,7 +19,7 @@ export interface MachineParts {
 }
 
 /** The inventory of a node: its machine, as far as the configuration gives it to tasks. */
-export function inventoryOf(
+function inventoryOf(
   config: NodeConfig,
   session: Session,
   range: PortRange,

@@ -16,7 +16,7 @@ const NEWLINE = 10
 const LOST_NOTE = '[serverless-ai: a part of the log was rotated away before it was read]\n'
 
 /** The log cannot be read. */
-export class LogMissingError extends Error {
+class LogMissingError extends Error {
   override readonly name = 'LogMissingError'
 }
 
@@ -149,7 +149,7 @@ class LogReading {
  *
  * @throws {LogMissingError} when there is no log and it is not to be waited for.
  */
-export async function* readLog(
+async function* readLog(
   store: FileNodeStore,
   timers: Timers,
   query: LogQuery,

@@ -1,0 +1,79 @@
+import type { JobSpec } from './job-spec.ts'
+import type { Checkpoint, JobState, Placement, Progress, Reason, Rejection } from './model.ts'
+
+/** What the scheduler said of a job. */
+export type SchedulerView = {
+  readonly jobId: string
+  readonly state: JobState
+  readonly reason: Reason | null
+  readonly generation: number
+  readonly atMs: number
+  readonly message: string
+  readonly code: string
+  readonly resultJson: string
+}
+
+/** A placement with its job. */
+export type PlacedGang = {
+  readonly jobId: string
+  readonly placement: Placement
+}
+
+/** Requests of callers, what the owners said, effects that are done. */
+export type MediatorCommand =
+  | {
+      readonly type: 'SubmitJob'
+      readonly cell: number
+      readonly tenant: string
+      readonly submittedBy: string
+      readonly requestId: string
+      readonly spec: JobSpec
+    }
+  | { readonly type: 'SettleEnqueue'; readonly jobId: string; readonly rejection: Rejection | null }
+  /** `tenant` empty = may cancel every job. */
+  | {
+      readonly type: 'CancelJob'
+      readonly jobId: string
+      readonly tenant: string
+      readonly by: string
+    }
+  | { readonly type: 'SettleCancel'; readonly jobId: string }
+  | { readonly type: 'ObserveState'; readonly view: SchedulerView }
+  | { readonly type: 'PrepareLaunch'; readonly placed: PlacedGang }
+  | {
+      readonly type: 'ReplaceScheduler'
+      readonly views: readonly SchedulerView[]
+      readonly placed: readonly PlacedGang[]
+    }
+  | { readonly type: 'ObserveProgress'; readonly jobId: string; readonly progress: Progress }
+  | { readonly type: 'ObserveCheckpoint'; readonly jobId: string; readonly checkpoint: Checkpoint }
+  | {
+      readonly type: 'ReplaceCheckpoints'
+      readonly checkpoints: readonly { readonly jobId: string; readonly checkpoint: Checkpoint }[]
+    }
+  /** The pool manager's reports are not part of its bootstrap feed: nothing to reconcile. */
+  | { readonly type: 'ReplacePool' }
+
+/** What is recorded. */
+export type MediatorEvent =
+  | {
+      readonly type: 'JobSubmitted'
+      readonly jobId: string
+      readonly tenant: string
+      readonly submittedBy: string
+      readonly requestId: string
+      readonly spec: JobSpec
+    }
+  | { readonly type: 'JobEnqueued'; readonly jobId: string }
+  | { readonly type: 'JobRejected'; readonly jobId: string; readonly rejection: Rejection }
+  | { readonly type: 'JobCancelRequested'; readonly jobId: string; readonly by: string }
+  | { readonly type: 'JobStateObserved'; readonly view: SchedulerView }
+  | {
+      readonly type: 'LaunchPrepared'
+      readonly jobId: string
+      readonly rules: number
+      readonly placement: Placement
+    }
+  | { readonly type: 'ProgressObserved'; readonly jobId: string; readonly progress: Progress }
+  | { readonly type: 'CheckpointObserved'; readonly jobId: string; readonly checkpoint: Checkpoint }
+  | { readonly type: 'JobForgotten'; readonly jobId: string }
