@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util'
 import { benchIdle } from './bench/idle.ts'
 import { benchLog } from './bench/log.ts'
 import { benchReplay } from './bench/replay.ts'
+import { benchSim } from './bench/sim.ts'
 import { benchSubmit } from './bench/submit.ts'
 import { type BenchResult, commit, machine, printMetrics } from './report.ts'
 
@@ -10,6 +11,7 @@ const BENCHES: Readonly<
 > = {
   log: benchLog,
   replay: benchReplay,
+  sim: benchSim,
   submit: benchSubmit,
   idle: benchIdle,
 }

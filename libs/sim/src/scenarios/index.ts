@@ -122,6 +122,8 @@ export const SCENARIOS: readonly Scenario[] = [
     nodes: 50,
     devicesPerNode: 8,
     jobs: 200,
+    // As long as 200 jobs make a little more than the 20 commits a second that it stands for.
+    busyMs: 13 * MINUTE_MS,
     snapshotEveryCommits: 10_000,
     faults: {
       kill: 120_000,
