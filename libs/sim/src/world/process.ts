@@ -51,8 +51,10 @@ export class WorldProcess implements SimProcess {
   }
 
   #changed(what: string): void {
-    this.#world.trace.note(this.name, `${what} ${this.incarnation}`, () => {
-      return `${what} (start ${this.incarnation})`
+    // Not read when the text is made: it has been started again by then, perhaps.
+    const { incarnation } = this
+    this.#world.trace.note(this.name, `${what} ${incarnation}`, () => {
+      return `${what} (start ${incarnation})`
     })
     for (const listener of this.#listeners) listener(this.state)
   }
