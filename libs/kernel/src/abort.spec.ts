@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events'
 import { describe, expect, it } from 'vitest'
-import { abortable, anySignal } from './abort.ts'
+import { abortable, anySignal, onAbort } from './abort.ts'
 
 const listeners = (signal: AbortSignal): number => getEventListeners(signal, 'abort').length
 
@@ -38,8 +38,12 @@ describe('abortable', () => {
     expect(await abortable(Promise.resolve(1), signal)).toBe(1)
     await expect(abortable(Promise.reject(new Error('no')), signal)).rejects.toThrow('no')
     expect(await abortable(Promise.resolve(1), undefined)).toBe(1)
-    await Promise.resolve()
-    expect(listeners(signal)).toBe(0)
+  })
+
+  it('does not gather listeners', async () => {
+    const { signal } = new AbortController()
+    for (let n = 0; n < 20; n += 1) await abortable(Promise.resolve(n), signal)
+    expect(listeners(signal)).toBe(1)
   })
 
   it('rejects with the reason when aborted first', async () => {
@@ -48,5 +52,31 @@ describe('abortable', () => {
     abort.abort(new Error('enough'))
     await expect(result).rejects.toThrow('enough')
     await expect(abortable(new Promise(() => undefined), abort.signal)).rejects.toThrow('enough')
+  })
+})
+
+describe('onAbort', () => {
+  it('calls who waits, in order, once', () => {
+    const abort = new AbortController()
+    const called: string[] = []
+    onAbort(abort.signal, () => called.push('a'))
+    onAbort(abort.signal, () => called.push('b'))
+    abort.abort()
+    abort.abort()
+    expect(called).toEqual(['a', 'b'])
+    onAbort(abort.signal, () => called.push('late'))
+    expect(called).toEqual(['a', 'b', 'late'])
+  })
+
+  it('does not call who has let go, even from another listener', () => {
+    const abort = new AbortController()
+    const called: string[] = []
+    onAbort(abort.signal, () => release())
+    const release = onAbort(abort.signal, () => called.push('b'))
+    const twice = (): number => called.push('c')
+    onAbort(abort.signal, twice)()
+    onAbort(abort.signal, twice)
+    abort.abort()
+    expect(called).toEqual(['c'])
   })
 })

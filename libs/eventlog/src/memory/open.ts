@@ -1,4 +1,4 @@
-import type { Randomness, Timer, Timers } from '@serverless-ai/kernel'
+import { onAbort, type Randomness, type Timer, type Timers } from '@serverless-ai/kernel'
 import { Gate } from '@serverless-ai/kernel/testing'
 import { checkAddress, checkEntries } from '../checks.ts'
 import { LogClosedError } from '../errors.ts'
@@ -189,14 +189,13 @@ class MemoryLogOpener implements MemoryLog {
     const release = (): void => {
       timer?.cancel()
       partition.waiters.delete(look)
-      signal?.removeEventListener('abort', onAbort)
+      letGo?.()
       this.#waits.delete(end)
     }
     const end = (error?: unknown): void => {
       release()
       if (error !== undefined) this.#gate.pass(() => caller.reject(error))
     }
-    const onAbort = (): void => end(signal?.reason)
     const look = (): void => {
       timer?.cancel()
       partition.waiters.delete(look)
@@ -213,7 +212,7 @@ class MemoryLogOpener implements MemoryLog {
       }
     }
     this.#waits.add(end)
-    signal?.addEventListener('abort', onAbort, { once: true })
+    const letGo = signal && onAbort(signal, () => end(signal.reason))
     if (from === endOf(partition) && waitMs > 0) {
       timer = this.#timers.after(waitMs, look)
       partition.waiters.add(look)

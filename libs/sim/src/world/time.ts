@@ -1,4 +1,4 @@
-import type { Timer, Timers } from '@serverless-ai/kernel'
+import { onAbort, type Timer, type Timers } from '@serverless-ai/kernel'
 import type { SimTime } from './types.ts'
 
 /**
@@ -213,14 +213,13 @@ export function sleepOn(
       reject(signal.reason)
       return
     }
-    const onAbort = (): void => {
-      timer.cancel()
-      reject(signal.reason)
-    }
     const timer = timers.after(ms, () => {
-      signal.removeEventListener('abort', onAbort)
+      release()
       resolve()
     })
-    signal.addEventListener('abort', onAbort, { once: true })
+    const release = onAbort(signal, () => {
+      timer.cancel()
+      reject(signal.reason)
+    })
   })
 }
