@@ -15,8 +15,9 @@ import type { LeftExecution } from '../../core/records.ts'
 import { type Assignment, exitOf } from '../../core/types.ts'
 import type { PortRange, PrepareProblem, ToAgent, ToSupervisor } from '../ipc.ts'
 import { DurableWrites } from './durable-writes.ts'
-import type { NodeHost, ReportLines } from './node-host.ts'
+import type { NodeHost } from './node-host.ts'
 import type { NodeStore } from './node-store.ts'
+import { ReportWatch } from './report-watch.ts'
 import { Reporter } from './reporter.ts'
 import { StateWaiter } from './state-waiter.ts'
 import { type RunningTask, startTask, type TaskEnvironment } from './task.ts'
@@ -57,14 +58,12 @@ export class Supervisor {
   private readonly left: readonly LeftExecution[]
   private readonly state: NodeState
   private readonly reporter: Reporter
+  private readonly reportWatch: ReportWatch
   private readonly tasks = new Map<string, RunningTask>()
   private readonly prepared = new Map<string, Prepared>()
-  /** Report files of tasks that run: what is wrong with their lines is told in their logs. */
-  private readonly checked = new Map<string, { key: ExecutionKey; tail: ReportLines }>()
   private portRange: PortRange | null = null
   private agent: AgentLink | undefined
   private tick: Timer | undefined
-  private poll: Timer | undefined
   /** The newest desired set that is not applied yet. */
   private wanted: Extract<ToSupervisor, { type: 'desired' }> | undefined
   private taking = false
@@ -78,13 +77,18 @@ export class Supervisor {
     this.left = options.store.load(options.clock.wallMs())
     this.state = initialNode(options.store.journal(), this.left)
     this.reporter = new Reporter(this.state)
+    this.reportWatch = new ReportWatch({
+      ...options,
+      onLook: () => this.reporter.poll(),
+      onLooked: () => this.report(),
+    })
     for (const { key, start } of this.left) {
       // Lines may not have been reported: numbers let the pool manager drop what it has.
       const path = reportPathOf(start.taskDir)
       const checkpointDir = checkpointDirOf(options.config(), key)
-      const tail = this.reportLines({ path, uid: start.uid, checkpointDir })
-      tail.end()
-      this.reporter.follow(key, tail)
+      const lines = this.reportWatch.open({ path, uid: start.uid, checkpointDir })
+      lines.end()
+      this.reporter.follow(key, lines)
     }
   }
 
@@ -241,16 +245,14 @@ export class Supervisor {
     }
     this.tasks.set(keyText(key), started)
     const { report: path, checkpointDir } = paths
-    const tail = this.reportLines({ path, uid, checkpointDir })
-    this.reporter.follow(key, tail)
-    this.checked.set(keyText(key), { key, tail })
+    const lines = this.reportWatch.open({ path, uid, checkpointDir })
+    this.reporter.follow(key, lines)
+    this.reportWatch.started(key, lines)
     this.options.logger.log('info', 'task is started', { task: keyText(key), pid: started.pid })
     this.apply({ type: 'spawned', key, pid: started.pid })
-    this.armPoll()
     const exit = await started.ended
     this.tasks.delete(keyText(key))
-    this.tellProblems(true, keyText(key))
-    this.checked.delete(keyText(key))
+    this.reportWatch.ended(key)
     await this.writes.attempt('exit', () => this.options.store.recordExit(key, exit))
     this.reporter.ended(key)
     this.options.logger.log('info', 'task has ended', { task: keyText(key), ...exit })
@@ -281,34 +283,6 @@ export class Supervisor {
     this.tick = this.options.timers.after(Math.ceil(inMs), () => this.apply({ type: 'tick' }))
   }
 
-  private armPoll(): void {
-    const { lookEveryMs } = this.options.host
-    if (lookEveryMs === undefined || this.poll !== undefined || this.tasks.size === 0) return
-    this.poll = this.options.timers.after(lookEveryMs, () => {
-      this.poll = undefined
-      this.lookAtReports()
-      this.armPoll()
-    })
-  }
-
-  private lookAtReports(): void {
-    this.reporter.poll()
-    for (const text of this.checked.keys()) this.tellProblems(false, text)
-    this.report()
-  }
-
-  private reportLines(file: Parameters<NodeHost['reportLines']>[0]): ReportLines {
-    return this.options.host.reportLines(file, () => this.lookAtReports())
-  }
-
-  /** A report line that is not used is told where its writer looks: in the log of the task. */
-  private tellProblems(atEnd: boolean, text: string): void {
-    const found = this.checked.get(text)
-    if (found === undefined) return
-    const problems = found.tail.problems(atEnd)
-    if (problems.length > 0) this.options.store.noteInLog(found.key, problems)
-  }
-
   private report(): void {
     const report = this.reporter.next()
     if (report !== undefined) this.agent?.send({ type: 'report', report })
@@ -321,7 +295,7 @@ export class Supervisor {
     await this.waiter.until(ended, SHUTDOWN_GRACE_MS + 1000)
     await this.waiter.until(() => this.reporter.settled, 1000)
     this.tick?.cancel()
-    this.poll?.cancel()
+    this.reportWatch.stop()
   }
 }
 
