@@ -24,53 +24,26 @@ export function decide(
   context: DecideContext,
 ): Decision<FaultEvent> {
   switch (command.type) {
-    case 'DescribeJob': {
-      if (state.jobs.get(command.jobId)?.described === true) return nothing()
-      const { jobId, tenant, name, retry } = command
-      return accept<FaultEvent>([{ type: 'JobDescribed', jobId, tenant, name, retry }])
-    }
-    case 'NotePlaced': {
-      const gang = gangIn(state, command)
-      if (
-        isOld(gang, command.generation) ||
-        ((gang?.nodeOfRank.length ?? 0) > 0 && gang?.generation === command.generation)
-      )
-        return nothing()
-      const { jobId, gang: number, generation, nodeOfRank, tenant } = command
-      return accept<FaultEvent>([
-        { type: 'GenerationPlaced', jobId, gang: number, generation, nodeOfRank, tenant },
-      ])
-    }
+    case 'DescribeJob':
+      return describeJob(command, state)
+    case 'NotePlaced':
+      return notePlaced(command, state)
     case 'NoteReleased':
-      return released(command, state, context)
+      return noteReleased(command, state, context)
     case 'NoteJobState':
-      return jobState(command, state, context)
+      return noteJobState(command, state, context)
     case 'NoteNode':
       return noteNode(command, state, context)
     case 'NoteStarted':
       return noteStarted(command, state, context)
     case 'NoteEnded':
       return noteEnded(command, state, context)
-    case 'NoteProgress': {
-      const gang = gangIn(state, command)
-      if (
-        isOld(gang, command.generation) ||
-        (gang !== undefined &&
-          gang.generation === command.generation &&
-          gang.progressStep >= command.step)
-      )
-        return nothing()
-      const { jobId, gang: number, generation, step } = command
-      return accept<FaultEvent>([{ type: 'ProgressNoted', jobId, gang: number, generation, step }])
-    }
+    case 'NoteProgress':
+      return noteProgress(command, state)
     case 'RegisterCheckpoint':
       return registerCheckpoint(command, state, context)
-    case 'Judge': {
-      const incident = state.incidents.get(command.incidentId)
-      if (incident === undefined || incident.progress.at !== 'Gathering') return nothing()
-      const { events, ...more } = decideIncident(state, incident, context.atMs)
-      return accept(events, more)
-    }
+    case 'Judge':
+      return judgeIncident(command, state, context)
     case 'SettleEffect':
       return accept<FaultEvent>([], { settles: [command.key] })
     default:
@@ -78,6 +51,7 @@ export function decide(
   }
 }
 
+type CommandOf<T extends FaultCommand['type']> = Extract<FaultCommand, { type: T }>
 type Ref = { readonly jobId: string; readonly gang: number }
 
 function gangIn(state: FaultState, ref: Ref): GangState | undefined {
@@ -100,8 +74,24 @@ const dropped = (incident: Incident, atMs: number, reason: string): FaultEvent =
   progress: { at: 'Dropped', droppedMs: atMs, reason },
 })
 
-function released(
-  command: Extract<FaultCommand, { type: 'NoteReleased' }>,
+function describeJob(command: CommandOf<'DescribeJob'>, state: FaultState): Decision<FaultEvent> {
+  if (state.jobs.get(command.jobId)?.described === true) return nothing()
+  const { jobId, tenant, name, retry } = command
+  return accept<FaultEvent>([{ type: 'JobDescribed', jobId, tenant, name, retry }])
+}
+
+function notePlaced(command: CommandOf<'NotePlaced'>, state: FaultState): Decision<FaultEvent> {
+  const { jobId, gang: number, generation, nodeOfRank, tenant } = command
+  const gang = gangIn(state, command)
+  if (isOld(gang, generation)) return nothing()
+  if (gang?.generation === generation && gang.nodeOfRank.length > 0) return nothing()
+  return accept<FaultEvent>([
+    { type: 'GenerationPlaced', jobId, gang: number, generation, nodeOfRank, tenant },
+  ])
+}
+
+function noteReleased(
+  command: CommandOf<'NoteReleased'>,
   state: FaultState,
   context: DecideContext,
 ): Decision<FaultEvent> {
@@ -117,8 +107,8 @@ function released(
   return accept(events)
 }
 
-function jobState(
-  command: Extract<FaultCommand, { type: 'NoteJobState' }>,
+function noteJobState(
+  command: CommandOf<'NoteJobState'>,
   state: FaultState,
   context: DecideContext,
 ): Decision<FaultEvent> {
@@ -137,7 +127,7 @@ function jobState(
 }
 
 function noteNode(
-  command: Extract<FaultCommand, { type: 'NoteNode' }>,
+  command: CommandOf<'NoteNode'>,
   state: FaultState,
   context: DecideContext,
 ): Decision<FaultEvent> {
@@ -158,8 +148,16 @@ function noteNode(
   return accept<FaultEvent>([{ type: 'NodeNoted', nodeId, node }], { timers })
 }
 
+function noteProgress(command: CommandOf<'NoteProgress'>, state: FaultState): Decision<FaultEvent> {
+  const { jobId, gang: number, generation, step } = command
+  const gang = gangIn(state, command)
+  if (isOld(gang, generation)) return nothing()
+  if (gang?.generation === generation && gang.progressStep >= step) return nothing()
+  return accept<FaultEvent>([{ type: 'ProgressNoted', jobId, gang: number, generation, step }])
+}
+
 function noteStarted(
-  command: Extract<FaultCommand, { type: 'NoteStarted' }>,
+  command: CommandOf<'NoteStarted'>,
   state: FaultState,
   context: DecideContext,
 ): Decision<FaultEvent> {
@@ -180,7 +178,7 @@ function noteStarted(
 }
 
 function noteEnded(
-  command: Extract<FaultCommand, { type: 'NoteEnded' }>,
+  command: CommandOf<'NoteEnded'>,
   state: FaultState,
   context: DecideContext,
 ): Decision<FaultEvent> {
@@ -207,6 +205,17 @@ function noteEnded(
   })
 }
 
+function judgeIncident(
+  command: CommandOf<'Judge'>,
+  state: FaultState,
+  context: DecideContext,
+): Decision<FaultEvent> {
+  const incident = state.incidents.get(command.incidentId)
+  if (incident === undefined || incident.progress.at !== 'Gathering') return nothing()
+  const { events, ...more } = decideIncident(state, incident, context.atMs)
+  return accept(events, more)
+}
+
 function newIncident(init: {
   job: JobState | undefined
   ref: Ref & { readonly generation: number }
@@ -229,7 +238,7 @@ function newIncident(init: {
 }
 
 function registerCheckpoint(
-  command: Extract<FaultCommand, { type: 'RegisterCheckpoint' }>,
+  command: CommandOf<'RegisterCheckpoint'>,
   state: FaultState,
   context: DecideContext,
 ): Decision<FaultEvent> {
