@@ -9,7 +9,7 @@ import {
 import { EVENTS } from '@serverless-ai/contracts/names'
 import { type Node, Node_State, TaskExit_Cause } from '@serverless-ai/contracts/pool/v1/pool'
 import type { InputSource, PublicEvent } from '@serverless-ai/runtime'
-import type { ObserveFreed, ObserveTasks, SchedulerCommand } from '../core/commands.ts'
+import type { ObserveFreed, ObserveTasks, SchedulerCommand } from '../core/messages.ts'
 import type { NodeFacts, NodeState } from '../core/types.ts'
 
 /**

@@ -12,7 +12,7 @@ import {
   type RecoverRequest,
 } from '@serverless-ai/contracts/schedule/v1/schedule'
 import { RpcError } from '@serverless-ai/kernel'
-import type { GiveUpJob, RecoverGang } from '../core/commands.ts'
+import type { GiveUpJob, RecoverGang } from '../core/messages.ts'
 import type { QueueState } from '../core/state.ts'
 import type { GangSpec, JobSpec, QueueSpec, Reason, ReasonCode, Resources } from '../core/types.ts'
 

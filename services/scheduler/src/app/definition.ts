@@ -1,9 +1,8 @@
 import type { ServiceDefinition, ServiceRuntime } from '@serverless-ai/runtime'
 import { inputs } from '../adapters/inputs.ts'
 import { publish, snapshotFeed } from '../adapters/public-events.ts'
-import type { SchedulerCommand } from '../core/commands.ts'
 import { schedulerDecider } from '../core/decider.ts'
-import type { SchedulerEvent } from '../core/events.ts'
+import type { SchedulerCommand, SchedulerEvent } from '../core/messages.ts'
 import { ROUND_TIMER } from '../core/round.ts'
 import type { SchedulerState } from '../core/state.ts'
 

@@ -24,8 +24,8 @@ import {
   reasonToProto,
   recoverFromProto,
 } from '../adapters/protos.ts'
-import type { SchedulerCommand } from '../core/commands.ts'
 import { assessJob, type Explanation, explainJob } from '../core/explain.ts'
+import type { SchedulerCommand } from '../core/messages.ts'
 import { checkJob } from '../core/requests.ts'
 import type { SchedulerState } from '../core/state.ts'
 import { CommitPositions } from './commit-positions.ts'

@@ -1,8 +1,7 @@
 import { accept, type Decider, type Decision, unreachable } from '@serverless-ai/kernel'
-import type { SchedulerCommand } from './commands.ts'
-import type { SchedulerEvent } from './events.ts'
 import { evolve } from './evolve.ts'
 import { fromJson, toJson } from './json.ts'
+import type { SchedulerCommand, SchedulerEvent } from './messages.ts'
 import {
   observeFreed,
   observeNode,

@@ -1,4 +1,5 @@
 import { invariant, unreachable } from '@serverless-ai/kernel'
+import { free, hold } from './holdings.ts'
 import type {
   GangPlaced,
   GangReleased,
@@ -8,8 +9,7 @@ import type {
   JobSucceeded,
   SchedulerEvent,
   TasksObserved,
-} from './events.ts'
-import { free, hold } from './holdings.ts'
+} from './messages.ts'
 import { addWaiting, stopWaiting } from './queueing.ts'
 import type { Holding, Job, Phase, QueueState, RankTally, SchedulerState } from './state.ts'
 import { emptyQueue, holdingKey, isFinished, isPlaced } from './state.ts'

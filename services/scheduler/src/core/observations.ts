@@ -1,6 +1,11 @@
 import { accept, type Decision, refuse } from '@serverless-ai/kernel'
-import type { ObserveFreed, ObserveResult, ObserveTasks, ReplacePool } from './commands.ts'
-import type { SchedulerEvent } from './events.ts'
+import type {
+  ObserveFreed,
+  ObserveResult,
+  ObserveTasks,
+  ReplacePool,
+  SchedulerEvent,
+} from './messages.ts'
 import { released } from './requests.ts'
 import type { SchedulerState } from './state.ts'
 import { holdingKey, isPlaced } from './state.ts'

@@ -1,4 +1,4 @@
-import type { GangPlaced } from './events.ts'
+import type { GangPlaced } from './messages.ts'
 import type { Plan } from './placement.ts'
 import type { Job, SchedulerState } from './state.ts'
 

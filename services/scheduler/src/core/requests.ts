@@ -1,7 +1,6 @@
 import { accept, type Decision, type Refused, refuse } from '@serverless-ai/kernel'
 import { canNeverFit, capacityFor, fleetReason } from './capacity.ts'
-import type { GiveUpJob, RecoverGang } from './commands.ts'
-import type { GangReleased, SchedulerEvent } from './events.ts'
+import type { GangReleased, GiveUpJob, RecoverGang, SchedulerEvent } from './messages.ts'
 import type { Job, SchedulerState } from './state.ts'
 import { isFinished, isPlaced } from './state.ts'
 import type { GangSpec, JobSpec, QueueSpec, Reason, Resources, Shortfall } from './types.ts'

@@ -1,6 +1,6 @@
 import { type Accepted, accept, type DecideContext } from '@serverless-ai/kernel'
 import { type Capacity, capacityFor, fleetReason } from './capacity.ts'
-import type { SchedulerEvent } from './events.ts'
+import type { SchedulerEvent } from './messages.ts'
 import { placedEvent } from './placed-event.ts'
 import { giveBack, type Plan, placeGang } from './placement.ts'
 import { dependencyReason, explainWait, sameReason, waitsForOlder } from './reason.ts'

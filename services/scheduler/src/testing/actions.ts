@@ -1,4 +1,4 @@
-import type { ObserveFreed, ObserveTasks, SchedulerCommand } from '../core/commands.ts'
+import type { ObserveFreed, ObserveTasks, SchedulerCommand } from '../core/messages.ts'
 import type { GangSpec, NodeFacts, NodeState } from '../core/types.ts'
 import type { Grant, Ledger } from './ledger.ts'
 import type { Dice } from './random.ts'

@@ -1,6 +1,5 @@
-import type { RecoverGang, SchedulerCommand } from '../core/commands.ts'
 import { schedulerDecider } from '../core/decider.ts'
-import type { SchedulerEvent } from '../core/events.ts'
+import type { RecoverGang, SchedulerCommand, SchedulerEvent } from '../core/messages.ts'
 import type { GangSpec, JobSpec, NodeFacts, QueueSpec, Resources } from '../core/types.ts'
 
 /** Short words for specs: everything has a default, specs name what matters. */

@@ -1,4 +1,4 @@
-import type { GangPlaced, SchedulerEvent } from '../core/events.ts'
+import type { GangPlaced, SchedulerEvent } from '../core/messages.ts'
 import type { GangSpec, JobSpec, NodeFacts, QueueSpec } from '../core/types.ts'
 
 /** What one rank of a generation came to. */
