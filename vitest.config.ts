@@ -5,6 +5,24 @@ const conditions = ['sai-source', 'node', 'import', 'module', 'default']
 const roots = ['{libs,services,apps}/*/src', 'tests', 'examples', 'tools']
 const specs = (end: string) => roots.map((root) => `${root}/**/*.${end}`)
 const never = ['**/node_modules/**', '**/dist/**']
+// Suites that need a broker run only when their project is named, so that `npm test` needs none.
+const named = (project: string): boolean =>
+  process.argv.some((word, index, words) =>
+    word === '--project' ? words[index + 1] === project : word === `--project=${project}`,
+  )
+const kafka = {
+  extends: true,
+  test: {
+    name: 'kafka',
+    include: specs('kafka.spec.ts'),
+    exclude: never,
+    globalSetup: ['tests/support/kafka-setup.ts'],
+    pool: 'forks',
+    fileParallelism: false,
+    testTimeout: 120_000,
+    hookTimeout: 60_000,
+  },
+} as const
 
 export default defineConfig({
   resolve: { conditions },
@@ -21,7 +39,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: specs('spec.ts'),
-          exclude: [...never, '**/*.int.spec.ts'],
+          exclude: [...never, '**/*.int.spec.ts', '**/*.kafka.spec.ts'],
           pool: 'threads',
           isolate: false,
           testTimeout: 30_000,
@@ -40,6 +58,7 @@ export default defineConfig({
           hookTimeout: 60_000,
         },
       },
+      ...(named('kafka') ? [kafka] : []),
     ],
   },
 })

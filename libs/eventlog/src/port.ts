@@ -64,7 +64,7 @@ export class AppendRefusedError extends Error {
 
 /** A read below the log start or beyond its end. Adapters never reset by themselves. */
 export class LogOutOfRangeError extends Error {
-  override readonly name = 'LogOutOfRangeError'
+  override readonly name: string = 'LogOutOfRangeError'
   readonly start: number
   readonly end: number
   constructor(init: { from: number; start: number; end: number }) {

@@ -1,0 +1,15 @@
+export type { KafkaConnection, KafkaSasl, KafkaTls } from './connection.ts'
+export { KafkaLogError, LogGapError } from './errors.ts'
+export type { Dial } from './kafkajs-driver.ts'
+export { type KafkaLogOptions, openKafkaLog } from './open.ts'
+export {
+  applyTopics,
+  checkTopics,
+  compareTopics,
+  EVENTS_RETENTION_MS,
+  planTopics,
+  type TopicFinding,
+  type TopicPlan,
+  type TopicsConnection,
+  type TopicsOptions,
+} from './topics.ts'

@@ -1,0 +1,145 @@
+import type { Clock, Logger, Timers } from '@serverless-ai/kernel'
+import { checkAddress, checkEntries } from '../checks.ts'
+import { LogClosedError } from '../errors.ts'
+import type { LogEntry } from '../port.ts'
+import { AppendRefusedError, type EventLog, type FetchResult, type LogAddress } from '../port.ts'
+import { PartitionAppender } from './appender.ts'
+import { type KafkaConnection, type KafkaTarget, kafkaTarget } from './connection.ts'
+import { KafkaLogError } from './errors.ts'
+import { type Dial, openPartitionWriter } from './kafkajs-driver.ts'
+import { type KafkaAddress, KafkaReader } from './reader.ts'
+import { KafkaWire, WireError } from './wire.ts'
+
+/** How to open a log on a Kafka cluster. */
+export interface KafkaLogOptions extends KafkaConnection {
+  readonly ports: { readonly clock: Clock; readonly timers: Timers; readonly logger: Logger }
+  /** Where to connect instead of a broker's own address: for tunnels, and for faults in tests. */
+  readonly dial?: Dial
+}
+
+type FetchOptions = Parameters<EventLog['fetch']>[1]
+
+/**
+ * Opens a log on Kafka 4. Topics must exist (`applyTopics`). Any number of processes may have it
+ * open; who may write is settled by arbitration above. Rejects with {@link KafkaLogError}.
+ */
+export async function openKafkaLog(options: KafkaLogOptions): Promise<EventLog> {
+  const target = kafkaTarget(options)
+  const wire = new KafkaWire(target, options.dial)
+  try {
+    return new KafkaLog({ options, target, wire, brokers: await wire.brokerCount() })
+  } catch (error) {
+    wire.close()
+    if (!(error instanceof WireError)) throw error
+    const code = error.code === 'NETWORK' ? 'UNREACHABLE' : 'REFUSED'
+    const text = `no Kafka broker answers at ${target.brokers.join(', ')}: ${error.message}`
+    throw new KafkaLogError(code, text, error)
+  }
+}
+
+class KafkaLog implements EventLog {
+  readonly kind = 'kafka'
+  readonly durability: string
+  readonly #options: KafkaLogOptions
+  readonly #target: KafkaTarget
+  readonly #wire: KafkaWire
+  readonly #reader: KafkaReader
+  readonly #appenders = new Map<string, PartitionAppender>()
+  readonly #closing = new AbortController()
+  #closed: Promise<void> | undefined
+
+  constructor(init: {
+    options: KafkaLogOptions
+    target: KafkaTarget
+    wire: KafkaWire
+    brokers: number
+  }) {
+    this.#options = init.options
+    this.#target = init.target
+    this.#wire = init.wire
+    this.durability =
+      init.brokers < 3
+        ? 'death of the broker process, not power loss: fewer than three brokers'
+        : 'loss of one broker: each append is on all in-sync replicas, at least two'
+    this.#reader = new KafkaReader({
+      ports: init.options.ports,
+      wire: init.wire,
+      patienceMs: init.target.requestTimeoutMs,
+      closing: this.#closing.signal,
+    })
+  }
+
+  #at({ topic, partition }: LogAddress): KafkaAddress {
+    return { topic: `${this.#target.topicPrefix}${topic}`, partition }
+  }
+
+  async append(address: LogAddress, entries: readonly LogEntry[]): Promise<{ position: number }> {
+    checkEntries(address, entries)
+    this.#refuseWhenClosed()
+    const at = this.#at(address)
+    const name = `${at.topic}/${at.partition}`
+    let appender = this.#appenders.get(name)
+    if (appender === undefined) {
+      const { ports, dial } = this.#options
+      const driver = { target: this.#target, logger: ports.logger, ...(dial && { dial }) }
+      appender = new PartitionAppender({
+        ...at,
+        ports,
+        timeoutMs: this.#target.requestTimeoutMs,
+        open: () => openPartitionWriter({ ...driver, ...at }),
+      })
+      this.#appenders.set(name, appender)
+    }
+    return appender.append(entries)
+  }
+
+  async fetch(address: LogAddress, options: FetchOptions): Promise<FetchResult> {
+    checkAddress(address)
+    const { signal, ...rest } = options
+    signal?.throwIfAborted()
+    this.#closing.signal.throwIfAborted()
+    const signals = signal === undefined ? [this.#closing.signal] : [signal, this.#closing.signal]
+    const stop = (): void => {
+      for (const each of signals) each.throwIfAborted()
+    }
+    return orAborted(this.#reader.fetch(this.#at(address), { ...rest, stop }), ...signals)
+  }
+
+  async range(address: LogAddress): Promise<{ start: number; end: number }> {
+    checkAddress(address)
+    this.#closing.signal.throwIfAborted()
+    return orAborted(this.#reader.range(this.#at(address)), this.#closing.signal)
+  }
+
+  async trim(address: LogAddress, below: number): Promise<void> {
+    checkAddress(address)
+    this.#refuseWhenClosed()
+    await orAborted(this.#reader.trim(this.#at(address), below), this.#closing.signal)
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
+    this.#closing.abort(new LogClosedError())
+    this.#wire.close()
+    await Promise.all([...this.#appenders.values()].map((appender) => appender.close()))
+  }
+
+  #refuseWhenClosed(): void {
+    if (this.#closing.signal.aborted) throw new AppendRefusedError('CLOSED', 'the log is closed')
+  }
+}
+
+/** The promise, or the reason of the first signal that is aborted, as soon as it is. */
+function orAborted<T>(promise: Promise<T>, ...signals: readonly AbortSignal[]): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signals.find((signal) => signal.aborted)?.reason)
+    for (const signal of signals) signal.addEventListener('abort', onAbort, { once: true })
+    promise.then(resolve, reject).finally(() => {
+      for (const signal of signals) signal.removeEventListener('abort', onAbort)
+    })
+  })
+}

@@ -1,0 +1,238 @@
+import type { Clock, Logger, Timers } from '@serverless-ai/kernel'
+import { eventsTopic, logTopic, RECORD_MAX_BYTES } from '../port.ts'
+import { type KafkaConnection, kafkaTarget } from './connection.ts'
+import { causes, KafkaLogError } from './errors.ts'
+import {
+  type Dial,
+  type FoundTopic,
+  type NewTopic,
+  openTopicAdmin,
+  type TopicAdmin,
+} from './kafkajs-driver.ts'
+import { KafkaReader } from './reader.ts'
+import { KafkaWire } from './wire.ts'
+
+const DAY_MS = 24 * 60 * 60 * 1000
+/** Default of how long public events are kept, ms. */
+export const EVENTS_RETENTION_MS = 14 * DAY_MS
+/** What a topic must take: the largest record with its headers and framing, bytes. */
+const MESSAGE_MAX_BYTES = RECORD_MAX_BYTES + 1024 * 1024
+
+/** What the topics are planned from. */
+export interface TopicsOptions {
+  /** Names of the services. */
+  readonly services: readonly string[]
+  /** Partitions of each topic: one per cell. Default 1. It can grow, never shrink. */
+  readonly cells?: number
+  /** Copies of each partition. Default 3; 1 for a single broker that may lose what it had. */
+  readonly replication?: number
+  /** How long public events are kept, ms, at least an hour. Default {@link EVENTS_RETENTION_MS}. */
+  readonly eventsRetentionMs?: number
+}
+
+/** A topic as it must be. */
+export interface TopicPlan extends NewTopic {
+  readonly kind: 'log' | 'events'
+}
+
+/** Something that is not as planned. */
+export interface TopicFinding {
+  readonly topic: string
+  /** `topic`, `partitions`, `replication`, or the name of a setting. */
+  readonly setting: string
+  readonly wanted: string
+  /** Empty when the topic is missing. */
+  readonly found: string
+  /** What to do about it. */
+  readonly mend: string
+  /** True when `applyTopics` mends it. */
+  readonly applied: boolean
+}
+
+/**
+ * The topics of a platform, two for each service, without the prefix of a connection. A private log
+ * keeps everything: it is trimmed by the platform itself, below verified snapshots. Throws
+ * RangeError.
+ */
+export function planTopics(options: TopicsOptions): readonly TopicPlan[] {
+  const { services, cells = 1, replication = 3 } = options
+  const { eventsRetentionMs = EVENTS_RETENTION_MS } = options
+  if (!Number.isInteger(cells) || cells < 1) throw new RangeError(`not a number of cells: ${cells}`)
+  if (!Number.isInteger(replication) || replication < 1) {
+    throw new RangeError(`not a number of copies: ${replication}`)
+  }
+  if (!(eventsRetentionMs >= 3_600_000)) throw new RangeError('events are kept an hour at least')
+  const common = {
+    'cleanup.policy': 'delete',
+    'min.insync.replicas': String(Math.min(2, replication)),
+    'unclean.leader.election.enable': 'false',
+    'max.message.bytes': String(MESSAGE_MAX_BYTES),
+    'retention.bytes': '-1',
+  }
+  const topic = (kind: TopicPlan['kind'], name: string, retentionMs: number): TopicPlan => ({
+    kind,
+    topic: name,
+    partitions: cells,
+    replicationFactor: replication,
+    config: { ...common, 'retention.ms': String(retentionMs) },
+  })
+  return services.flatMap((service) => [
+    topic('log', logTopic(service), -1),
+    topic('events', eventsTopic(service), eventsRetentionMs),
+  ])
+}
+
+/** True when a setting is as good as the wanted one. */
+function suffices(setting: string, { wanted, found }: { wanted: string; found: string }): boolean {
+  if (setting === 'max.message.bytes') return Number(found) >= Number(wanted)
+  if (setting === 'min.insync.replicas') return Number(found) >= Number(wanted)
+  if (setting === 'retention.ms' || setting === 'retention.bytes') {
+    const keeps = (value: string) => (value === '-1' ? Number.POSITIVE_INFINITY : Number(value))
+    return keeps(found) >= keeps(wanted)
+  }
+  return found === wanted
+}
+
+const APPLY = "run 'sai admin topics apply'"
+
+/** What of the plan is not as it must be; pure. `found` are the topics that exist. */
+export function compareTopics(
+  plan: readonly TopicPlan[],
+  found: readonly FoundTopic[],
+): readonly TopicFinding[] {
+  const existing = new Map(found.map((each) => [each.topic, each]))
+  return plan.flatMap((wanted): TopicFinding[] => {
+    const { topic } = wanted
+    const there = existing.get(topic)
+    if (there === undefined) {
+      const base = { topic, setting: 'topic', wanted: 'exists', found: '' }
+      return [{ ...base, mend: APPLY, applied: true }]
+    }
+    const findings: TopicFinding[] = []
+    const add = (setting: string, values: [string | number, string | number], mend?: string) =>
+      findings.push({
+        topic,
+        setting,
+        wanted: String(values[0]),
+        found: String(values[1]),
+        mend: mend ?? APPLY,
+        applied: mend === undefined,
+      })
+    if (there.partitions < wanted.partitions) {
+      add('partitions', [wanted.partitions, there.partitions])
+    } else if (there.partitions > wanted.partitions) {
+      const mend = 'partitions cannot be taken away: plan with as many cells as there are'
+      add('partitions', [wanted.partitions, there.partitions], mend)
+    }
+    if (there.replicationFactor < wanted.replicationFactor) {
+      const mend = 'move the partitions with kafka-reassign-partitions.sh, which adds the copies'
+      add('replication', [wanted.replicationFactor, there.replicationFactor], mend)
+    }
+    for (const [setting, value] of Object.entries(wanted.config)) {
+      const is = there.config.get(setting) ?? ''
+      if (!suffices(setting, { wanted: value, found: is })) add(setting, [value, is])
+    }
+    return findings
+  })
+}
+
+/** How to reach the cluster for administration. */
+export interface TopicsConnection extends KafkaConnection {
+  readonly ports: { readonly clock: Clock; readonly timers: Timers; readonly logger: Logger }
+  readonly dial?: Dial
+}
+
+/** Runs with an administrative connection; failures become {@link KafkaLogError}. */
+async function administer<T>(
+  connection: TopicsConnection,
+  work: (admin: TopicAdmin) => Promise<T>,
+): Promise<T> {
+  const target = kafkaTarget(connection)
+  let admin: TopicAdmin | undefined
+  try {
+    const { dial, ports } = connection
+    admin = await openTopicAdmin({ target, logger: ports.logger, ...(dial && { dial }) })
+    return await work(admin)
+  } catch (error) {
+    if (error instanceof KafkaLogError) throw error
+    const where = target.brokers.join(', ')
+    throw new KafkaLogError('REFUSED', `topics at ${where}: ${causes(error)}`, error)
+  } finally {
+    await admin?.close()
+  }
+}
+
+const prefixed = (plan: readonly TopicPlan[], prefix: string): readonly TopicPlan[] =>
+  plan.map((each) => ({ ...each, topic: `${prefix}${each.topic}` }))
+
+/** Compares the cluster with the plan; empty when all is well. {@link KafkaLogError} */
+export function checkTopics(
+  connection: TopicsConnection,
+  plan: readonly TopicPlan[],
+): Promise<readonly TopicFinding[]> {
+  const wanted = prefixed(plan, kafkaTarget(connection).topicPrefix)
+  return administer(connection, async (admin) => {
+    return compareTopics(wanted, await admin.find(wanted.map(({ topic }) => topic)))
+  })
+}
+
+/**
+ * Makes what is missing and sets what can be set; never deletes, never takes copies or partitions
+ * away, and leaves settings alone that the plan does not name. Answers what is left for people to
+ * mend. {@link KafkaLogError}
+ */
+export function applyTopics(
+  connection: TopicsConnection,
+  plan: readonly TopicPlan[],
+): Promise<readonly TopicFinding[]> {
+  const target = kafkaTarget(connection)
+  const wanted = prefixed(plan, target.topicPrefix)
+  const names = wanted.map(({ topic }) => topic)
+  return administer(connection, async (admin) => {
+    const before = compareTopics(wanted, await admin.find(names))
+    const missing = new Set(before.filter(({ setting }) => setting === 'topic').map((f) => f.topic))
+    const wire = new KafkaWire(target, connection.dial)
+    try {
+      const made = wanted.filter(({ topic }) => missing.has(topic))
+      if (made.length > 0) await make(made, { admin, wire, connection })
+      for (const { topic, partitions } of wanted) {
+        const wrong = before.filter((each) => each.topic === topic && each.applied)
+        if (missing.has(topic) || wrong.length === 0) continue
+        if (wrong.some(({ setting }) => setting === 'partitions')) {
+          await admin.extend(topic, partitions)
+        }
+        const settings = wrong.filter(({ setting }) => setting !== 'partitions')
+        const config = Object.fromEntries(settings.map((each) => [each.setting, each.wanted]))
+        if (settings.length > 0) await wire.setTopicConfig(topic, config)
+      }
+      return compareTopics(wanted, await admin.find(names))
+    } finally {
+      wire.close()
+    }
+  })
+}
+
+/** Makes topics and waits until each partition can be used. */
+async function make(
+  topics: readonly TopicPlan[],
+  by: { admin: TopicAdmin; wire: KafkaWire; connection: TopicsConnection },
+): Promise<void> {
+  const brokers = await by.admin.brokerCount()
+  const copies = Math.max(...topics.map((each) => each.replicationFactor))
+  if (brokers < copies) {
+    const text = `${copies} copies need as many brokers; ${brokers} are up`
+    throw new KafkaLogError('REFUSED', `${text}: start them, or plan with fewer copies`)
+  }
+  await by.admin.create(topics)
+  const reader = new KafkaReader({
+    ports: by.connection.ports,
+    wire: by.wire,
+    patienceMs: kafkaTarget(by.connection).requestTimeoutMs,
+    closing: new AbortController().signal,
+  })
+  for (const { topic, partitions } of topics) {
+    for (let partition = 0; partition < partitions; partition += 1) {
+      await reader.range({ topic, partition })
+    }
+  }
+}

@@ -1,0 +1,299 @@
+// Everything that knows @platformatic/kafka: reads by position, ranges, trimming and single
+// settings, request by request over connections of our own. No consumer group and no client of that
+// library stands in between, so nothing resets, rebalances, caches or repeats behind our back.
+import { isIP } from 'node:net'
+import {
+  Connection,
+  type ConnectionOptions,
+  deleteRecordsV2,
+  fetchV17,
+  incrementalAlterConfigsV1,
+  listOffsetsV9,
+  metadataV12,
+} from '@platformatic/kafka'
+import type { LogRecord } from '../port.ts'
+import type { KafkaTarget } from './connection.ts'
+import { causes } from './errors.ts'
+import type { Dial } from './kafkajs-driver.ts'
+import { recordsOf } from './records.ts'
+
+/** A request that failed: Kafka's name of the error, or `NETWORK`. */
+export class WireError extends Error {
+  override readonly name = 'WireError'
+  readonly code: string
+  constructor(code: string, message: string, cause?: unknown) {
+    super(message, { cause })
+    this.code = code
+  }
+}
+
+/** The broker that leads a partition. */
+interface Leader {
+  readonly host: string
+  readonly port: number
+  readonly topicId: string
+}
+
+/** A piece of a partition as a broker sent it. */
+export interface WirePiece {
+  /** From the wanted position on, as far as `maxBytes` goes, but at least one if there is one. */
+  readonly records: readonly LogRecord[]
+  /** Lowest position kept. */
+  readonly start: number
+  /** One above the last position that all in-sync replicas have. */
+  readonly end: number
+}
+
+/** How many connections wait for the next read; more than these are closed after their read. */
+const IDLE_LANES_MAX = 16
+const READ_COMMITTED = 1
+const NO_SESSION = -1
+const TIMESTAMP_EARLIEST = -2n
+const TIMESTAMP_LATEST = -1n
+const TOPIC = 2
+const SET = 0
+
+/** Kafka's name of an error of the library, or `NETWORK`. */
+function codeOf(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(codeOf).at(0) ?? 'NETWORK'
+  const id = error instanceof Error && 'apiId' in error ? error.apiId : undefined
+  return typeof id === 'string' ? id : 'NETWORK'
+}
+
+/** Talks to the leaders of partitions. Each call takes a connection for itself. */
+export class KafkaWire {
+  readonly #target: KafkaTarget
+  readonly #dial: Dial
+  readonly #leaders = new Map<string, Promise<Leader>>()
+  /** Connections that nobody uses, by broker. A broker serves one request per connection at a time. */
+  readonly #idle = new Map<string, Connection[]>()
+  readonly #all = new Set<Connection>()
+  #known: readonly { readonly host: string; readonly port: number }[]
+  #turn = 0
+  #closed = false
+
+  constructor(target: KafkaTarget, dial: Dial = (to) => to) {
+    this.#target = target
+    this.#dial = dial
+    this.#known = this.#bootstrap()
+  }
+
+  #bootstrap() {
+    return this.#target.brokers.map((broker) => {
+      const [, host = '', port = ''] = /^\[?(.*?)\]?:(\d+)$/.exec(broker) ?? []
+      return { host, port: Number(port) }
+    })
+  }
+
+  /** Reads; waits up to `waitMs` at the broker while there is nothing. {@link WireError} */
+  async fetch(
+    at: { topic: string; partition: number },
+    options: { from: number; maxBytes: number; waitMs: number },
+  ): Promise<WirePiece> {
+    const { from, maxBytes, waitMs } = options
+    return this.#atLeader(at, async (connection, { topicId }) => {
+      const partition = {
+        partition: at.partition,
+        currentLeaderEpoch: -1,
+        fetchOffset: BigInt(from),
+        lastFetchedEpoch: -1,
+        partitionMaxBytes: maxBytes,
+      }
+      const topics = [{ topicId, partitions: [partition] }]
+      const answer = await fetchV17.api.async(
+        connection,
+        waitMs,
+        1,
+        maxBytes,
+        READ_COMMITTED,
+        0,
+        NO_SESSION,
+        topics,
+        [],
+        '',
+      )
+      const found = answer.responses[0]?.partitions[0]
+      if (found === undefined) throw new WireError('NETWORK', 'an answer without our partition')
+      const { logStartOffset, highWatermark } = found
+      const records = recordsOf(found.records ?? [], from, maxBytes)
+      return { records, start: Number(logStartOffset), end: Number(highWatermark) }
+    })
+  }
+
+  /** Lowest position kept and position of the next record. {@link WireError} */
+  async range(at: { topic: string; partition: number }): Promise<{ start: number; end: number }> {
+    return this.#atLeader(at, async (connection) => {
+      const offsets: number[] = []
+      for (const timestamp of [TIMESTAMP_EARLIEST, TIMESTAMP_LATEST]) {
+        const partition = { partitionIndex: at.partition, currentLeaderEpoch: -1, timestamp }
+        const topics = [{ name: at.topic, partitions: [partition] }]
+        const answer = await listOffsetsV9.api.async(connection, -1, READ_COMMITTED, topics)
+        const found = answer.topics[0]?.partitions[0]
+        if (found === undefined) throw new WireError('NETWORK', 'an answer without our partition')
+        offsets.push(Number(found.offset))
+      }
+      const [start = 0, end = 0] = offsets
+      return { start, end }
+    })
+  }
+
+  /** Deletes the records below `below`, which is not beyond the end. {@link WireError} */
+  async deleteBelow(at: { topic: string; partition: number }, below: number): Promise<void> {
+    const partitions = [{ partitionIndex: at.partition, offset: BigInt(below) }]
+    await this.#atLeader(at, (connection) => {
+      const topics = [{ name: at.topic, partitions }]
+      return deleteRecordsV2.api.async(connection, topics, this.#target.requestTimeoutMs)
+    })
+  }
+
+  /**
+   * Sets some settings of a topic and leaves the others alone, which kafkajs cannot: its request
+   * sets all that it does not name back to the default. {@link WireError}
+   */
+  async setTopicConfig(topic: string, config: Readonly<Record<string, string>>): Promise<void> {
+    const configs = Object.entries(config).map(([name, value]) => {
+      return { name, value, configOperation: SET } as const
+    })
+    const resources = [{ resourceType: TOPIC, resourceName: topic, configs } as const]
+    await this.#anywhere((connection) => {
+      return incrementalAlterConfigsV1.api.async(connection, resources, false)
+    })
+  }
+
+  /** Number of brokers that are up. {@link WireError} */
+  async brokerCount(): Promise<number> {
+    const answer = await this.#anywhere((connection) => {
+      return metadataV12.api.async(connection, [], false, false)
+    })
+    return answer.brokers.length
+  }
+
+  close(): void {
+    this.#closed = true
+    for (const connection of this.#all) connection.close().catch(() => undefined)
+    this.#all.clear()
+    this.#idle.clear()
+  }
+
+  async #atLeader<T>(
+    at: { topic: string; partition: number },
+    ask: (connection: Connection, leader: Leader) => Promise<T>,
+  ): Promise<T> {
+    const name = `${at.topic}/${at.partition}`
+    const finding = this.#leaders.get(name) ?? this.#findLeader(at)
+    this.#leaders.set(name, finding)
+    try {
+      const leader = await finding
+      return await this.#ask(leader, (connection) => ask(connection, leader))
+    } catch (error) {
+      // Whatever it was, the next call looks for the leader afresh.
+      this.#leaders.delete(name)
+      throw error
+    }
+  }
+
+  async #findLeader(at: { topic: string; partition: number }): Promise<Leader> {
+    const answer = await this.#anywhere((connection) => {
+      return metadataV12.api.async(connection, [at.topic], false, false)
+    })
+    if (answer.brokers.length > 0) this.#known = answer.brokers
+    const topic = answer.topics.find((each) => each.name === at.topic)
+    const partition = topic?.partitions.find((each) => each.partitionIndex === at.partition)
+    if (topic === undefined || partition === undefined) {
+      throw new WireError('UNKNOWN_TOPIC_OR_PARTITION', `no ${at.topic}/${at.partition}`)
+    }
+    const broker = answer.brokers.find((each) => each.nodeId === partition.leaderId)
+    if (broker === undefined) {
+      throw new WireError('LEADER_NOT_AVAILABLE', `nobody leads ${at.topic}/${at.partition}`)
+    }
+    return { host: broker.host, port: broker.port, topicId: topic.topicId }
+  }
+
+  /** Asks the brokers in turn until one answers. */
+  async #anywhere<T>(ask: (connection: Connection) => Promise<T>): Promise<T> {
+    const brokers = [...this.#known, ...this.#bootstrap()]
+    let failure: unknown
+    for (let n = 0; n < brokers.length; n += 1) {
+      this.#turn += 1
+      try {
+        return await this.#ask(brokers[this.#turn % brokers.length]!, ask)
+      } catch (error) {
+        failure = error
+        if (!(error instanceof WireError) || error.code !== 'NETWORK') throw error
+      }
+    }
+    throw failure
+  }
+
+  async #ask<T>(
+    broker: { readonly host: string; readonly port: number },
+    ask: (connection: Connection) => Promise<T>,
+  ): Promise<T> {
+    const lane = `${broker.host}:${broker.port}`
+    let connection: Connection | undefined
+    try {
+      connection = this.#idle.get(lane)?.pop() ?? (await this.#connect(broker))
+      const answer = await ask(connection)
+      this.#giveBack(lane, connection)
+      return answer
+    } catch (error) {
+      const code = error instanceof WireError ? error.code : codeOf(error)
+      if (error instanceof TypeError || error instanceof RangeError) {
+        // A fault in a program, not in the network: repeating would only hide it.
+        if (connection !== undefined) this.#drop(connection)
+        throw error
+      }
+      if (connection !== undefined) {
+        if (code === 'NETWORK') this.#drop(connection)
+        else this.#giveBack(lane, connection)
+      }
+      throw error instanceof WireError ? error : new WireError(code, causes(error), error)
+    }
+  }
+
+  async #connect({ host, port }: { host: string; port: number }): Promise<Connection> {
+    if (this.#closed) throw new WireError('NETWORK', 'closed')
+    const { clientId, connectTimeoutMs, requestTimeoutMs, tls, sasl } = this.#target
+    const options: ConnectionOptions = {
+      connectTimeout: connectTimeoutMs,
+      requestTimeout: requestTimeoutMs,
+    }
+    if (tls !== undefined) {
+      options.tls = { ...tls }
+      if (isIP(host) === 0) options.tlsServerName = tls.servername ?? host
+    }
+    if (sasl !== undefined) options.sasl = { ...sasl, mechanism: MECHANISMS[sasl.mechanism] }
+    const connection = new Connection(clientId, options)
+    // Errors reach the request that runs; one without a listener would end the process.
+    connection.on('error', () => this.#drop(connection))
+    connection.on('close', () => this.#drop(connection))
+    this.#all.add(connection)
+    const to = this.#dial({ host, port })
+    await connection.connect(to.host, to.port)
+    if (this.#closed) this.#drop(connection)
+    return connection
+  }
+
+  #giveBack(lane: string, connection: Connection): void {
+    if (!this.#all.has(connection)) return
+    const idle = this.#idle.get(lane) ?? []
+    this.#idle.set(lane, idle)
+    if (idle.length < IDLE_LANES_MAX) idle.push(connection)
+    else this.#drop(connection)
+  }
+
+  #drop(connection: Connection): void {
+    if (!this.#all.delete(connection)) return
+    for (const idle of this.#idle.values()) {
+      const index = idle.indexOf(connection)
+      if (index >= 0) idle.splice(index, 1)
+    }
+    connection.close().catch(() => undefined)
+  }
+}
+
+const MECHANISMS = {
+  plain: 'PLAIN',
+  'scram-sha-256': 'SCRAM-SHA-256',
+  'scram-sha-512': 'SCRAM-SHA-512',
+} as const
