@@ -1,4 +1,8 @@
-import type { Clock, Timers } from '@serverless-ai/kernel'
+import type {
+  JobServiceService,
+  WorkspaceServiceService,
+} from '@serverless-ai/contracts/job/v1/job'
+import type { Clock, HandlersOf, Timers } from '@serverless-ai/kernel'
 import { JobChanges } from './changes.ts'
 import type { MediatorRuntime, SchedulerClient } from './definition.ts'
 import { ExplainHandler, type RecoveryClient } from './explain.ts'
@@ -6,15 +10,7 @@ import { JobHandlers } from './jobs.ts'
 import { SubmitHandler } from './submit.ts'
 import { type BlobStore, WorkspaceHandlers } from './workspaces.ts'
 
-/** The business side of the mediator's RPCs. */
-export interface MediatorHandlers {
-  readonly jobs: JobHandlers
-  readonly submit: SubmitHandler
-  readonly explain: ExplainHandler
-  readonly workspaces: WorkspaceHandlers
-}
-
-/** Makes the handlers over a runtime, a store and the clients of the other owners. */
+/** Makes the handlers of the RPCs over a runtime, a store and the clients of the other owners. */
 export function mediatorHandlers(init: {
   readonly runtime: MediatorRuntime
   readonly store: BlobStore
@@ -22,21 +18,29 @@ export function mediatorHandlers(init: {
   readonly timers: Timers
   readonly scheduler: SchedulerClient
   readonly recovery: RecoveryClient
-}): MediatorHandlers {
+}): {
+  readonly jobs: HandlersOf<JobServiceService>
+  readonly workspaces: HandlersOf<WorkspaceServiceService>
+} {
   const { runtime, store, clock, timers, scheduler, recovery } = init
   const changes = new JobChanges(runtime)
   const workspaces = new WorkspaceHandlers({ runtime, store })
+  const { has: hasWorkspace } = workspaces
+  const jobs = new JobHandlers({ runtime, changes, timers })
+  const submit = new SubmitHandler({ runtime, changes, scheduler, clock, timers, hasWorkspace })
+  const explain = new ExplainHandler({ runtime, scheduler, recovery })
   return {
-    jobs: new JobHandlers({ runtime, changes, timers }),
-    submit: new SubmitHandler({
-      runtime,
-      changes,
-      scheduler,
-      clock,
-      timers,
-      hasWorkspace: workspaces.has,
-    }),
-    explain: new ExplainHandler({ runtime, scheduler, recovery }),
-    workspaces,
+    jobs: {
+      submitJob: (request, context) => submit.submit(request, context),
+      getJob: (request, context) => jobs.get(request, context),
+      listJobs: (request, context) => jobs.list(request, context),
+      watchJob: (request, context) => jobs.watch(request, context),
+      cancelJob: (request, context) => jobs.cancel(request, context),
+      explainJob: (request, context) => explain.explain(request, context),
+    },
+    workspaces: {
+      uploadWorkspace: (requests, context) => workspaces.upload(requests, context),
+      downloadWorkspace: (request, context) => workspaces.download(request, context),
+    },
   }
 }

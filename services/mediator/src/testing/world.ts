@@ -1,5 +1,5 @@
 import { GangPlaced, JobStateChanged } from '@serverless-ai/contracts/events/v1/scheduler'
-import { JobServiceService } from '@serverless-ai/contracts/job/v1/job'
+import { JobServiceService, WorkspaceServiceService } from '@serverless-ai/contracts/job/v1/job'
 import { RecoveryServiceService } from '@serverless-ai/contracts/recovery/v1/recovery'
 import {
   type JobRequest,
@@ -20,7 +20,6 @@ import { createRuntime } from '@serverless-ai/runtime'
 import { type MediatorRuntime, mediatorDefinition } from '../app/definition.ts'
 import { mediatorHandlers } from '../app/handlers.ts'
 import type { BlobStore } from '../app/workspaces.ts'
-import { addMediator } from '../install.ts'
 
 const TENANTS = ['a', 'b']
 const refused = (reason: string, code: RpcError['code']) =>
@@ -140,7 +139,10 @@ export class MediatorWorld {
     }
     const { clock, timers } = this.ports
     const handlers = mediatorHandlers({ runtime, store, clock, timers, scheduler, recovery })
-    this.#address = await this.#serve('0', (server) => addMediator(server, handlers))
+    this.#address = await this.#serve('0', (server) => {
+      server.add(JobServiceService, handlers.jobs)
+      server.add(WorkspaceServiceService, handlers.workspaces)
+    })
     return () => this.run(runtime.stop())
   }
 

@@ -52,7 +52,7 @@ const LOOK_MS = 20
 const BASE_ENV = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' }
 
 /** Directory of a local node. */
-export function localNodeDir({ dataDir, nodeId }: LocalNodeName): string {
+function localNodeDir({ dataDir, nodeId }: LocalNodeName): string {
   return join(dataDir, 'nodes', nodeId)
 }
 
