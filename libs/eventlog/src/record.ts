@@ -21,9 +21,20 @@ export class RecordDecodeError extends Error {
   override readonly name = 'RecordDecodeError'
 }
 
+/** Larger buffers are not kept for the next record, bytes. */
+const WRITER_KEPT_MAX_BYTES = 64 * 1024
+const newWriter = (): ReturnType<typeof Record.encode> => Record.encode({ body: undefined })
+/** Used again, so that its buffer grows once and not with every record. */
+let writer = newWriter()
+
 /** Bytes of a record. The same record always gives the same bytes. */
 export function encodeRecord(record: Record): Uint8Array {
-  return Record.encode(record).finish()
+  const used = writer
+  // Until it is known to be empty again: what throws half way leaves something behind.
+  writer = newWriter()
+  const bytes = Record.encode(record, used).finish()
+  if (bytes.byteLength <= WRITER_KEPT_MAX_BYTES) writer = used
+  return bytes
 }
 
 /** Bytes of a claim. */
@@ -61,12 +72,21 @@ export function decodeRecord(bytes: Uint8Array): Record {
  */
 const ONE_CALL_MAX_BYTES = 64 * 1024
 
+/** Where they are joined; holds nothing between two calls. */
+const joined = Buffer.allocUnsafeSlow(ONE_CALL_MAX_BYTES)
+
 /** SHA-256 of the pieces one after the other. */
 export function sha256(...pieces: readonly Uint8Array[]): Uint8Array {
-  const total = pieces.reduce((sum, piece) => sum + piece.byteLength, 0)
+  let total = 0
+  for (const piece of pieces) total += piece.byteLength
   if (total <= ONE_CALL_MAX_BYTES) {
-    const joined = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces, total)
-    return new Uint8Array(hash('sha256', joined, 'buffer'))
+    let at = 0
+    for (const piece of pieces) {
+      joined.set(piece, at)
+      at += piece.byteLength
+    }
+    const { buffer, byteOffset, byteLength } = hash('sha256', joined.subarray(0, total), 'buffer')
+    return new Uint8Array(buffer, byteOffset, byteLength)
   }
   const large = createHash('sha256')
   for (const piece of pieces) large.update(piece)

@@ -22,15 +22,19 @@ export interface MemoryLogStore {
  * any reader does.
  */
 export function createMemoryLogStore(options: { onLand?: OnLand } = {}): MemoryLogStore {
-  const partitions = new Map<string, MemoryPartition>()
+  const topics = new Map<string, Map<number, MemoryPartition>>()
   return {
     partition({ topic, partition }) {
-      const name = `${topic}/${partition}`
-      let found = partitions.get(name)
+      let partitions = topics.get(topic)
+      if (partitions === undefined) {
+        partitions = new Map()
+        topics.set(topic, partitions)
+      }
+      let found = partitions.get(partition)
       if (found === undefined) {
         const address = { topic, partition }
         found = { address, onLand: options.onLand, start: 0, records: [], waiters: new Set() }
-        partitions.set(name, found)
+        partitions.set(partition, found)
       }
       return found
     },
