@@ -65,7 +65,7 @@ export class KafkaWire {
   readonly #target: KafkaTarget
   readonly #dial: Dial
   readonly #leaders = new Map<string, Promise<Leader>>()
-  /** Connections that nobody uses, by broker. A broker serves one request per connection at a time. */
+  /** Free connections, by broker: a broker serves one request per connection at a time. */
   readonly #idle = new Map<string, Connection[]>()
   readonly #all = new Set<Connection>()
   #known: readonly { readonly host: string; readonly port: number }[]
@@ -114,9 +114,11 @@ export class KafkaWire {
       )
       const found = answer.responses[0]?.partitions[0]
       if (found === undefined) throw new WireError('NETWORK', 'an answer without our partition')
-      const { logStartOffset, highWatermark } = found
+      const { logStartOffset, highWatermark, lastStableOffset } = found
+      // The two differ only while somebody's transaction is open, which none of ours is.
+      const end = lastStableOffset < highWatermark ? lastStableOffset : highWatermark
       const records = recordsOf(found.records ?? [], from, maxBytes)
-      return { records, start: Number(logStartOffset), end: Number(highWatermark) }
+      return { records, start: Number(logStartOffset), end: Number(end) }
     })
   }
 

@@ -24,6 +24,8 @@ export interface FreshTopics {
   readonly topicPrefix: string
   /** Opens them; over a network of the test's own with `dial`. */
   open(options?: Partial<KafkaLogOptions>): Promise<EventLog>
+  /** Makes them again after `remove`. */
+  make(): Promise<void>
   admin(): Promise<TopicAdmin>
   remove(): Promise<void>
 }
@@ -55,12 +57,16 @@ async function freshTopics(brokers: readonly string[]): Promise<FreshTopics> {
   const ports = { clock: systemClock, timers: systemTimers, logger: silent }
   const connection = { brokers, topicPrefix, ports }
   const plan = planTopics({ services: [SERVICE], cells: CELLS, replication: 1 })
-  const left = await applyTopics(connection, plan)
-  if (left.length > 0) throw new Error(`topics are not as planned: ${JSON.stringify(left)}`)
+  const make = async (): Promise<void> => {
+    const left = await applyTopics(connection, plan)
+    if (left.length > 0) throw new Error(`topics are not as planned: ${JSON.stringify(left)}`)
+  }
+  await make()
   const admin = () => openTopicAdmin({ target: kafkaTarget(connection), logger: silent })
   return {
     topicPrefix,
     open: (options) => openKafkaLog({ ...connection, ...options }),
+    make,
     admin,
     async remove() {
       const connected = await admin()
