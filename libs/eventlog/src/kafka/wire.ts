@@ -116,9 +116,9 @@ export class KafkaWire {
       if (found === undefined) throw new WireError('NETWORK', 'an answer without our partition')
       const { logStartOffset, highWatermark, lastStableOffset } = found
       // The two differ only while somebody's transaction is open, which none of ours is.
-      const end = lastStableOffset < highWatermark ? lastStableOffset : highWatermark
+      const end = Math.min(Number(lastStableOffset), Number(highWatermark))
       const records = recordsOf(found.records ?? [], from, maxBytes)
-      return { records, start: Number(logStartOffset), end: Number(end) }
+      return { records, start: Number(logStartOffset), end }
     })
   }
 

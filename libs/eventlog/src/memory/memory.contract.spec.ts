@@ -1,8 +1,10 @@
 import { seededRandomness, VirtualTime } from '@serverless-ai/kernel/testing'
+import type { EventLog } from '../port.ts'
 import { eventLogContract } from '../testing/contract.ts'
+import { address } from '../testing/contract-bench.ts'
 import type { MemoryLogFaults } from './faults.ts'
 import { openMemoryLog } from './open.ts'
-import { createMemoryLogStore } from './store.ts'
+import { createMemoryLogStore, trim } from './store.ts'
 
 function harness(seed: number, faults?: MemoryLogFaults) {
   return () => {
@@ -15,6 +17,17 @@ function harness(seed: number, faults?: MemoryLogFaults) {
       exact: faults === undefined,
       open,
       reopen: open,
+      outside: {
+        async expire(log: EventLog, below: number) {
+          trim(store.partition(address), below)
+          return log
+        },
+        async restore(log: EventLog, end: number) {
+          const partition = store.partition(address)
+          partition.records = partition.records.slice(0, end - partition.start)
+          return log
+        },
+      },
       run: <T>(promise: Promise<T>): Promise<T> => time.run(promise, { limitMs: 36_000_000 }),
     }
   }

@@ -15,7 +15,7 @@ import type { Packed, PartitionRange, WorkerSettings } from './protocol.ts'
  * A record's row id is partition · 2^40 + position: exact in a double for 8,191 partitions of 2^40
  * records.
  */
-const POSITION_SPAN = 2 ** 40
+export const POSITION_SPAN = 2 ** 40
 const PARTITIONS_MAX = 8191
 /** WAL bytes after which committed pages are moved to the database. */
 const CHECKPOINT_BYTES = 16 * 1024 * 1024

@@ -17,6 +17,8 @@ import { systemTimers } from '@serverless-ai/kernel/system'
 import { afterAll, describe, expect, it } from 'vitest'
 import type { EventLog, LogEntry } from '../port.ts'
 import { eventLogContract } from '../testing/contract.ts'
+import { address as contractAddress } from '../testing/contract-bench.ts'
+import { POSITION_SPAN } from './database.ts'
 import { openSqliteLog } from './open.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'sqlite-log-'))
@@ -26,9 +28,46 @@ const newDirectory = (): string => mkdtempSync(join(root, 'log-'))
 const open = (directory: string): Promise<EventLog> =>
   openSqliteLog({ directory, ports: { timers: systemTimers } })
 
+/** Closes the log, changes its file behind its back, and opens it again. */
+async function edited(
+  log: EventLog,
+  init: { directory: string; edit: (db: DatabaseSync, base: number) => void },
+): Promise<EventLog> {
+  await log.close()
+  const db = new DatabaseSync(join(init.directory, 'log.db'))
+  const { topic, partition } = contractAddress
+  const found = db.prepare('select id from partitions where topic = ? and number = ?')
+  init.edit(db, Number(found.get(topic, partition)?.['id']) * POSITION_SPAN)
+  db.close()
+  return open(init.directory)
+}
+
 eventLogContract('sqlite', () => {
   const directory = newDirectory()
-  return { exact: true, open: () => open(directory), reopen: () => open(directory) }
+  const remove = 'delete from records where id >= ? and id < ?'
+  return {
+    exact: true,
+    open: () => open(directory),
+    reopen: () => open(directory),
+    outside: {
+      expire: (log, below) =>
+        edited(log, {
+          directory,
+          edit: (db, base) => {
+            db.prepare(remove).run(base, base + below)
+            db.prepare('update partitions set start = ? where id = ?').run(
+              below,
+              base / POSITION_SPAN,
+            )
+          },
+        }),
+      restore: (log, end) =>
+        edited(log, {
+          directory,
+          edit: (db, base) => db.prepare(remove).run(base + end, base + POSITION_SPAN),
+        }),
+    },
+  }
 })
 
 const address = { topic: 'serverlessai.log.test.v1', partition: 0 }

@@ -16,6 +16,13 @@ export interface LogHarness {
   run?<T>(promise: Promise<T>): Promise<T>
   /** False when appends may land twice, late or with an unknown outcome. */
   readonly exact: boolean
+  /** What happens to a log from outside. Each answers the log to go on with. */
+  readonly outside: {
+    /** Retention removes everything below `below` from the partition {@link address}. */
+    expire(log: EventLog, below: number): Promise<EventLog>
+    /** An older copy is restored: the partition {@link address} ends at `end` again. */
+    restore(log: EventLog, end: number): Promise<EventLog>
+  }
   /** Cleans up after each test. */
   dispose?(): Promise<void>
 }
@@ -72,6 +79,16 @@ export class Bench {
       if (piece.records.length === 0) return records
       records.push(...piece.records)
       at = records.at(-1)!.position + 1
+    }
+  }
+
+  /** End of the log when nothing is on its way any more over a faulty network. */
+  async settledEnd(): Promise<number> {
+    for (;;) {
+      const { end } = await this.run(this.log.range(address))
+      if (this.harness.exact) return end
+      const { records } = await this.run(this.fetch(end, 200))
+      if (records.length === 0) return end
     }
   }
 

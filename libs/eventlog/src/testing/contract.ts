@@ -252,6 +252,42 @@ function ranges(bench: () => Bench): void {
   })
 }
 
+function changing(bench: () => Bench): void {
+  it('raises for readers that retention has overtaken, and moves none of them', async () => {
+    const b = bench()
+    for (let n = 0; n < 10; n += 1) await b.append([entry(`${n}`)])
+    const before = await b.readAll()
+    b.log = await b.harness.outside.expire(b.log, 4)
+    for (const from of [0, 3]) {
+      await expect(b.run(b.fetch(from, 3_600_000))).rejects.toMatchObject({
+        name: 'LogOutOfRangeError',
+        start: 4,
+      })
+    }
+    const kept = (await b.readAll(1 << 20, 4)).slice(0, before.length - 4)
+    expect(kept.map((each) => [each.position, textOf(each)])).toEqual(
+      before.slice(4).map((each) => [each.position, textOf(each)]),
+    )
+    expect((await b.run(b.log.range(address))).start).toBe(4)
+  })
+
+  it('raises for readers beyond the end of an older copy, and goes on at that end', async () => {
+    const b = bench()
+    for (let n = 0; n < 10; n += 1) await b.append([entry(`${n}`)])
+    const before = await b.readAll()
+    b.log = await b.harness.outside.restore(b.log, 6)
+    const end = await b.settledEnd()
+    if (b.harness.exact) expect(end).toBe(6)
+    const beyond = b.run(b.fetch(end + 1, 3_600_000))
+    await expect(beyond).rejects.toMatchObject({ name: 'LogOutOfRangeError', start: 0, end })
+    expect((await b.readAll()).slice(0, 6).map(textOf)).toEqual(before.slice(0, 6).map(textOf))
+    const { position } = await b.append([entry('next')])
+    expect(position).toBeGreaterThanOrEqual(end)
+    if (b.harness.exact) expect(position).toBe(6)
+    expect(textOf((await b.readAll())[position]!)).toBe('next')
+  })
+}
+
 function closing(bench: () => Bench): void {
   it('ends waiting reads and refuses everything once closed', async () => {
     const b = bench()
@@ -310,6 +346,7 @@ export function eventLogContract(name: string, make: () => LogHarness | Promise<
     describe('content', prepared(content))
     describe('waits', prepared(waiting))
     describe('ranges', prepared(ranges))
+    describe('changes from outside', prepared(changing))
     describe('closing', prepared(closing))
   })
 }
