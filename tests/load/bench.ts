@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { benchIdle } from './bench/idle.ts'
+import { benchKafkaLog } from './bench/kafka-log.ts'
 import { benchLog } from './bench/log.ts'
 import { benchReplay } from './bench/replay.ts'
 import { benchSim } from './bench/sim.ts'
@@ -10,6 +11,7 @@ const BENCHES: Readonly<
   Record<string, (options: { reps: number; seed: number }) => Promise<BenchResult>>
 > = {
   log: benchLog,
+  'kafka-log': benchKafkaLog,
   replay: benchReplay,
   sim: benchSim,
   submit: benchSubmit,
