@@ -1,7 +1,7 @@
 // Finds or starts a Kafka broker for the suites that need one, in this order: `SAI_TEST_BROKERS`;
 // a container engine that has the image; Java with the broker's jars, resolved by Maven.
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import {
   closeSync,
   existsSync,
@@ -27,10 +27,21 @@ const run = promisify(execFile)
 export const KAFKA_IMAGE = 'apache/kafka:4.1.0'
 const START_TIMEOUT_MS = 60_000
 
+/** A second way in: TLS, and SCRAM-SHA-512 for one user. */
+export interface SecureListener {
+  readonly brokers: string
+  /** Certificate to believe, PEM. */
+  readonly ca: string
+  readonly username: string
+  readonly password: string
+}
+
 /** A broker that runs. */
 export interface KafkaBroker {
   /** Bootstrap addresses, `host:port`, comma-separated. */
   readonly brokers: string
+  /** Absent where the broker was not started from the jars. */
+  readonly secure?: SecureListener
   /** How it came about, for people. */
   readonly from: string
   /** Stops it if it was started here. */
@@ -48,9 +59,11 @@ export async function startKafkaBroker(): Promise<KafkaBroker> {
   if (given) return { brokers: given, from: 'SAI_TEST_BROKERS', stop: async () => undefined }
   const image = process.env['SAI_KAFKA_IMAGE'] ?? KAFKA_IMAGE
   if (await imageAtHand(image)) return startContainer(image)
-  if (await works('java', '-version')) return startJava(await brokerJars())
+  if ((await works('java', '-version')) && (await works('openssl', 'version'))) {
+    return startJava(await brokerJars())
+  }
   throw new NoBrokerError(
-    `no Kafka broker: SAI_TEST_BROKERS is empty, no container engine has ${image}, no Java here`,
+    `no Kafka broker: SAI_TEST_BROKERS is empty, no container engine has ${image}, no Java and openssl here`,
   )
 }
 
@@ -127,17 +140,46 @@ async function brokerJars(): Promise<string> {
   return jars
 }
 
+/** Settings of a listener with TLS and SCRAM, under a certificate made for this run. */
+async function secureSettings(
+  directory: string,
+  port: number,
+): Promise<{ listener: SecureListener; lines: readonly string[] }> {
+  const [key, certificate] = [join(directory, 'key.pem'), join(directory, 'certificate.pem')]
+  const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost']
+  const files = ['-keyout', key, '-out', certificate]
+  await run('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', ...names, ...files])
+  const ca = readFileSync(certificate, 'utf8')
+  const store = join(directory, 'store.pem')
+  writeFileSync(store, readFileSync(key, 'utf8') + ca)
+  const username = 'contract'
+  const password = randomBytes(12).toString('hex')
+  const login = 'org.apache.kafka.common.security.scram.ScramLoginModule required;'
+  const lines = [
+    'sasl.enabled.mechanisms=SCRAM-SHA-512',
+    `listener.name.secure.scram-sha-512.sasl.jaas.config=${login}`,
+    'ssl.keystore.type=PEM',
+    `ssl.keystore.location=${store}`,
+  ]
+  return { listener: { brokers: `localhost:${port}`, ca, username, password }, lines }
+}
+
 async function startJava(jars: string): Promise<KafkaBroker> {
   const directory = mkdtempSync(join(tmpdir(), 'kafka-broker-'))
-  const port = await freePorts(2)
-  const controllerPort = port + 1
+  const port = await freePorts(3)
   const dataDirectory = join(directory, 'data')
   mkdirSync(dataDirectory)
+  const { listener, lines } = await secureSettings(directory, port + 2)
   const settings = join(directory, 'server.properties')
-  writeFileSync(settings, properties({ port, controllerPort, dataDirectory }))
+  const plain = properties({ port, controllerPort: port + 1, dataDirectory })
+  const both = plain.replace(/^(advertised\.)?listeners=.*$/gm, `$&,SECURE://localhost:${port + 2}`)
+  const mapped = both.replace(/^listener\.security\.protocol\.map=.*$/m, '$&,SECURE:SASL_SSL')
+  writeFileSync(settings, [mapped, ...lines, ''].join('\n'))
   const java = ['-Xmx768m', '-cp', join(jars, '*')]
   const id = 'c2VydmVybGVzcy1haS10ZQ'
-  await run('java', [...java, 'kafka.tools.StorageTool', 'format', '-t', id, '-c', settings])
+  const user = `SCRAM-SHA-512=[name=${listener.username},password=${listener.password}]`
+  const format = ['format', '-t', id, '-c', settings, '--add-scram', user]
+  await run('java', [...java, 'kafka.tools.StorageTool', ...format])
   const output = openSync(join(directory, 'output.txt'), 'w')
   const child = spawn('java', [...java, 'kafka.Kafka', settings], {
     stdio: ['ignore', output, output],
@@ -150,8 +192,8 @@ async function startJava(jars: string): Promise<KafkaBroker> {
     await end(child)
     rmSync(directory, { recursive: true, force: true })
   }
-  const broker = { brokers: `127.0.0.1:${port}`, from: `Java with ${jars}`, stop }
-  return ready(broker, port, () => {
+  const from = `Java with ${jars}`
+  return ready({ brokers: `127.0.0.1:${port}`, secure: listener, from, stop }, port, () => {
     if (child.exitCode === null) return
     const said = readFileSync(join(directory, 'output.txt'), 'utf8').slice(-2000)
     throw new Error(`the broker ended with ${child.exitCode}:\n${said}`)
