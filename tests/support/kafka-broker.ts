@@ -62,9 +62,8 @@ export async function startKafkaBroker(): Promise<KafkaBroker> {
   if ((await works('java', '-version')) && (await works('openssl', 'version'))) {
     return startJava(await brokerJars())
   }
-  throw new NoBrokerError(
-    `no Kafka broker: SAI_TEST_BROKERS is empty, no container engine has ${image}, no Java and openssl here`,
-  )
+  const none = `no container engine has ${image}, no Java and openssl are here`
+  throw new NoBrokerError(`no Kafka broker: SAI_TEST_BROKERS is empty, ${none}`)
 }
 
 async function works(command: string, ...args: readonly string[]): Promise<boolean> {

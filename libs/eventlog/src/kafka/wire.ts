@@ -1,6 +1,6 @@
-// Everything that knows @platformatic/kafka: reads by position, ranges, trimming and single
-// settings, request by request over connections of our own. No consumer group and no client of that
-// library stands in between, so nothing resets, rebalances, caches or repeats behind our back.
+// Everything that knows @platformatic/kafka: reads, ranges, trimming and single settings, request by
+// request over connections of our own. No client of that library stands in between, so nothing
+// resets, rebalances, caches or repeats behind our back.
 import { isIP } from 'node:net'
 import {
   Connection,
