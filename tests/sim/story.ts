@@ -27,8 +27,8 @@ export function belongs({ who, text }: TraceEntry, alarm: Alarm): boolean {
 }
 
 /**
- * Runs the seed again and picks what belongs to its alarm, from the first word of what it is about to
- * the alarm itself.
+ * Runs the seed again and picks what belongs to its alarm, from the first word of what it is about
+ * to the alarm itself.
  */
 export async function storyOf(result: RunResult): Promise<readonly TraceEntry[]> {
   const [alarm] = result.alarms
