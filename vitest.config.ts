@@ -1,4 +1,4 @@
-import { defineConfig } from 'vitest/config'
+import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config'
 
 // Specs run on the sources: every workspace package offers them under this condition.
 const conditions = ['sai-source', 'node', 'import', 'module', 'default']
@@ -10,7 +10,7 @@ const named = (project: string): boolean =>
   process.argv.some((word, index, words) =>
     word === '--project' ? words[index + 1] === project : word === `--project=${project}`,
   )
-const kafka = {
+const kafka: TestProjectInlineConfiguration = {
   extends: true,
   test: {
     name: 'kafka',
@@ -22,7 +22,7 @@ const kafka = {
     testTimeout: 120_000,
     hookTimeout: 60_000,
   },
-} as const
+}
 
 export default defineConfig({
   resolve: { conditions },
