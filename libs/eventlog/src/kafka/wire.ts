@@ -1,5 +1,5 @@
-// Everything that knows @platformatic/kafka: reads, ranges, trimming and single settings, request by
-// request over connections of our own. No client of that library stands in between, so nothing
+// Everything that knows @platformatic/kafka: reads, ranges, trimming and single settings, request
+// by request over connections of our own. No client of that library stands in between, so nothing
 // resets, rebalances, caches or repeats behind our back.
 import { isIP } from 'node:net'
 import {
@@ -71,7 +71,6 @@ export class KafkaWire {
   #known: readonly { readonly host: string; readonly port: number }[]
   #turn = 0
   #closed = false
-
   constructor(target: KafkaTarget, dial: Dial = (to) => to) {
     this.#target = target
     this.#dial = dial
