@@ -59,6 +59,8 @@ export interface Checkers {
   /** Takes what happened, in the order in which it happened. */
   observe(observation: Observation): void
   readonly names: readonly string[]
+  /** Effective claims and commits so far, of all services. */
+  readonly effective: { readonly claims: number; readonly commits: number }
 }
 
 const hasHook =
@@ -68,6 +70,7 @@ const hasHook =
 
 class Hub implements Checkers {
   readonly names = CHECKER_NAMES
+  readonly effective = { claims: 0, commits: 0 }
   readonly #alarm: (alarm: Alarm) => void
   readonly #ledger = new Ledger()
   readonly #logs: EffectiveLogs
