@@ -3,6 +3,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import {
+  chmodSync,
   closeSync,
   existsSync,
   mkdirSync,
@@ -13,12 +14,13 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
-import { connect } from 'node:net'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { openKafkaLog } from '@serverless-ai/eventlog/kafka'
 import { freePorts } from './ports.ts'
+import { quietPorts } from './quiet-ports.ts'
 import { ROOT } from './root.ts'
 
 const run = promisify(execFile)
@@ -86,15 +88,14 @@ async function imageAtHand(image: string): Promise<boolean> {
   }
 }
 
-async function answers(port: number): Promise<boolean> {
-  const socket = connect({ host: '127.0.0.1', port })
+/** True when a broker answers a request: a port may take connections long before. */
+async function answers(brokers: string): Promise<boolean> {
   try {
-    return await new Promise((resolve) => {
-      socket.once('connect', () => resolve(true))
-      socket.once('error', () => resolve(false))
-    })
-  } finally {
-    socket.destroy()
+    const connection = { brokers: [brokers], connectTimeoutMs: 1000, requestTimeoutMs: 1000 }
+    await (await openKafkaLog({ ...connection, ports: quietPorts })).close()
+    return true
+  } catch {
+    return false
   }
 }
 
@@ -107,6 +108,8 @@ function properties(values: Readonly<Record<string, string | number>>): string {
 async function startContainer(image: string): Promise<KafkaBroker> {
   const port = await freePorts(2)
   const directory = mkdtempSync(join(tmpdir(), 'kafka-settings-'))
+  // The container's user is not ours.
+  chmodSync(directory, 0o755)
   const values = { port, controllerPort: port + 1, dataDirectory: '/tmp/kafka-data' }
   // Whatever address the port is mapped to, inside the container the broker listens on all.
   const settings = properties(values).replace('PLAINTEXT://127.0.0.1', 'PLAINTEXT://0.0.0.0')
@@ -119,7 +122,7 @@ async function startContainer(image: string): Promise<KafkaBroker> {
     await run('docker', ['stop', '--time', '5', container])
     rmSync(directory, { recursive: true, force: true })
   }
-  return ready({ brokers: `127.0.0.1:${port}`, from: `container of ${image}`, stop }, port)
+  return ready({ brokers: `127.0.0.1:${port}`, from: `container of ${image}`, stop })
 }
 
 /** Folder of the broker's jars, in the user's cache; fetched by Maven the first time. */
@@ -192,7 +195,7 @@ async function startJava(jars: string): Promise<KafkaBroker> {
     rmSync(directory, { recursive: true, force: true })
   }
   const from = `Java with ${jars}`
-  return ready({ brokers: `127.0.0.1:${port}`, secure: listener, from, stop }, port, () => {
+  return ready({ brokers: `127.0.0.1:${port}`, secure: listener, from, stop }, () => {
     if (child.exitCode === null) return
     const said = readFileSync(join(directory, 'output.txt'), 'utf8').slice(-2000)
     throw new Error(`the broker ended with ${child.exitCode}:\n${said}`)
@@ -207,17 +210,16 @@ async function end(child: ChildProcess): Promise<void> {
   await ended
 }
 
-/** Waits until the broker takes connections; stops it when it never does. */
+/** Waits until the broker answers; stops it when it never does. */
 async function ready(
   broker: KafkaBroker,
-  port: number,
   alive: () => void = () => undefined,
 ): Promise<KafkaBroker> {
   const deadline = performance.now() + START_TIMEOUT_MS
   try {
-    while (!(await answers(port))) {
+    while (!(await answers(broker.brokers))) {
       alive()
-      if (performance.now() > deadline) throw new Error('the broker does not take connections')
+      if (performance.now() > deadline) throw new Error('the broker does not answer')
       await sleep(100)
     }
     return broker
