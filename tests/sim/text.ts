@@ -28,7 +28,7 @@ export function summaryOf(result: RunResult, repro: string): string {
   const faults = Object.values(result.faults).reduce((sum, one) => sum + one, 0)
   const line =
     `${scenario} seed ${seed}: ${(simMs / 60_000).toFixed(1)} min, ${commits} commits, ` +
-    `${leaderChanges} claims, ${tasksStarted} tasks, ${faults} faults, hash ${hash.slice(0, 16)}`
+    `${leaderChanges} leader changes, ${tasksStarted} tasks, ${faults} faults, hash ${hash.slice(0, 16)}`
   if (alarms.length === 0) return `ok    ${line}`
   const [first] = alarms
   const about = first!.about === '' ? '' : ` --about ${first!.about}`

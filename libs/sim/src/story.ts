@@ -7,12 +7,6 @@ import type { Landed, Trace } from './world/types.ts'
 const serviceOf = (topic: string): string | undefined =>
   /^serverlessai\.log\.([a-z-]+)\.v\d+$/.exec(topic)?.[1]
 
-/**
- * First byte of an encoded record that is a claim, or a commit (field 1 or 2, length-delimited).
- */
-const CLAIM_TAG = 0x0a
-const COMMIT_TAG = 0x12
-
 /** Fields of an event that say who and what, in this order, where it has them. */
 const TELLING = ['jobId', 'gang', 'generation', 'rank', 'nodeId', 'state', 'cause', 'name'] as const
 const TEXT_MAX = 300
@@ -81,9 +75,6 @@ const whoOf = (observation: Observation): string => {
 /** Notes what lands in the log and what is observed, for the trace. */
 export class RecordStory {
   readonly #trace: Trace
-  /** Claims and commits that landed; void copies among them. */
-  claims = 0
-  commits = 0
 
   constructor(trace: Trace) {
     this.#trace = trace
@@ -92,9 +83,6 @@ export class RecordStory {
   landed(record: Landed): void {
     const service = serviceOf(record.topic)
     if (service === undefined) return
-    const tag = record.value[0]
-    if (tag === CLAIM_TAG) this.claims += 1
-    if (tag === COMMIT_TAG) this.commits += 1
     this.#trace.note('log', '', () => recordText(service, record))
   }
 

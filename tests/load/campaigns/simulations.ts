@@ -82,9 +82,9 @@ export const simulation = simulations({
 /** Leaders that change all the time. */
 export const leaderChanges = simulations({
   name: 'leader-changes',
-  about: 'COUNT (default 200) simulated worlds whose leaders change all the time',
-  scenarios: ['leaders', 'takeover'],
-  full: 200,
+  about: 'COUNT (default 300) simulated worlds whose leaders change all the time',
+  scenarios: ['leaders', 'leaders', 'takeover'],
+  full: 300,
   slice: 10,
   perCase: 20,
 })

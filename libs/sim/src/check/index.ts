@@ -118,10 +118,12 @@ class Hub implements Checkers {
   }
 
   #claim(claim: ClaimSeen): void {
+    this.effective.claims += 1
     for (const watcher of this.#claimed) watcher.claimed(claim)
   }
 
   #commit(commit: CommitSeen): void {
+    this.effective.commits += 1
     this.#topics.committed(commit)
     for (const watcher of this.#committed) watcher.committed(commit)
     this.#ledger.applyCommit(commit)
