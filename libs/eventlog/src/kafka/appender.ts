@@ -93,7 +93,9 @@ export class PartitionAppender {
     const refused = new AppendRefusedError('CLOSED', 'the log is closed')
     for (const { reject } of this.#waiting.splice(0)) reject(refused)
     await this.#running
-    this.#dropWriter()
+    const writer = this.#writer
+    this.#writer = undefined
+    if (writer !== undefined) await this.#within(this.#close(writer), 'no').catch(() => undefined)
   }
 
   async #run(): Promise<void> {
@@ -183,15 +185,17 @@ export class PartitionAppender {
   #dropWriter(): void {
     const writer = this.#writer
     this.#writer = undefined
-    if (writer !== undefined) this.#close(writer)
+    // Nobody waits for it: kafkajs keeps a connection until everything on it has been answered.
+    if (writer !== undefined) void this.#close(writer)
   }
 
-  /** Nobody waits for it: kafkajs keeps a connection until everything on it has been answered. */
-  #close(writer: PartitionWriter): void {
-    writer.close().catch((error: unknown) => {
+  async #close(writer: PartitionWriter): Promise<void> {
+    try {
+      await writer.close()
+    } catch (error) {
       const fields = { error: causes(error) }
       this.#options.ports.logger.log('debug', 'closing a connection to Kafka failed', fields)
-    })
+    }
   }
 
   #unknown({ message }: SendFailure): Error {

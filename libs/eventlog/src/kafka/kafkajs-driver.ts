@@ -148,6 +148,7 @@ export async function openPartitionWriter(
     if (asked === 0) return 'no'
     return asked === records && REFUSALS.has(protocolType(error)) ? 'refused' : 'unknown'
   }
+  let sending: Promise<unknown> | undefined
   return {
     async send(records) {
       asked = 0
@@ -155,7 +156,9 @@ export async function openPartitionWriter(
       let answers: readonly { readonly partition: number; readonly baseOffset?: string }[]
       try {
         const timeout = target.requestTimeoutMs
-        answers = await producer.send({ topic, messages, acks: -1, timeout })
+        const sent = producer.send({ topic, messages, acks: -1, timeout })
+        sending = sent
+        answers = await sent
       } catch (error) {
         throw new SendFailure(outcome(error, records.length), error)
       }
@@ -164,7 +167,11 @@ export async function openPartitionWriter(
       if (position === undefined) throw new SendFailure('no', missingPartition())
       return Number(position)
     },
-    close: () => producer.disconnect(),
+    async close() {
+      // A send that nobody waits for any more is repeated all the same, and connects again for it.
+      await sending?.catch(() => undefined)
+      await producer.disconnect()
+    },
   }
 }
 

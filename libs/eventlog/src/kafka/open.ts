@@ -8,7 +8,8 @@ import { type KafkaConnection, type KafkaTarget, kafkaTarget } from './connectio
 import { KafkaLogError } from './errors.ts'
 import { type Dial, openPartitionWriter } from './kafkajs-driver.ts'
 import { type KafkaAddress, KafkaReader } from './reader.ts'
-import { KafkaWire, WireError } from './wire.ts'
+import { KafkaWire } from './wire.ts'
+import { WireError } from './wire-error.ts'
 
 /** How to open a log on a Kafka cluster. */
 export interface KafkaLogOptions extends KafkaConnection {

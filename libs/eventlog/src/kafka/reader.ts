@@ -1,7 +1,8 @@
 import type { Clock, Logger, Timers } from '@serverless-ai/kernel'
 import { type FetchResult, LogOutOfRangeError } from '../port.ts'
 import { KafkaLogError, LogGapError, missingTopic } from './errors.ts'
-import { type KafkaWire, WireError, type WirePiece } from './wire.ts'
+import type { KafkaWire, WirePiece } from './wire.ts'
+import { WireError } from './wire-error.ts'
 
 /** One wait at the broker, at most; a longer one is many of these, ms. */
 const WAIT_SLICE_MS = 1000
@@ -51,6 +52,8 @@ export class KafkaReader {
       const piece = await this.#piece(at, want)
       stop()
       if (piece.records.length > 0) return this.#checked(at, from, piece)
+      // A leader that was cut off goes on answering, with nothing.
+      if (sliceMs > 0) this.#options.wire.forgetLeader(at)
       // Another replica may know of a shorter end for a moment after it took over.
       const end = Math.max(piece.end, from)
       if (end > from) {

@@ -16,16 +16,7 @@ import type { KafkaTarget } from './connection.ts'
 import { causes } from './errors.ts'
 import type { Dial } from './kafkajs-driver.ts'
 import { recordsOf } from './records.ts'
-
-/** A request that failed: Kafka's name of the error, or `NETWORK`. */
-export class WireError extends Error {
-  override readonly name = 'WireError'
-  readonly code: string
-  constructor(code: string, message: string, cause?: unknown) {
-    super(message, { cause })
-    this.code = code
-  }
-}
+import { codeOf, WireError } from './wire-error.ts'
 
 /** The broker that leads a partition. */
 interface Leader {
@@ -52,13 +43,6 @@ const TIMESTAMP_EARLIEST = -2n
 const TIMESTAMP_LATEST = -1n
 const TOPIC = 2
 const SET = 0
-
-/** Kafka's name of an error of the library, or `NETWORK`. */
-function codeOf(error: unknown): string {
-  if (error instanceof AggregateError) return error.errors.map(codeOf).at(0) ?? 'NETWORK'
-  const id = error instanceof Error && 'apiId' in error ? error.apiId : undefined
-  return typeof id === 'string' ? id : 'NETWORK'
-}
 
 /** Talks to the leaders of partitions. Each call takes a connection for itself. */
 export class KafkaWire {
@@ -169,6 +153,11 @@ export class KafkaWire {
     return answer.brokers.length
   }
 
+  /** Has the next request look for the leader again: one that was cut off does not know it. */
+  forgetLeader(at: { topic: string; partition: number }): void {
+    this.#leaders.delete(`${at.topic}/${at.partition}`)
+  }
+
   close(): void {
     this.#closed = true
     for (const connection of this.#all) connection.close().catch(() => undefined)
@@ -270,7 +259,12 @@ export class KafkaWire {
     connection.on('close', () => this.#drop(connection))
     this.#all.add(connection)
     const to = this.#dial({ host, port })
-    await connection.connect(to.host, to.port)
+    try {
+      await connection.connect(to.host, to.port)
+    } catch (error) {
+      this.#drop(connection)
+      throw error
+    }
     if (this.#closed) this.#drop(connection)
     return connection
   }

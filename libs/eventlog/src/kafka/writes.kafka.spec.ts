@@ -126,6 +126,16 @@ describe.skipIf(cluster === undefined)('writes to Kafka', () => {
     expect(waited).toMatchObject({ status: 'rejected', reason: { code: 'CLOSED' } })
   })
 
+  it('leaves no connection behind, however its sends ended', async () => {
+    fates('lost', 'unanswered')
+    await expect(log.append(address, [entry('a')])).rejects.toThrow(AppendOutcomeUnknownError)
+    await log.append(address, [entry('b')])
+    await log.range(address)
+    expect(line.open).toBeGreaterThan(0)
+    await log.close()
+    while (line.open > 0) await systemTimers.sleep(20)
+  })
+
   it('burns nothing while it is idle', async () => {
     const { setTimeout: original } = globalThis
     let armed = 0

@@ -67,6 +67,11 @@ export class FaultyLine {
     return { host: '127.0.0.1', port: (address as AddressInfo).port }
   }
 
+  /** Connections of clients and to brokers that are open. */
+  get open(): number {
+    return this.#sockets.size
+  }
+
   /** Draws the fates by chance from now on. */
   drawFates(shares: FateShares, randomness: Randomness): void {
     this.fate = () => {
