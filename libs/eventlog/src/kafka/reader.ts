@@ -19,7 +19,7 @@ export interface KafkaAddress {
 /** What the reader needs. */
 export interface ReaderOptions {
   readonly ports: { readonly clock: Clock; readonly timers: Timers; readonly logger: Logger }
-  readonly wire: KafkaWire
+  readonly wire: Pick<KafkaWire, 'fetch' | 'range' | 'deleteBelow' | 'forgetLeader'>
   /** Brokers that fail are asked again for this long, ms. */
   readonly patienceMs: number
   /** Aborted when the log is closed. */

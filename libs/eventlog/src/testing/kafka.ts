@@ -1,6 +1,5 @@
 /** Topics of their own for each test, on the broker that the vitest project `kafka` has started. */
 import { randomBytes } from 'node:crypto'
-import type { Logger } from '@serverless-ai/kernel'
 import { systemClock, systemTimers } from '@serverless-ai/kernel/system'
 import { inject, test } from 'vitest'
 import { kafkaTarget } from '../kafka/connection.ts'
@@ -8,6 +7,7 @@ import { openTopicAdmin, type TopicAdmin } from '../kafka/kafkajs-driver.ts'
 import { type KafkaLogOptions, openKafkaLog } from '../kafka/open.ts'
 import { applyTopics, planTopics } from '../kafka/topics.ts'
 import type { EventLog } from '../port.ts'
+import { silent } from './silent.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -17,9 +17,6 @@ declare module 'vitest' {
     kafkaSecure: string
   }
 }
-
-/** Says nothing. */
-export const silent: Logger = { log: () => undefined, child: () => silent }
 
 /** Topics that only one test uses. */
 export interface FreshTopics {
