@@ -124,7 +124,7 @@ export const SCENARIOS: readonly Scenario[] = [
     jobs: 200,
     // As long as 200 jobs make a little more than the 20 commits a second that it stands for.
     busyMs: 13 * MINUTE_MS,
-    snapshotEveryCommits: 10_000,
+    snapshotEveryCommits: 500,
     faults: {
       kill: 120_000,
       pause: 120_000,
