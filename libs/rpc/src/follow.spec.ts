@@ -7,7 +7,7 @@ import {
 import { type HandlersOf, RpcError } from '@serverless-ai/kernel'
 import { testPorts } from '@serverless-ai/kernel/testing'
 import { describe, expect, it } from 'vitest'
-import { rpcError } from './error-table.ts'
+import { type RefusalReason, rpcError } from './error-table.ts'
 import { followLeader } from './follow.ts'
 import { memoryNetwork } from './memory.ts'
 
@@ -237,6 +237,53 @@ describe('a stream', () => {
     expect(await time.run(collect(client.watchJob(WATCH)))).toEqual(['p2'])
     expect(calls).toEqual([A, B, C])
   })
+
+  const away = (reason: RefusalReason) => ({
+    async *watchJob() {
+      yield await Promise.reject(rpcError(reason))
+    },
+  })
+  const shown = {
+    async *watchJob() {
+      yield { job: undefined, position: 'p' }
+    },
+  }
+
+  it.each([
+    'LOG_UNAVAILABLE',
+    'NOT_READY',
+    'PARTITION_STOPPED',
+    'POSITION_NOT_REACHED',
+    'STOPPING',
+  ] as const)('begins elsewhere after %s, and stays there', async (reason) => {
+    const { time, calls, serve, client } = replicas()
+    await serve(A, away(reason))
+    await serve(B, shown)
+    expect(await time.run(collect(client.watchJob(WATCH)))).toEqual(['p'])
+    expect(await time.run(collect(client.watchJob(WATCH)))).toEqual(['p'])
+    expect(calls).toEqual([A, B, B])
+  })
+
+  it('that no replica can begin fails once all were asked', async () => {
+    const { time, calls, serve, client } = replicas()
+    for (const address of [A, B, C]) await serve(address, away('PARTITION_STOPPED'))
+    const failed = { reason: 'PARTITION_STOPPED' }
+    await expect(time.run(collect(client.watchJob(WATCH)))).rejects.toMatchObject(failed)
+    expect(calls).toEqual([A, B, C])
+  })
+
+  it.each(['LEASE_EXPIRED', 'NODE_AWAY', 'NODE_LOST'] as const)(
+    'takes %s for an answer of the leader, and stays with it',
+    async (reason) => {
+      const { time, calls, serve, client } = replicas()
+      await serve(A, away(reason))
+      for (const _ of [1, 2]) {
+        const failed = { reason }
+        await expect(time.run(collect(client.watchJob(WATCH)))).rejects.toMatchObject(failed)
+      }
+      expect(calls).toEqual([A, A])
+    },
+  )
 
   it('of requests is told again from its start', async () => {
     const { time, serve, agent } = replicas()

@@ -30,16 +30,11 @@ export interface FollowPorts {
 
 type Target = { readonly address: string; readonly token?: string }
 
-/** Failures of a stream's beginning that another replica may not have; it may begin again. */
-const BEGIN_ELSEWHERE: ReadonlySet<string> = new Set([
-  'NOT_LEADING',
-  'NOT_CONNECTED',
-  'NOT_READY',
-  'OUTCOME_UNKNOWN',
-  'SERVER_STOPPING',
-  'STOPPING',
-  'UNAVAILABLE',
-])
+/**
+ * What the leader itself says about a node: no other replica knows better, and the caller has to
+ * act on it. Every other failure of a stream's beginning may be one of this replica alone.
+ */
+const OF_THE_NODE: ReadonlySet<string> = new Set(['LEASE_EXPIRED', 'NODE_AWAY', 'NODE_LOST'])
 
 /** The attempts of one call: after each failure, where to and when. */
 class Attempts {
@@ -194,8 +189,7 @@ class Calls {
             this.#route.lost(address, error, signal)
             throw error
           }
-          const elsewhere = !isAway(error) || BEGIN_ELSEWHERE.has(error.reason)
-          if (!elsewhere) throw error
+          if (isAway(error) && OF_THE_NODE.has(error.reason)) throw error
           await attempts.after(error, { address, repeatable: true, signal })
         }
       }
