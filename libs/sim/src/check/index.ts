@@ -59,8 +59,11 @@ export interface Checkers {
   /** Takes what happened, in the order in which it happened. */
   observe(observation: Observation): void
   readonly names: readonly string[]
-  /** Effective claims and commits so far, of all services. */
-  readonly effective: { readonly claims: number; readonly commits: number }
+  /**
+   * Effective commits so far, of all services, and effective claims by another replica than the one
+   * that led before; the first claim of a service changes no leader.
+   */
+  readonly effective: { readonly leaderChanges: number; readonly commits: number }
 }
 
 const hasHook =
@@ -70,7 +73,7 @@ const hasHook =
 
 class Hub implements Checkers {
   readonly names = CHECKER_NAMES
-  readonly effective = { claims: 0, commits: 0 }
+  readonly effective = { leaderChanges: 0, commits: 0 }
   readonly #alarm: (alarm: Alarm) => void
   readonly #ledger = new Ledger()
   readonly #logs: EffectiveLogs
@@ -80,6 +83,8 @@ class Hub implements Checkers {
   readonly #events: readonly Required<Pick<Watcher, 'event'>>[]
   readonly #observers: readonly Required<Pick<Watcher, 'observe'>>[]
   readonly #tellLog: TellAlarm
+  /** Service → replica of its newest effective claim. */
+  readonly #leaders = new Map<string, string>()
   #nowMs = 0
 
   constructor(alarm: (alarm: Alarm) => void, options: CheckerOptions) {
@@ -118,7 +123,10 @@ class Hub implements Checkers {
   }
 
   #claim(claim: ClaimSeen): void {
-    this.effective.claims += 1
+    const { service } = claim
+    const { replica } = claim.claim
+    if ((this.#leaders.get(service) ?? replica) !== replica) this.effective.leaderChanges += 1
+    this.#leaders.set(service, replica)
     for (const watcher of this.#claimed) watcher.claimed(claim)
   }
 

@@ -43,6 +43,25 @@ describe('leaders', () => {
   })
 })
 
+describe('changes of leaders', () => {
+  it('are claims by another replica than the last leader, of the same service', () => {
+    const logs = new Logs()
+    const claims = (replica: string, epoch?: number): number => {
+      logs.claim(SERVICE, { replica, ...(epoch === undefined ? {} : { epoch }) })
+      return logs.leaderChanges
+    }
+    expect(claims('a')).toBe(0)
+    expect(claims('a')).toBe(0)
+    logs.claim('mediator', { replica: 'b' })
+    expect(claims('b')).toBe(1)
+    expect(claims('b')).toBe(1)
+    // Too late: the epoch is taken.
+    expect(claims('c', 4)).toBe(1)
+    expect(claims('a', 5)).toBe(2)
+    expect(logs.alarms).toEqual([])
+  })
+})
+
 describe('leases', () => {
   const renewed = (logs: Logs, epoch: number, sentMs: number): void =>
     logs.observe({ kind: 'lease-renewed', atMs: logs.nowMs, node: 'node-1', epoch, sentMs })

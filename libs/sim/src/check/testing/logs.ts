@@ -65,6 +65,11 @@ export class Logs {
     return [...new Set(this.alarms.map(({ checker }) => checker))]
   }
 
+  /** Changes of leaders that were counted. */
+  get leaderChanges(): number {
+    return this.#checkers.effective.leaderChanges
+  }
+
   observe(observation: Observation): void {
     this.#checkers.observe(observation)
   }
@@ -91,15 +96,18 @@ export class Logs {
   }
 
   /** An effective claim of the next epoch (or of `epoch`). */
-  claim(service: string, more: { epoch?: number; claimId?: string } = {}): number {
+  claim(
+    service: string,
+    more: { epoch?: number; claimId?: string; replica?: string } = {},
+  ): number {
     const log = this.log(service)
     this.#claims += 1
-    const epoch = more.epoch ?? log.epoch + 1
+    const { epoch = log.epoch + 1, replica = `${service}-1` } = more
     const value = encodeClaim({
       epoch: BigInt(epoch),
       claimId: Buffer.from(more.claimId ?? `claim ${this.#claims}`.padEnd(16)),
-      replica: `${service}-1`,
-      address: `${service}-1:7070`,
+      replica,
+      address: `${replica}:7070`,
       atMs: BigInt(START_MS),
     })
     log.epoch = epoch
