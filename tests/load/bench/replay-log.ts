@@ -78,6 +78,7 @@ class Users {
         tenant,
         submittedBy: `token:${tenant}`,
         requestId,
+        rejection: null,
         spec: {
           name: `train-${this.submitted}`,
           queue: tenant,

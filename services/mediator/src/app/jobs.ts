@@ -162,14 +162,15 @@ export class JobHandlers {
   async cancel(request: CancelJobRequest, context: CallContext): Promise<CancelJobResponse> {
     const { principal, signal } = context
     const { jobId, requestId } = request
-    // Not in a commit: who may not see a job learns nothing. That there is none needs the proof of
-    // leadership; a follower, or a leader of yesterday, may not have read of it yet.
-    await this.#runtime
-      .read((state) => visibleJob(state, jobId, principal).jobId, { signal })
-      .catch(async (error: unknown) => {
-        await this.#runtime.confirm()
-        throw error
-      })
+    // Not in a commit: who may not see a job learns nothing. That there is none is said from a
+    // state that was read after the proof of leadership: a follower may not have heard of the job
+    // yet, and lead by the time it is asked for the proof.
+    const look = () =>
+      this.#runtime.read((state) => visibleJob(state, jobId, principal), { signal })
+    await look().catch(async () => {
+      await this.#runtime.confirm()
+      await look()
+    })
     const command = {
       type: 'CancelJob',
       jobId,

@@ -8,6 +8,7 @@ import {
 import type { StoryEntry } from '@serverless-ai/contracts/schedule/v1/schedule'
 import { uuidV7 } from '@serverless-ai/kernel'
 import { beforeEach, describe, expect, test } from 'vitest'
+import { mediatorDecider } from '../core/decider.ts'
 import { MediatorWorld } from '../testing/world.ts'
 import { JobChanges } from './changes.ts'
 import { JobHandlers } from './jobs.ts'
@@ -96,6 +97,42 @@ describe('SubmitJob', () => {
       world.client('admin').listJobs(ListJobsRequest.fromPartial({})),
     )
     expect(jobs).toEqual([])
+  })
+
+  test('a refused request stays refused, whatever the scheduler says later', async () => {
+    const id = requestId()
+    const refusal = { code: 'NOT_FOUND', reason: 'UNKNOWN_QUEUE', metadata: { queue: 'q' } }
+    world.validateError = MediatorWorld.refused('UNKNOWN_QUEUE', 'NOT_FOUND')
+    await expect(world.run(submit('a', { requestId: id }))).rejects.toMatchObject(refusal)
+    world.validateError = MediatorWorld.refused('NO_MATCHING_NODE', 'FAILED_PRECONDITION')
+    await expect(world.run(submit('a', { requestId: id }))).rejects.toMatchObject(refusal)
+    world.validateError = undefined
+    await expect(world.run(submit('a', { requestId: id }))).rejects.toMatchObject(refusal)
+    expect(world.enqueued).toEqual([])
+    // Also for the next leader.
+    await (await world.start())()
+    await world.start()
+    await expect(world.run(submit('a', { requestId: id }))).rejects.toMatchObject(refusal)
+  })
+
+  test('two attempts of one request get one answer, whatever each was advised', async () => {
+    const id = requestId()
+    const refusal = MediatorWorld.refused('NO_MATCHING_NODE', 'FAILED_PRECONDITION')
+    const [slow, quick] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const turns = [slow.promise, quick.promise.then(() => Promise.reject(refusal))]
+    world.advise = () => turns.shift() ?? Promise.resolve()
+    const first = submit('a', { requestId: id })
+    const second = submit('a', { requestId: id })
+    const outcomes = Promise.allSettled([first, second])
+    await world.time.advance(100)
+    quick.resolve()
+    await world.time.advance(1_000)
+    slow.resolve()
+    const reasons = (await world.run(outcomes)).map((one) =>
+      one.status === 'rejected' ? one.reason.reason : 'taken',
+    )
+    expect(reasons).toEqual(['NO_MATCHING_NODE', 'NO_MATCHING_NODE'])
+    expect(world.enqueued).toEqual([])
   })
 
   test('a refusal at the queue itself is the answer too, also when asked again', async () => {
@@ -255,6 +292,37 @@ describe('WatchJob', () => {
     stop.abort()
     await expect(world.run(done)).rejects.toMatchObject({ code: 'CANCELLED' })
   })
+})
+
+test('that there is no such job is said from a state behind the proof of leadership', async () => {
+  const jobId = await submitted()
+  let proved = false
+  // A follower that has read nothing yet, and leads by the time it is asked for the proof.
+  const runtime = new Proxy(world.runtime, {
+    get(real, name) {
+      if (name === 'confirm') {
+        proved = true
+        return () => real.confirm()
+      }
+      if (name !== 'read' || proved) return Reflect.get(real, name).bind(real)
+      const read: typeof real.read = (query) =>
+        real.read((_, at) => query(mediatorDecider.initial(), at))
+      return read
+    },
+  })
+  const changes = new JobChanges(world.runtime)
+  const jobs = new JobHandlers({ runtime, changes, timers: world.ports.timers })
+  const context = {
+    principal: { subject: 'token:a', tenant: 'a', roles: ['tenant'] },
+    signal: new AbortController().signal,
+    timeoutMs: undefined,
+    metadata: new Map(),
+  }
+  const { job } = await world.run(jobs.cancel({ requestId: '', jobId }, context))
+  expect(job?.jobId).toBe(jobId)
+  proved = false
+  const nobodys = jobs.cancel({ requestId: '', jobId: 'j-0-x' }, context)
+  await expect(world.run(nobodys)).rejects.toMatchObject({ reason: 'JOB_NOT_FOUND' })
 })
 
 test('CancelJob under an id that was used for another request is refused', async () => {

@@ -5,6 +5,7 @@ import {
   type CallContext,
   type Clock,
   type Principal,
+  type Refusal,
   type RpcCode,
   RpcError,
   type Timers,
@@ -75,6 +76,29 @@ function rejected({ code, reason, message, metadata }: Rejection): RpcError {
   return new RpcError({ code: isCode(code) ? code : 'UNKNOWN', reason, message, metadata })
 }
 
+/** Codes that say something of the request; all others say something of the moment. */
+const FINAL: ReadonlySet<RpcCode> = new Set([
+  'INVALID_ARGUMENT',
+  'NOT_FOUND',
+  'FAILED_PRECONDITION',
+])
+
+/** What an error says against a request. Throws it when that is nothing final. */
+function rejectionOf(error: unknown): Rejection {
+  if (!(error instanceof RpcError) || !FINAL.has(error.code)) throw error
+  const { code, reason, message, metadata } = error
+  return { code, reason, message, metadata: { ...metadata } }
+}
+
+const isRejection = (value: unknown): value is Rejection =>
+  typeof value === 'object' && value !== null && 'code' in value && 'metadata' in value
+
+/** The error of a refusal: of the core, or of whoever was asked before it. */
+function refused(refusal: Refusal): RpcError {
+  const rejection = refusal.details?.['rejection']
+  return isRejection(rejection) ? rejected(rejection) : errorOf(refusal)
+}
+
 function bodyHash(tenant: string, request: SubmitJobRequest): Uint8Array {
   return createHash('sha256')
     .update(JSON.stringify([tenant, request.manifest]))
@@ -95,24 +119,27 @@ export class SubmitHandler {
     const tenant = tenantOf(request, principal)
     const spec = specOf(request)
     // A repeated request gets its first answer, whatever the fleet looks like by now.
-    const repeated = request.requestId !== '' && (await this.#knows(request.requestId))
-    if (!repeated) {
-      const waiting = await this.#check({ request, tenant, spec, context }).catch((error) =>
-        this.#refuse(request, error),
-      )
-      if (request.validateOnly) return { job: dryJob({ tenant, spec, waiting }), position: '' }
+    const { requestId, validateOnly } = request
+    const repeated = requestId !== '' && (await this.#knows(requestId))
+    const check = { request, tenant, spec, context }
+    if (validateOnly && !repeated) {
+      const waiting = await this.#check(check)
+      return { job: dryJob({ tenant, spec, waiting }), position: '' }
     }
+    const rejection = repeated ? null : await this.#check(check).then(() => null, rejectionOf)
     const { runtime } = this.#ports
     const { partition: cell } = runtime
-    const { requestId } = request
+    const submittedBy = principal.subject
+    // Refused in a commit, too: another attempt of the same request may be under way, here or at
+    // the leader of before, and all of them get one answer.
     const answer = await runtime.execute(
-      { type: 'SubmitJob', cell, tenant, submittedBy: principal.subject, requestId, spec },
+      { type: 'SubmitJob', cell, tenant, submittedBy, requestId, spec, rejection },
       {
         ...(requestId === '' ? {} : { requestId, bodyHash: bodyHash(tenant, request) }),
         ...callOptions(context),
       },
     )
-    if (!answer.ok) throw errorOf(answer.refusal)
+    if (!answer.ok) throw refused(answer.refusal)
     return this.#settled(jobIdOf(answer.value), context)
   }
 
@@ -120,15 +147,6 @@ export class SubmitHandler {
     return this.#ports.runtime
       .read((state) => state.requests.has(requestId))
       .then(({ value }) => value)
-  }
-
-  /**
-   * Refuses what was not known here. Another leader may have taken it meanwhile: the refusal of a
-   * request with an id needs the proof that this one still leads; a follower says who does.
-   */
-  async #refuse({ requestId, validateOnly }: SubmitJobRequest, error: unknown): Promise<never> {
-    if (requestId !== '' && !validateOnly) await this.#ports.runtime.confirm()
-    throw error
   }
 
   async #check(init: {

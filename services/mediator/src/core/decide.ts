@@ -46,6 +46,10 @@ function submit(
   state: MediatorState,
   context: DecideContext,
 ): Outcome {
+  // Refused here and not before: the refusal is an answer of the log, the same for every repetition
+  // of the request, and it cannot be said beside an acceptance of the same request.
+  const { rejection } = command
+  if (rejection !== null) return refuse(rejection.reason, { rejection })
   const open = state.jobs.size - state.finished.size
   if (open >= OPEN_JOBS_MAX) return refuse('TOO_MANY_JOBS', { open, max: OPEN_JOBS_MAX })
   const { tenant, submittedBy, requestId, spec, cell } = command

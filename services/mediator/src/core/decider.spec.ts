@@ -14,6 +14,7 @@ const submitBy = (tenant: string, more: Partial<{ requestId: string }> = {}): Me
   submittedBy: `token:${tenant}`,
   requestId: '',
   spec: jobSpec(),
+  rejection: null,
   ...more,
 })
 

@@ -28,6 +28,8 @@ export type MediatorCommand =
       readonly submittedBy: string
       readonly requestId: string
       readonly spec: JobSpec
+      /** What was said against it before: it is refused so. `null` = nothing. */
+      readonly rejection: Rejection | null
     }
   | { readonly type: 'SettleEnqueue'; readonly jobId: string; readonly rejection: Rejection | null }
   /** `tenant` empty = may cancel every job. */

@@ -44,6 +44,8 @@ export class MediatorWorld {
   /** What the scheduler answers; undefined = it takes the job. */
   validateError: RpcError | undefined
   enqueueError: RpcError | undefined
+  /** Advice of the scheduler before that answer: it may take its time, or refuse. */
+  advise: () => Promise<void> = async () => undefined
   schedulerStory: StoryEntry[] | RpcError = []
   recoveryStory: StoryEntry[] | RpcError = []
   #seq = 0
@@ -71,6 +73,7 @@ export class MediatorWorld {
     return this.#serve('0', (server) =>
       server.add(SchedulerServiceService, {
         validate: async () => {
+          await this.advise()
           if (this.validateError !== undefined) throw this.validateError
           return { waiting: undefined }
         },

@@ -74,15 +74,21 @@ export class SchedulerHandlers {
   async #validate(request: ValidateRequest, context: CallContext): Promise<ValidateResponse> {
     const asked = jobFromProto(request.job)
     const job = asked.jobId === '' ? { ...asked, jobId: 'unnamed' } : asked
-    const { value } = await this.#runtime.read((state) => {
-      const refused = checkJob(state, job)
-      return refused ?? { accepted: true as const, waiting: assessJob(state, job) }
-    }, callOptions(context))
-    if (!value.accepted) {
-      // Only a leader's state is fresh enough to say no; a follower says who leads.
-      await this.#runtime.confirm()
-      throw errorOf(value.refusal)
+    const look = async () => {
+      const { value } = await this.#runtime.read((state) => {
+        const refused = checkJob(state, job)
+        return refused ?? { accepted: true as const, waiting: assessJob(state, job) }
+      }, callOptions(context))
+      return value
     }
+    let value = await look()
+    if (!value.accepted) {
+      // Only a leader's state is fresh enough to say no; a follower says who leads. Who was one at
+      // the first look may lead by now: it looks again.
+      await this.#runtime.confirm()
+      value = await look()
+    }
+    if (!value.accepted) throw errorOf(value.refusal)
     return { waiting: value.waiting === undefined ? undefined : reasonToProto(value.waiting) }
   }
 
