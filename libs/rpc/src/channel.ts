@@ -6,14 +6,22 @@ export const WINDOW_MESSAGES = 16
 /** A reader grants credit for this many messages at a time. */
 const CREDIT_MESSAGES = WINDOW_MESSAGES / 2
 
-/** The reading end of a stream of messages. */
+/** Who waits for the next message. */
+interface Reader {
+  readonly resolve: (step: IteratorResult<Uint8Array>) => void
+  readonly reject: (error: unknown) => void
+}
+
+const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined }
+
+/** The reading end of a stream of messages; one reader at a time. */
 export class Inbox implements AsyncIterableIterator<Uint8Array> {
   readonly #items: Uint8Array[] = []
   readonly #credit: (messages: number) => void
   #taken = 0
   #ended = false
   #failure: RpcError | undefined
-  #reader: (() => void) | undefined
+  #reader: Reader | undefined
 
   /** `credit` tells the writer that so many messages were read. */
   constructor(credit: (messages: number) => void) {
@@ -22,8 +30,14 @@ export class Inbox implements AsyncIterableIterator<Uint8Array> {
 
   push(item: Uint8Array): void {
     if (this.#ended) return
-    this.#items.push(item)
-    this.#wake()
+    const reader = this.#reader
+    if (reader === undefined) {
+      this.#items.push(item)
+      return
+    }
+    this.#reader = undefined
+    this.#count()
+    reader.resolve({ done: false, value: item })
   }
 
   /** No more messages; what is inside is still delivered, then the failure, if any. */
@@ -31,28 +45,24 @@ export class Inbox implements AsyncIterableIterator<Uint8Array> {
     if (this.#ended) return
     this.#ended = true
     this.#failure = failure
-    this.#wake()
-  }
-
-  #wake(): void {
-    const wake = this.#reader
+    const reader = this.#reader
     this.#reader = undefined
-    wake?.()
+    if (failure !== undefined) reader?.reject(failure)
+    else reader?.resolve(DONE)
   }
 
-  async next(): Promise<IteratorResult<Uint8Array>> {
-    for (;;) {
-      const item = this.#items.shift()
-      if (item !== undefined) {
-        this.#count()
-        return { done: false, value: item }
-      }
-      if (this.#failure !== undefined) throw this.#failure
-      if (this.#ended) return { done: true, value: undefined }
-      await new Promise<void>((resolve) => {
-        this.#reader = resolve
-      })
+  // Not `async`: a stream takes this way for each of its messages.
+  next(): Promise<IteratorResult<Uint8Array>> {
+    const item = this.#items.shift()
+    if (item !== undefined) {
+      this.#count()
+      return Promise.resolve({ done: false, value: item })
     }
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    if (this.#ended) return Promise.resolve(DONE)
+    return new Promise((resolve, reject) => {
+      this.#reader = { resolve, reject }
+    })
   }
 
   #count(): void {

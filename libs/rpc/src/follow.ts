@@ -8,6 +8,7 @@ import {
   type Transport,
 } from '@serverless-ai/kernel'
 import { rpcError } from './error-table.ts'
+import { FollowedAnswers } from './followed-answers.ts'
 import { Replay } from './replay.ts'
 import {
   DEFAULT_RETRY,
@@ -167,35 +168,24 @@ class Calls {
   }
 
   /** Many answers: redirected until the first of them, afterwards a failure is the caller's. */
-  async *#stream(input: unknown, options: CallOptions): AsyncGenerator<unknown> {
-    const attempts = this.#attempts(options, { ...this.#policy, attempts: 1 })
-    const replay = this.#replay(input)
-    const { signal } = options
-    try {
-      for (;;) {
-        const address = this.#route.current
-        let answered = false
-        try {
-          const answers = this.#open(address, replay?.begin() ?? input, options)
-          if (!isAsyncIterable(answers)) throw new TypeError('a stream was expected')
-          for await (const answer of answers) {
-            if (!answered) replay?.release()
-            answered = true
-            yield answer
-          }
-          return
-        } catch (error) {
-          if (answered || replay?.repeatable === false) {
-            this.#route.lost(address, error, signal)
-            throw error
-          }
+  #stream(input: unknown, options: CallOptions): AsyncIterableIterator<unknown> {
+    return new FollowedAnswers({
+      open: (address, requests) => {
+        const answers = this.#open(address, requests ?? input, options)
+        if (!isAsyncIterable(answers)) throw new TypeError('a stream was expected')
+        return answers[Symbol.asyncIterator]()
+      },
+      attempts: () => {
+        const attempts = this.#attempts(options, { ...this.#policy, attempts: 1 })
+        return (error, address) => {
           if (isAway(error) && OF_THE_NODE.has(error.reason)) throw error
-          await attempts.after(error, { address, repeatable: true, signal })
+          return attempts.after(error, { address, repeatable: true, signal: options.signal })
         }
-      }
-    } finally {
-      replay?.close()
-    }
+      },
+      replay: () => this.#replay(input),
+      route: this.#route,
+      signal: options.signal,
+    })
   }
 
   #replay(input: unknown): Replay | undefined {

@@ -61,7 +61,10 @@ export abstract class MemoryCall implements LinkedCall, Answers {
     return this.#over
   }
 
-  readonly cancel = (): void => this.#abandon(rpcError('CANCELLED'))
+  readonly cancel = (): void => {
+    // An error is dear, and most calls are over when they are cancelled for good measure.
+    if (!this.#over) this.#abandon(rpcError('CANCELLED'))
+  }
 
   /** Ties the call to its signal and its deadline. */
   protected begin(): void {

@@ -141,26 +141,86 @@ export class MemoryTransport implements Transport {
       })
   }
 
-  async *#stream(
+  #stream(
     method: AnyMethod,
     target: Target,
     input: unknown,
     options: CallOptions,
-  ): AsyncGenerator<unknown> {
-    if (options.signal?.aborted) throw rpcError('CANCELLED')
-    const requests = toIterable(input, method)
-    const call = new StreamCall(this.#caller, method, target, options)
-    try {
-      if (this.#caller.link === DIRECT) await this.#caller.timers.yieldTurn()
-      call.start(method, requests)
-      for await (const bytes of call.answers) yield method.responseDeserialize(bytes)
-    } catch (error) {
-      throw call.broken === undefined ? error : call.broken.error
-    } finally {
-      call.cancel()
-    }
+  ): AsyncIterableIterator<unknown> {
+    return new StreamAnswers(this.#caller, { method, target, input, options })
   }
 }
+
+/** The answers of a stream. The call begins when the first of them is asked for. */
+class StreamAnswers implements AsyncIterableIterator<unknown> {
+  readonly #caller: Caller
+  readonly #init: { method: AnyMethod; target: Target; input: unknown; options: CallOptions }
+  #call: StreamCall | undefined
+  #over = false
+
+  constructor(
+    caller: Caller,
+    init: { method: AnyMethod; target: Target; input: unknown; options: CallOptions },
+  ) {
+    this.#caller = caller
+    this.#init = init
+  }
+
+  next(): Promise<IteratorResult<unknown>> {
+    if (this.#over) return Promise.resolve(OVER)
+    if (this.#call === undefined) return this.#begin()
+    return this.#call.answers.next().then(this.#taken, this.#failed)
+  }
+
+  return(): Promise<IteratorResult<unknown>> {
+    this.#end()
+    return Promise.resolve(OVER)
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  async #begin(): Promise<IteratorResult<unknown>> {
+    const { method, target, input, options } = this.#init
+    try {
+      if (options.signal?.aborted) throw rpcError('CANCELLED')
+      const requests = toIterable(input, method)
+      const call = new StreamCall(this.#caller, method, target, options)
+      this.#call = call
+      if (this.#caller.link === DIRECT) await this.#caller.timers.yieldTurn()
+      call.start(method, requests)
+    } catch (error) {
+      return this.#failed(error)
+    }
+    return this.next()
+  }
+
+  readonly #taken = (step: IteratorResult<Uint8Array>): IteratorResult<unknown> => {
+    if (step.done === true || this.#over) {
+      this.#end()
+      return OVER
+    }
+    try {
+      return { done: false, value: this.#init.method.responseDeserialize(step.value) }
+    } catch (error) {
+      return this.#failed(error)
+    }
+  }
+
+  readonly #failed = (error: unknown): never => {
+    const broken = this.#call?.broken
+    this.#end()
+    throw broken === undefined ? error : broken.error
+  }
+
+  #end(): void {
+    this.#over = true
+    this.#call?.cancel()
+  }
+}
+
+const OVER: IteratorReturnResult<undefined> = { done: true, value: undefined }
 
 async function* one(value: unknown): AsyncGenerator<unknown> {
   yield value

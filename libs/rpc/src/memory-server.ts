@@ -1,6 +1,7 @@
 import type { CallContext, HandlersOf, TransportServer } from '@serverless-ai/kernel'
 import { admit } from './auth.ts'
 import { Inbox, Outbox } from './channel.ts'
+import { Decoded } from './decoded.ts'
 import { rpcError } from './error-table.ts'
 import { CallScope, contextOf, pump, toRpcError } from './scope.ts'
 import { requireAccessRow, requireLoopback, type ServerRules } from './server-options.ts'
@@ -129,7 +130,7 @@ export class MemoryServer implements TransportServer {
       const context = this.#begin(entry, header, scope)
       const { method, handler } = entry
       const input = method.requestStream
-        ? decodeAll(requests, method)
+        ? new Decoded(requests, (bytes) => method.requestDeserialize(bytes))
         : await firstOf(requests, method, scope)
       const output = handler(input, context)
       if (!method.responseStream) {
@@ -186,13 +187,6 @@ export class MemoryServer implements TransportServer {
     if (bounded) scope.expireAfter(this.#rules.timers, timeoutMs)
     return contextOf(scope, principal, header.metadata, bounded ? timeoutMs : undefined)
   }
-}
-
-async function* decodeAll(
-  requests: AsyncIterable<Uint8Array>,
-  method: AnyMethod,
-): AsyncGenerator<unknown> {
-  for await (const bytes of requests) yield method.requestDeserialize(bytes)
 }
 
 async function firstOf(requests: Inbox, method: AnyMethod, scope: CallScope): Promise<unknown> {

@@ -34,10 +34,10 @@ export class Replay {
     let at = 0
     return {
       [Symbol.asyncIterator]: () => ({
-        next: async () => {
+        next: () => {
           const index = at
           at += 1
-          return this.#next(attempt, index)
+          return this.#passes(attempt, index) ? this.#pass(attempt) : this.#next(attempt, index)
         },
         return: async () => ({ done: true, value: undefined }),
       }),
@@ -53,6 +53,28 @@ export class Replay {
   close(): void {
     this.#attempt = -1
     Promise.resolve(this.#source.return?.()).catch(() => undefined)
+  }
+
+  /** True when the next message is kept for nobody and need not wait for any other. */
+  #passes(attempt: number, index: number): boolean {
+    if (!this.#released || attempt !== this.#attempt) return false
+    const idle = this.#pull === undefined && this.#end === undefined
+    return idle && this.#kept.length === 0 && index === this.#from
+  }
+
+  /** Hands the next message on. */
+  #pass(attempt: number): Promise<IteratorResult<unknown>> {
+    this.#from += 1
+    return this.#source.next().then(
+      (step) => {
+        if (step.done === true) this.#end = {}
+        return attempt === this.#attempt ? step : { done: true, value: undefined }
+      },
+      (error: unknown) => {
+        this.#end = { error }
+        throw error
+      },
+    )
   }
 
   async #next(attempt: number, index: number): Promise<IteratorResult<unknown>> {

@@ -47,6 +47,13 @@ export class CallScope {
     else this.#timer = timers.after(timeoutMs, () => this.abort(rpcError('DEADLINE_EXCEEDED')))
   }
 
+  /** Calls `listener` when it is aborted, at once if it is; returns what takes it back. */
+  onAbort(listener: (error: RpcError) => void): () => void {
+    if (this.#error === undefined) this.#waiting.add(listener)
+    else listener(this.#error)
+    return () => this.#waiting.delete(listener)
+  }
+
   /** The value of `promise`, or a rejection with the abort's error, whichever is first. */
   race<T>(promise: Promise<T>): Promise<T> {
     const { promise: result, resolve, reject } = Promise.withResolvers<T>()
@@ -122,29 +129,81 @@ export function toRpcError(
   return rpcError('INTERNAL')
 }
 
+/** Where the items of a pump go; a promise is waited for before the next one is asked for. */
+type Put = (item: unknown) => Promise<void> | void
+
+interface Settle {
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
+/** One run of {@link pump}: callbacks, because each await of an item would cost it three turns. */
+class Pump {
+  readonly #iterator: AsyncIterator<unknown>
+  readonly #put: Put
+  readonly #settle: Settle
+  #release: (() => void) | undefined
+  #over = false
+
+  constructor(items: AsyncIterable<unknown>, put: Put, settle: Settle) {
+    this.#iterator = items[Symbol.asyncIterator]()
+    this.#put = put
+    this.#settle = settle
+  }
+
+  start(scope: CallScope): void {
+    this.#ask()
+    const release = scope.onAbort(this.#fail)
+    if (this.#over) release()
+    else this.#release = release
+  }
+
+  readonly #ask = (): void => {
+    if (this.#over) return
+    try {
+      Promise.resolve(this.#iterator.next()).then(this.#taken, this.#fail)
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  readonly #taken = (step: IteratorResult<unknown>): void => {
+    if (this.#over) return
+    if (step.done) {
+      this.#end()
+      this.#settle.resolve()
+      return
+    }
+    try {
+      const room = this.#put(step.value)
+      if (room === undefined) this.#ask()
+      else room.then(this.#ask, this.#fail)
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  readonly #fail = (error: unknown): void => {
+    if (this.#over) return
+    this.#end()
+    closeQuietly(this.#iterator)
+    this.#settle.reject(error)
+  }
+
+  #end(): void {
+    this.#over = true
+    this.#release?.()
+  }
+}
+
 /**
  * Hands every item to `put` until the end or the abort. An iterator that is not finished is closed,
  * without waiting for it: it may hang, and the call must end all the same.
  */
-export async function pump(
-  items: AsyncIterable<unknown>,
-  scope: CallScope,
-  put: (item: unknown) => Promise<void> | void,
-): Promise<void> {
-  const iterator = items[Symbol.asyncIterator]()
-  let finished = false
-  try {
-    for (;;) {
-      const step = await scope.race(Promise.resolve(iterator.next()))
-      if (step.done) {
-        finished = true
-        return
-      }
-      await put(step.value)
-    }
-  } finally {
-    if (!finished) closeQuietly(iterator)
-  }
+export function pump(items: AsyncIterable<unknown>, scope: CallScope, put: Put): Promise<void> {
+  return new Promise((resolve, reject) => {
+    new Pump(items, put, { resolve, reject }).start(scope)
+  })
 }
 
 /** Closes an iterator; its failure to close concerns nobody any more. */
