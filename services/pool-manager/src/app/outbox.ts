@@ -4,6 +4,9 @@ import type {
   HeartbeatAck,
 } from '@serverless-ai/contracts/agent/v1/agent'
 
+type Step = IteratorResult<ConnectResponse>
+const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined }
+
 /** Messages that wait for one agent, beyond the two that replace each other. */
 const OUTBOX_MAX = 1_024
 
@@ -52,17 +55,27 @@ export class Outbox {
     this.#wake?.()
   }
 
-  async *messages(): AsyncGenerator<ConnectResponse> {
+  /** What waits, and what comes, in order; to be read once. */
+  messages(): AsyncIterableIterator<ConnectResponse> {
+    const iterator = {
+      next: () => this.#step(),
+      return: (): Promise<Step> => Promise.resolve(DONE),
+      [Symbol.asyncIterator]: () => iterator,
+    }
+    return iterator
+  }
+
+  async #step(): Promise<Step> {
     while (!this.#ended) {
-      const next = this.#next()
-      if (next === undefined) {
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve
-        })
-        this.#wake = undefined
-      } else yield next
+      const value = this.#next()
+      if (value !== undefined) return { done: false, value }
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+      this.#wake = undefined
     }
     if (this.#error !== undefined) throw this.#error
+    return DONE
   }
 
   #next(): ConnectResponse | undefined {

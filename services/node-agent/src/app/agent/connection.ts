@@ -61,6 +61,9 @@ export class Connection {
   private leaseMs = 0
   private beat: Timer | undefined
   private silence: Timer | undefined
+  /** Monotonic times: when its timer rings, and until when something has to be heard. */
+  private silenceRingsMs = 0
+  private silentAtMs = 0
 
   constructor(options: ConnectionOptions) {
     this.options = options
@@ -105,9 +108,20 @@ export class Connection {
 
   /** A stream that says nothing is dead, whatever TCP believes. */
   private listen(): void {
-    this.silence?.cancel()
     const ms = Math.max(SILENCE_MIN_MS, this.leaseMs)
-    this.silence = this.options.timers.after(ms, () => this.aborter.abort(silent(ms)))
+    this.silentAtMs = this.options.clock.monotonicMs() + ms
+    // Most of the time a timer that is set is early enough, and looks again when it rings.
+    if (this.silence === undefined || this.silentAtMs < this.silenceRingsMs) this.arm(ms)
+  }
+
+  private arm(ms: number): void {
+    this.silence?.cancel()
+    this.silenceRingsMs = this.options.clock.monotonicMs() + ms
+    this.silence = this.options.timers.after(ms, () => {
+      const leftMs = this.silentAtMs - this.options.clock.monotonicMs()
+      if (leftMs > 0) this.arm(leftMs)
+      else this.aborter.abort(silent(Math.max(SILENCE_MIN_MS, this.leaseMs)))
+    })
   }
 
   private receive({ message }: ConnectResponse): void {

@@ -5,6 +5,8 @@ type Message = NonNullable<ConnectRequest['message']>
 /** Control messages that may wait at most; more means the stream is stuck. */
 const CONTROL_MAX = 256
 
+type Step = IteratorResult<ConnectRequest, void>
+
 interface WaitingLog {
   readonly message: Message
   readonly taken: () => void
@@ -14,10 +16,10 @@ interface WaitingLog {
  * The agent's side of a stream: control messages go first, pieces of logs only when the transport
  * asks for more, so that a slow reader of a log slows the reading of the file.
  */
-export class Outgoing implements AsyncIterable<ConnectRequest> {
+export class Outgoing implements AsyncIterableIterator<ConnectRequest, void> {
   private readonly control: Message[] = []
   private readonly logs: WaitingLog[] = []
-  private wake: () => void = () => undefined
+  private reader: ((step: Step) => void) | undefined
   private closed = false
 
   /** Queues a control message; false when the stream is closed or stuck. */
@@ -44,24 +46,39 @@ export class Outgoing implements AsyncIterable<ConnectRequest> {
     this.wake()
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<ConnectRequest, void, undefined> {
-    try {
-      while (!this.closed) {
-        const message = this.control.shift()
-        const log = message === undefined ? this.logs.shift() : undefined
-        log?.taken()
-        const next = message ?? log?.message
-        if (next !== undefined) yield { message: next }
-        else await this.waitForMore()
-      }
-    } finally {
-      this.close()
-    }
+  /** The next message; one reader at a time. */
+  next(): Promise<Step> {
+    const step = this.take()
+    if (step !== undefined) return Promise.resolve(step)
+    return new Promise((resolve) => {
+      this.reader = resolve
+    })
   }
 
-  private waitForMore(): Promise<void> {
-    return new Promise((resolve) => {
-      this.wake = resolve
-    })
+  /** The reader takes nothing more. */
+  return(): Promise<Step> {
+    this.close()
+    return Promise.resolve({ done: true, value: undefined })
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  private take(): Step | undefined {
+    if (this.closed) return { done: true, value: undefined }
+    const message = this.control.shift()
+    const log = message === undefined ? this.logs.shift() : undefined
+    log?.taken()
+    const next = message ?? log?.message
+    return next === undefined ? undefined : { done: false, value: { message: next } }
+  }
+
+  private wake(): void {
+    const { reader } = this
+    const step = reader === undefined ? undefined : this.take()
+    if (step === undefined) return
+    this.reader = undefined
+    reader?.(step)
   }
 }
