@@ -1,6 +1,7 @@
 export { createCheckers } from './check/index.ts'
 export type { Alarm, Observation } from './check/types.ts'
-export { type ManyInit, runMany } from './many.ts'
+export { errorText } from './error-text.ts'
+export { type ManyInit, PROCESS, runMany } from './many.ts'
 export { type RunInit, type RunResult, runSimulation } from './run.ts'
 export {
   FAULT_KINDS,

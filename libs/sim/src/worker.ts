@@ -1,5 +1,6 @@
 /** A thread that runs simulations one after the other. */
 import { parentPort } from 'node:worker_threads'
+import { errorText } from './error-text.ts'
 import type { Delivery, Order } from './many.ts'
 import { runSimulation } from './run.ts'
 import { scenarioOf } from './scenarios/index.ts'
@@ -8,10 +9,11 @@ async function deliver({ scenario, seed }: Order): Promise<Delivery> {
   const startedMs = performance.now()
   try {
     const result = await runSimulation({ scenario: scenarioOf(scenario), seed })
+    // A rejection that nobody awaits ends the thread now, not while it runs the next seed.
+    await new Promise((resolve) => setImmediate(resolve))
     return { ok: true, result, realMs: performance.now() - startedMs }
   } catch (error) {
-    const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
-    return { ok: false, error: `${scenario}, seed ${seed}: ${text}` }
+    return { ok: false, error: errorText(error) }
   }
 }
 
