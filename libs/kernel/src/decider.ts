@@ -88,7 +88,10 @@ export interface Decider<S, C extends Message, E extends Message> {
    * Returns undefined when there is nothing to do.
    */
   afterBatch?(state: S, context: DecideContext): Accepted<E> | undefined
-  /** State as plain JSON for snapshots and digests: the same state always gives the same JSON. */
+  /**
+   * State as plain JSON for snapshots and digests: the same state always gives the same JSON. It
+   * may share with the state what the state replaces and never changes.
+   */
   toJson(state: S): Json
   fromJson(json: Json): S
 }

@@ -30,15 +30,18 @@ interface StoredState {
   readonly settled: readonly string[]
 }
 
+/** The same content without names of types: what has none is known to be JSON. */
+type Plain<T> = { readonly [K in keyof T]: Plain<T[K]> }
+
 /** The state as plain JSON; the same state always gives the same text. */
 export function toJson(state: PoolState): Json {
-  const stored: StoredState = {
-    nodes: [...state.nodes.values()],
-    gangs: [...state.gangs.values()].map(storeGang),
+  const stored: Plain<StoredState> = {
+    nodes: Array.from(state.nodes.values(), (node) => ({ ...node })),
+    gangs: Array.from(state.gangs.values(), storeGang),
     settled: [...state.settled.keys()],
   }
-  // A copy: what is handed out must not change with the state.
-  return JSON.parse(JSON.stringify(stored))
+  // What changes in place is copied; all below is replaced, never changed.
+  return stored
 }
 
 /** The inverse of {@link toJson}. */
