@@ -1,6 +1,7 @@
 /**
  * What a user was told holds: an accepted request stands in the effective log before its answer,
- * once, and stays; a refused one leaves nothing behind; the same request gets the same answer.
+ * once, and stays; a refusal stands there, too, and leaves nothing else behind; the same request
+ * gets the same answer, another one under its id none.
  */
 import { placeText, SERVICES, secondsText } from './names.ts'
 import type { CommitSeen, Place } from './seen.ts'
@@ -11,6 +12,8 @@ type Answered = Extract<Observation, { kind: 'answered' }>
 
 /** Refusals that only say that the first answer is no longer known. */
 const FORGOTTEN: ReadonlySet<string> = new Set(['REQUEST_TOO_OLD', 'JOB_NOT_FOUND'])
+/** Refusals in which no state has a part: every replica says the same, always. */
+const OF_THE_EDGE: ReadonlySet<string> = new Set(['INVALID_SPEC', 'INVALID_ARGUMENT'])
 
 /** What a log says of a request. */
 interface Logged {
@@ -74,6 +77,7 @@ class Acknowledged {
       if (type === 'JobSubmitted') this.#submitted(jobId, json.text('requestId'), seen)
       if (job === undefined) continue
       if (type === 'JobRejected') job.rejected = seen
+      if (type === 'JobForgotten') this.#jobs.delete(jobId)
       if (type === 'JobEnqueued') this.#enqueued(jobId, job, seen)
       if (type === 'JobCancelRequested') {
         const first = job.cancelRequested
@@ -144,6 +148,10 @@ class Acknowledged {
   }
 
   answered(answer: Answered): void {
+    if (answer.call === 'reuse') {
+      this.#reused(answer)
+      return
+    }
     const { requestId, call, ok, reason } = answer
     const about = answer.jobId === '' ? requestId : answer.jobId
     const at = `${call} ${requestId} (${answer.jobId}), answered at ${secondsText(answer.atMs)}`
@@ -163,12 +171,42 @@ class Acknowledged {
         this.#alarm(about, `${at}: accepted, and the effective log of ${service} ${log}`)
       }
       this.#position(answer, { at, about, service, logged })
-    } else if (logged?.ok === false && logged.reason !== reason && !FORGOTTEN.has(reason)) {
-      const text = `${at}: refused ${reason}, the log says ${logged.reason}`
-      this.#alarm(about, `${text} in ${placeText(logged.at)}`)
+    } else {
+      this.#refused(answer, { at, about, service, logged })
     }
     if (call === 'submit') this.#submit(answer, at)
     if (call === 'cancel' && ok) this.#cancel(answer, at)
+  }
+
+  /** A refusal is an answer of the log: what is not there, the next leader may accept. */
+  #refused(
+    { call, jobId, reason }: Answered,
+    of: { at: string; about: string; service: string; logged: Logged | undefined },
+  ): void {
+    const { at, about, service, logged } = of
+    const text = `${at}: refused ${reason}`
+    if (reason === 'JOB_NOT_FOUND' && call === 'cancel') {
+      const job = this.#jobs.get(jobId)
+      if (job === undefined) return
+      this.#alarm(about, `${text}, and the job stands in ${placeText(job.submitted)}`)
+    } else if (FORGOTTEN.has(reason) || OF_THE_EDGE.has(reason)) {
+      return
+    } else if (logged === undefined) {
+      const why = 'whoever leads next may accept it'
+      this.#alarm(about, `${text}, and the effective log of ${service} holds no answer: ${why}`)
+    } else if (logged.ok && call !== 'submit') {
+      this.#alarm(about, `${text}, and it is accepted in ${placeText(logged.at)}`)
+    } else if (!logged.ok && logged.reason !== reason) {
+      this.#alarm(about, `${text}, the log says ${logged.reason} in ${placeText(logged.at)}`)
+    }
+  }
+
+  /** Another request under an id that was answered: never carried out, whatever it asks for. */
+  #reused({ requestId, jobId, ok, reason, atMs }: Answered): void {
+    if (!ok && (reason === 'REQUEST_ID_REUSED' || FORGOTTEN.has(reason))) return
+    const said = ok ? `accepted as ${jobId}` : `refused ${reason}`
+    const text = `another submission under the id ${requestId} is ${said} at ${secondsText(atMs)}`
+    this.#alarm(jobId === '' ? requestId : jobId, `${text}: REQUEST_ID_REUSED is the answer`)
   }
 
   /** The position of an answer is that of its commit or a later one. */

@@ -35,7 +35,7 @@ describe('acknowledged', () => {
 
   it('sees a refusal that leaves something behind', () => {
     const story = Story.calm()
-    story.answer('request-j1', '', { ok: false, reason: 'NO_MATCHING_NODE' })
+    story.answer('request-j1', '', { ok: false, reason: 'INVALID_SPEC' })
     story.take('j1', 'request-j1')
     story.queueJob('j1')
     expect(story.alarms).toEqual([])
@@ -53,6 +53,40 @@ describe('acknowledged', () => {
     story.answer('request-j1', '', { ok: false, reason: 'UNKNOWN_QUEUE' })
     story.settle()
     expect(story.alarms).toEqual([])
+  })
+
+  it('sees a refusal that the log does not hold, or that says otherwise', () => {
+    const story = Story.calm()
+    story.refuse('r1', 'UNKNOWN_QUEUE')
+    const refused = { ok: false, reason: 'UNKNOWN_QUEUE' }
+    story.answer('r1', '', refused)
+    expect(story.alarms).toEqual([])
+    story.answer('r2', '', refused)
+    expect(story.alarms[0]?.message).toContain('holds no answer')
+    story.refuse('r3', 'NO_MATCHING_NODE')
+    story.answer('r3', '', refused)
+    expect(story.alarms[1]?.message).toContain('the log says NO_MATCHING_NODE')
+    expect(story.caught).toEqual(['acknowledged'])
+  })
+
+  it('sees that a job is not found when it is cancelled, though the log holds it', () => {
+    const story = Story.calm()
+    const refused = { call: 'cancel', ok: false, reason: 'JOB_NOT_FOUND' } as const
+    story.answer('c1', 'j1', refused)
+    expect(story.alarms).toEqual([])
+    story.submit('j1')
+    story.answer('c2', 'j1', refused)
+    expect(story.caught).toEqual(['acknowledged'])
+  })
+
+  it('sees another request that is answered under a known id', () => {
+    const story = Story.calm()
+    story.submit('j1')
+    story.answer('request-j1', '', { call: 'reuse', ok: false, reason: 'REQUEST_ID_REUSED' })
+    expect(story.alarms).toEqual([])
+    story.answer('request-j1', 'j1', { call: 'reuse' })
+    story.answer('request-j1', '', { call: 'reuse', ok: false, reason: 'UNKNOWN_QUEUE' })
+    expect(story.alarms.map(({ checker }) => checker)).toEqual(['acknowledged', 'acknowledged'])
   })
 
   it('sees a position that lies before the commit', () => {
@@ -105,6 +139,42 @@ describe('reads', () => {
     story.read('j1', 'Queued')
     story.read('j1', 'Succeeded', { position: 'mediator:0:2:0' })
     expect(story.alarms.map(({ checker }) => checker)).toEqual(['reads', 'reads'])
+  })
+})
+
+describe('watches', () => {
+  it('shows states of the log, in its order, up to the end', () => {
+    const story = Story.calm()
+    story.submit('j1')
+    story.watch('j1', 'STATE_QUEUED')
+    story.state('j1', 'Running', 1)
+    story.watch('j1', 'Running')
+    story.watch('j1', 'Running')
+    story.state('j1', 'Succeeded', 1)
+    story.watch('j1', 'Queued', 'w2')
+    story.watch('j1', 'Succeeded')
+    expect(story.alarms).toEqual([])
+    story.watch('j1', 'Succeeded')
+    expect(story.alarms[0]?.message).toContain('behind the end succeeded')
+  })
+
+  it('sees a state that nobody said, or that goes back', () => {
+    const story = Story.calm()
+    story.submit('j1')
+    story.watch('j1', 'Failed')
+    story.state('j1', 'Running', 1)
+    story.watch('j1', 'Running', 'w2')
+    story.watch('j1', 'Queued', 'w2')
+    expect(story.alarms.map(({ checker }) => checker)).toEqual(['reads', 'reads'])
+  })
+
+  it('sees a watch that never shows the end', () => {
+    const story = Story.calm()
+    story.submit('j1')
+    story.watch('j1', 'Queued')
+    runToEnd(story)
+    expect(story.caught).toEqual(['reads'])
+    expect(story.alarms[0]?.message).toContain('has shown queued last')
   })
 })
 

@@ -45,12 +45,13 @@ export type Observation =
   /**
    * A user got an answer. `ok` false = refused with `reason`, which is final: outcomes that are not
    * known, and calls that have to be repeated, are no answers. `position` empty = none was given.
+   * `reuse` = another submission under the id of one that was answered.
    */
   | {
       readonly kind: 'answered'
       readonly atMs: number
       readonly requestId: string
-      readonly call: 'submit' | 'cancel' | 'queue'
+      readonly call: 'submit' | 'cancel' | 'queue' | 'reuse'
       readonly jobId: string
       readonly ok: boolean
       readonly reason: string
@@ -67,6 +68,15 @@ export type Observation =
       readonly found: boolean
       readonly state: string
       readonly minPosition: string
+    }
+  /** A message of a watch: the state that its user was shown, in the order of one `watch`. */
+  | {
+      readonly kind: 'watched'
+      readonly atMs: number
+      readonly jobId: string
+      /** Name of the watch; a new one begins anew. */
+      readonly watch: string
+      readonly state: string
     }
   /**
    * A replica began or ceased to believe that it leads; `epoch` is the one it means. Who dies does

@@ -129,7 +129,12 @@ export class Cell extends Logs {
   answer(
     requestId: string,
     jobId: string,
-    more: { ok?: boolean; reason?: string; position?: string; call?: 'submit' | 'cancel' } = {},
+    more: {
+      ok?: boolean
+      reason?: string
+      position?: string
+      call?: 'submit' | 'cancel' | 'reuse'
+    } = {},
   ): void {
     const { ok = true, reason = '', call = 'submit' } = more
     const position = more.position ?? `mediator:0:${this.log('mediator').end - 1}:0`
@@ -141,6 +146,16 @@ export class Cell extends Logs {
     const minPosition = more.position ?? `mediator:0:${this.log('mediator').end - 1}:0`
     const found = more.found ?? true
     this.observe({ kind: 'read', atMs: this.nowMs, jobId, found, state, minPosition })
+  }
+
+  watch(jobId: string, state: string, watch = 'w1'): void {
+    this.observe({ kind: 'watched', atMs: this.nowMs, jobId, watch, state })
+  }
+
+  /** A request that is refused in the mediator's log. */
+  refuse(requestId: string, reason: string): void {
+    const outcome = { ok: false, refusal: { reason } }
+    this.commit('mediator', { answers: [{ requestId, outcome }] })
   }
 
   #state(jobId: string, state: string, generation: number): PublicDraft {

@@ -9,6 +9,10 @@ import { UserCalls } from './calls.ts'
 import { JobOwner } from './job-owner.ts'
 import { insist } from './patience.ts'
 import { type JobPlan, jobPlans, type QueuePlan, queuePlans } from './plans.ts'
+import { type LateQueue, lateQueues, refusedPlans } from './refused-plans.ts'
+
+/** The operator sends each request for a queue once more after this time, ms. */
+const AGAIN_MS = 90_000
 
 /** What users need. */
 export interface UsersInit {
@@ -29,6 +33,7 @@ export interface Users {
 class AllUsers implements Users {
   readonly #init: UsersInit
   readonly #queues: readonly QueuePlan[]
+  readonly #late: readonly LateQueue[]
   readonly #jobs: readonly JobPlan[]
   readonly #owners: JobOwner[] = []
   readonly #queuesWaiting = new Set<string>()
@@ -40,9 +45,12 @@ class AllUsers implements Users {
     const { scenario, random, world } = init
     this.#init = init
     this.#queues = queuePlans(scenario, TENANTS)
-    this.#jobs = jobPlans(scenario, this.#queues, random.fork())
+    const jobs = jobPlans(scenario, this.#queues, random.fork())
     const names = ['operator', ...TENANTS]
     this.#randomOf = new Map(names.map((name) => [name, random.fork()]))
+    this.#late = lateQueues(scenario, TENANTS, random.fork())
+    const parts = { scenario, queues: this.#queues, late: this.#late, random: random.fork() }
+    this.#jobs = [...jobs, ...refusedPlans(parts)]
     for (const name of names) {
       const machine = world.machine(`user-${name}`)
       const process = machine.process(`user-${name}`, (context) =>
@@ -53,7 +61,7 @@ class AllUsers implements Users {
   }
 
   start(): void {
-    for (const { name } of this.#queues) this.#queuesWaiting.add(name)
+    for (const { name } of [...this.#queues, ...this.#late]) this.#queuesWaiting.add(name)
     for (const start of this.#starts) start()
   }
 
@@ -73,13 +81,35 @@ class AllUsers implements Users {
     const random = this.#randomFor('operator')
     const address = plane.addressOf('scheduler')
     const calls = new UserCalls({ context, random, token: TOKENS.admin, address })
-    for (const plan of this.#queues) void this.#makeQueue(plan, calls, context)
+    const { timers } = context.ports
+    for (const plan of this.#queues) void this.#queue(plan, calls, context)
+    for (const plan of this.#late) {
+      const inMs = Math.max(0, plan.atMs - this.#init.world.time.nowMs)
+      void timers.sleep(inMs).then(() => this.#queue(plan, calls, context))
+    }
     return nothingToEnd
   }
 
-  async #makeQueue(plan: QueuePlan, calls: UserCalls, context: ProcessContext): Promise<void> {
+  /** A queue; another one of its name, which is refused; and both requests once more, later. */
+  async #queue(plan: QueuePlan, calls: UserCalls, context: ProcessContext): Promise<void> {
+    const { timers } = context.ports
+    const ids = [calls.newRequestId(), calls.newRequestId()]
+    const other = { ...plan, weight: plan.weight + 1 }
+    for (;;) {
+      const [first = '', second = ''] = ids
+      await this.#makeQueue(plan, { requestId: first, calls, context })
+      await this.#makeQueue(other, { requestId: second, calls, context })
+      if (!this.#queuesWaiting.delete(plan.name)) return
+      await timers.sleep(AGAIN_MS)
+    }
+  }
+
+  async #makeQueue(
+    plan: QueuePlan,
+    of: { requestId: string; calls: UserCalls; context: ProcessContext },
+  ): Promise<void> {
     const { observe, world } = this.#init
-    const requestId = calls.newRequestId()
+    const { requestId, calls, context } = of
     const answer = await insist(() => calls.createQueue(requestId, plan), {
       timers: context.ports.timers,
       random: this.#randomFor('operator'),
@@ -92,7 +122,6 @@ class AllUsers implements Users {
     const about = { kind: 'answered', atMs, requestId, call: 'queue', jobId: plan.name } as const
     if (answer.ok) observe({ ...about, ok: true, reason: '', position: answer.value })
     else observe({ ...about, ok: false, reason: answer.reason, position: '' })
-    this.#queuesWaiting.delete(plan.name)
   }
 
   #tenant(tenant: string, context: ProcessContext): Running {

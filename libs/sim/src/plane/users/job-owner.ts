@@ -32,6 +32,8 @@ export class JobOwner {
   readonly #name: string
   /** Requests that have no answer yet. */
   #waiting = 0
+  /** Watches so far. */
+  #watches = 0
   #phase: 'planned' | 'submitting' | 'open' | 'over' = 'planned'
   #jobId = ''
   #state: Job_State = Job_State.UNSPECIFIED
@@ -60,15 +62,21 @@ export class JobOwner {
     const second = plan.twice ? this.#submit(requestId) : undefined
     const answer = await first
     await second
+    const again = [
+      ...plan.repeatsAfterMs.map((ms) => this.#repeat(requestId, ms)),
+      this.#reuse(requestId, answer),
+    ]
     if (!answer.ok) {
+      // Refused for good: the same request gets the same refusal, whenever it comes.
       this.#phase = 'over'
+      await Promise.all(again)
       return
     }
     const { jobId, position } = answer.value
     this.#jobId = jobId
     this.#phase = 'open'
     const others = [
-      ...plan.repeatsAfterMs.map((ms) => this.#repeat(requestId, ms)),
+      ...again,
       ...(plan.cancelAfterMs === undefined ? [] : [this.#cancel(jobId, plan.cancelAfterMs)]),
     ]
     await this.#read(jobId, position)
@@ -96,7 +104,7 @@ export class JobOwner {
   }
 
   #answered(
-    call: 'submit' | 'cancel',
+    call: 'submit' | 'cancel' | 'reuse',
     requestId: string,
     jobId: string,
     answer: Answer<Accepted>,
@@ -118,6 +126,19 @@ export class JobOwner {
   async #repeat(requestId: string, ms: number): Promise<void> {
     await this.#init.timers.sleep(ms)
     await this.#submit(requestId)
+  }
+
+  /** Another request under the id of one that has its answer. */
+  async #reuse(requestId: string, first: Answer<Accepted>): Promise<void> {
+    const { calls, plan, timers } = this.#init
+    // A description that cannot be read has no answer in the log that could be found again.
+    const known = first.ok || first.reason !== 'INVALID_SPEC'
+    if (plan.reusedAfterMs === undefined || !known) return
+    await timers.sleep(plan.reusedAfterMs)
+    // JSON with a line more is another request, though it asks for the same.
+    const other = `${plan.manifest}\n`
+    const answer = await this.#insist(() => calls.submit(requestId, other), 'reuse')
+    this.#answered('reuse', requestId, answer.ok ? answer.value.jobId : '', answer)
   }
 
   async #cancel(jobId: string, ms: number): Promise<void> {
@@ -163,11 +184,15 @@ export class JobOwner {
   }
 
   async #watch(jobId: string): Promise<void> {
-    const { calls, timers } = this.#init
+    const { calls, timers, observe, time } = this.#init
     for (;;) {
+      this.#watches += 1
+      const watch = `${this.#watches} of ${this.#name}`
       try {
         for await (const job of calls.watch(jobId)) {
           this.#state = job.state
+          const state = stateText(job.state)
+          observe({ kind: 'watched', atMs: time.nowMs, jobId, watch, state })
           if (isFinished(job)) return
         }
       } catch (error) {

@@ -24,6 +24,8 @@ export interface JobPlan {
   readonly cancelAfterMs: number | undefined
   /** The same request is sent again so long after its answer, ms. */
   readonly repeatsAfterMs: readonly number[]
+  /** Another request is sent under the same id so long after the answer, ms. */
+  readonly reusedAfterMs: number | undefined
   /** Follows it by a watch; otherwise by reads. */
   readonly watches: boolean
   /** Sends the first request to two replicas at once. */
@@ -31,9 +33,9 @@ export interface JobPlan {
 }
 
 /** Submissions begin when the first nodes are there, ms. */
-const FIRST_MS = 12_000
+export const FIRST_MS = 12_000
 /** The last job comes at this share of the busy time. */
-const LAST_SHARE = 0.85
+export const LAST_SHARE = 0.85
 
 /** Two queues per tenant: a wide one, and one with a tight quota. */
 export function queuePlans(scenario: Scenario, tenants: readonly string[]): readonly QueuePlan[] {
@@ -111,6 +113,7 @@ function jobPlan(init: {
     repeatsAfterMs: Array.from({ length: repeats }, () => random.float() ** 3 * 240_000),
     watches: random.chance(0.4),
     twice: random.chance(0.1),
+    reusedAfterMs: random.chance(0.1) ? random.float() * 120_000 : undefined,
   }
 }
 

@@ -29,10 +29,22 @@ test('users get what they ask for, and their jobs end', async () => {
   expect(openAtFirst).toBeGreaterThanOrEqual(scenario.jobs)
   expect(users.open()).toEqual([])
   const answers = seen.flatMap((each) => (each.kind === 'answered' ? [each] : []))
-  expect(answers.filter(({ call }) => call === 'queue')).toHaveLength(6)
+  // Each queue, another one of its name, and both again.
+  const queues = answers.filter(({ call }) => call === 'queue')
+  expect(new Set(queues.map(({ jobId }) => jobId)).size).toBe(9)
+  expect(new Set(queues.map(({ ok, reason }) => `${ok} ${reason}`))).toEqual(
+    new Set(['true ', 'false QUEUE_EXISTS']),
+  )
   const submissions = answers.filter(({ call }) => call === 'submit')
   const requests = new Map(submissions.map((each) => [each.requestId, each]))
-  expect(requests.size).toBe(scenario.jobs)
+  expect(requests.size).toBeGreaterThan(scenario.jobs)
+  const refusals = new Set(submissions.filter(({ ok }) => !ok).map(({ reason }) => reason))
+  expect([...refusals]).toEqual(
+    expect.arrayContaining(['UNKNOWN_QUEUE', 'EXCEEDS_QUEUE_MAX', 'INVALID_SPEC']),
+  )
+  const reused = answers.filter(({ call }) => call === 'reuse')
+  expect(reused.length).toBeGreaterThan(0)
+  expect(new Set(reused.map(({ reason }) => reason))).toEqual(new Set(['REQUEST_ID_REUSED']))
   // Repeated requests among them: each with the answer of the first.
   expect(submissions.length).toBeGreaterThan(requests.size)
   for (const { requestId, jobId } of submissions) {
