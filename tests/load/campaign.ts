@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { duration, wholeNumber, withNegatives } from '../support/flags.ts'
 import type { Campaign } from './campaigns/campaign.ts'
 import { defects } from './campaigns/defects.ts'
 import { kills } from './campaigns/kills.ts'
@@ -24,26 +25,41 @@ const USAGE = `usage: npm run campaign -- NAME [OPTIONS]
   --count N   how much; see each campaign
   --hours H   start no case after H hours; run it again to go on
   --slice     the small version; results are printed and not kept
-  --only N    the Nth case alone; results are printed and not kept`
+  --only N    the Nth case alone; results are printed and not kept
+S, N: whole numbers below 2³². Ends with 0 = all passed, 1 = failed or cases are left, 2 = nothing ran.`
 
-function numberOf(text: string | undefined, name: string): number | undefined {
-  if (text === undefined) return undefined
-  const value = Number(text)
-  if (Number.isFinite(value) && value >= 0) return value
-  console.error(`--${name} must be a number, not "${text}"`)
+function fail(text: string): never {
+  console.error(text)
   process.exit(2)
 }
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    seed: { type: 'string' },
-    count: { type: 'string' },
-    hours: { type: 'string' },
-    only: { type: 'string' },
-    slice: { type: 'boolean', default: false },
-  },
-})
+function readFlags() {
+  try {
+    const { values, positionals } = parseArgs({
+      args: withNegatives(process.argv.slice(2)),
+      allowPositionals: true,
+      options: {
+        seed: { type: 'string' },
+        count: { type: 'string' },
+        hours: { type: 'string' },
+        only: { type: 'string' },
+        slice: { type: 'boolean', default: false },
+      },
+    })
+    const options = {
+      seed: wholeNumber(values.seed, 'seed', 0),
+      count: wholeNumber(values.count, 'count', 1),
+      hours: duration(values.hours, 'hours') ?? 24,
+      slice: values.slice,
+      only: wholeNumber(values.only, 'only', 1),
+    }
+    return { options, positionals }
+  } catch (error) {
+    return fail(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`)
+  }
+}
+
+const { options, positionals } = readFlags()
 const [name] = positionals
 const campaign = CAMPAIGNS.find((one) => one.name === name)
 if (campaign === undefined) {
@@ -53,12 +69,4 @@ if (campaign === undefined) {
   else console.error(`there is no campaign "${name}"\n${text}`)
   process.exit(name === undefined ? 0 : 2)
 }
-process.exit(
-  await runCampaign(campaign, {
-    seed: numberOf(values.seed, 'seed'),
-    count: numberOf(values.count, 'count'),
-    hours: numberOf(values.hours, 'hours') ?? 24,
-    slice: values.slice,
-    only: numberOf(values.only, 'only'),
-  }),
-)
+process.exit(await runCampaign(campaign, options))

@@ -22,13 +22,25 @@ const COLUMNS = 230
 const cut = (line: string): string =>
   line.length > COLUMNS ? `${line.slice(0, COLUMNS - 2)} …` : line
 
-/** What came of a run in a line; with alarms, what was promised and seen. */
-export function summaryOf(result: RunResult, repro: string): string {
-  const { scenario, seed, alarms, hash, simMs, commits, leaderChanges, tasksStarted } = result
+/** The counts of a run in a line. */
+function countsOf(result: RunResult): string {
+  const { scenario, seed, hash, simMs, commits, leaderChanges, tasksStarted } = result
   const faults = Object.values(result.faults).reduce((sum, one) => sum + one, 0)
-  const line =
+  return (
     `${scenario} seed ${seed}: ${(simMs / 60_000).toFixed(1)} min, ${commits} commits, ` +
     `${leaderChanges} leader changes, ${tasksStarted} tasks, ${faults} faults, hash ${hash.slice(0, 16)}`
+  )
+}
+
+/** A run that was stopped on its way: nothing is said about what would have come. */
+export function cutText(result: RunResult): string {
+  return `CUT   ${countsOf(result)} so far; stopped at event ${result.events}, not judged to its end`
+}
+
+/** What came of a run in a line; with alarms, what was promised and seen. */
+export function summaryOf(result: RunResult, repro: string): string {
+  const { alarms } = result
+  const line = countsOf(result)
   if (alarms.length === 0) return `ok    ${line}`
   const [first] = alarms
   const about = first!.about === '' ? '' : ` --about ${first!.about}`

@@ -83,6 +83,10 @@ class Run {
     say(`campaign ${name}, seed ${seed}, commit ${commit()}, ${all.length} cases`)
     const done = new Set(resultsOf(this.#state).map((result) => result.name))
     const chosen = only === undefined ? all : all.slice(only - 1, only)
+    if (chosen.length === 0) {
+      say(only === undefined ? 'there are no cases' : `there is no case ${only}`)
+      return 2
+    }
     const waiting = chosen.filter((one) => !done.has(one.name))
     const deadlineMs = Date.now() + hours * HOUR_MS
     const worker = async (): Promise<void> => {

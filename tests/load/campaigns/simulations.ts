@@ -57,7 +57,7 @@ function simulations(init: SimulationsInit): Campaign {
             judge(
               await runMany({
                 scenarios: init.scenarios,
-                firstSeed: options.seed + first,
+                firstSeed: (options.seed + first) >>> 0,
                 count,
                 workers: availableParallelism(),
                 stopAtAlarm: true,

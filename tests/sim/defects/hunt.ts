@@ -31,7 +31,7 @@ let simMs = 0
 let found: Catch | undefined
 for (let run = 0; found === undefined && performance.now() < deadlineMs; run += 1) {
   const scenario = scenarioOf(defect.scenarios[run % defect.scenarios.length]!)
-  const seed = Number(values.seed) + run
+  const seed = (Number(values.seed) + run) >>> 0
   const result = await runSimulation({ scenario, seed })
   simMs += result.simMs
   const [first] = result.alarms
