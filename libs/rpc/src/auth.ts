@@ -31,15 +31,17 @@ export function bearerToken(metadata: ReadonlyMap<string, string>): string | und
 /**
  * Admits a call or refuses it: the only place that decides who may call what.
  *
+ * @param certified who the caller is by its certificate: then a token counts for nothing
  * @throws `UNAUTHENTICATED` without a known token, `PERMISSION_DENIED` without a listed role.
  */
 export function admit(
   path: string,
   metadata: ReadonlyMap<string, string>,
   rules: { readonly access: AccessTable; readonly authenticate: Authenticate },
+  certified?: Principal,
 ): Principal {
-  const token = bearerToken(metadata)
-  const principal = token === undefined ? undefined : rules.authenticate(token)
+  const token = certified === undefined ? bearerToken(metadata) : undefined
+  const principal = token === undefined ? certified : rules.authenticate(token)
   const allowed = rules.access[path] ?? []
   if (allowed === 'public') return principal ?? ANONYMOUS
   if (principal === undefined) throw rpcError('UNAUTHENTICATED')

@@ -1,4 +1,5 @@
 import type { ChannelOptions } from '@grpc/grpc-js'
+import { TLS_SERVER_NAME } from './tls.ts'
 
 /** Messages above it are refused with RESOURCE_EXHAUSTED: a commit (4 MiB) and its envelope fit. */
 export const MESSAGE_MAX_BYTES = 8 << 20
@@ -22,6 +23,12 @@ export const CLIENT_OPTIONS: ChannelOptions = {
   'grpc.use_local_subchannel_pool': 1,
   // Peers are named by address; a proxy of the environment must not see loopback calls.
   'grpc.enable_http_proxy': 0,
+}
+
+/** Options of clients with TLS. */
+export const SECURE_CLIENT_OPTIONS: ChannelOptions = {
+  ...CLIENT_OPTIONS,
+  'grpc.ssl_target_name_override': TLS_SERVER_NAME,
 }
 
 /** Options of servers. */

@@ -14,14 +14,17 @@ import {
   type RpcError,
   type Transport,
 } from '@serverless-ai/kernel'
-import { CLIENT_OPTIONS } from './channel-options.ts'
+import { CLIENT_OPTIONS, SECURE_CLIENT_OPTIONS } from './channel-options.ts'
 import { codeOf } from './codes.ts'
 import { rpcError } from './error-table.ts'
 import { messagesOf, writerTo } from './reader.ts'
 import { CallScope, pump } from './scope.ts'
 import { UNARY_TIMEOUT_MS } from './server-options.ts'
-import { type AnyMethod, clientFrom } from './shape.ts'
+import { type AnyMethod, clientFrom, serviceNamesOf } from './shape.ts'
 import { decodeStatus, plainError } from './status.ts'
+import { channelCredentials, mismatchError } from './tls.ts'
+import { serverOf } from './tls-identity.ts'
+import type { TlsSource } from './tls-material.ts'
 
 type Reading = ClientReadableStream<unknown> | ClientDuplexStream<unknown, unknown>
 type Writing = ClientWritableStream<unknown> | ClientDuplexStream<unknown, unknown>
@@ -34,6 +37,8 @@ function errorOf(error: ServiceError): RpcError {
   const [details] = error.metadata?.get('grpc-status-details-bin') ?? []
   if (Buffer.isBuffer(details)) return decodeStatus(details)
   const said = error.details || error.message
+  const mismatch = mismatchError(said)
+  if (mismatch !== undefined) return mismatch
   // The library's words for a call that never left this process.
   if (said.startsWith('No connection established')) {
     return rpcError('NOT_CONNECTED', { message: `NOT_CONNECTED: ${said}` })
@@ -43,12 +48,13 @@ function errorOf(error: ServiceError): RpcError {
 
 /** One method of one target: everything a call of it needs. */
 class Caller {
-  readonly #client: Client
+  /** Of now: a new certificate brings a new channel. */
+  readonly #client: () => Client
   readonly #method: AnyMethod
   readonly #clock: Clock
   readonly #token: string | undefined
 
-  constructor(client: Client, method: AnyMethod, clock: Clock, token: string | undefined) {
+  constructor(client: () => Client, method: AnyMethod, clock: Clock, token: string | undefined) {
     this.#client = client
     this.#method = method
     this.#clock = clock
@@ -89,7 +95,7 @@ class Caller {
   #unary(request: unknown, options: CallOptions): Promise<unknown> {
     if (options.signal?.aborted) return Promise.reject(rpcError('CANCELLED'))
     const { promise, resolve, reject } = Promise.withResolvers<unknown>()
-    const call = this.#client.makeUnaryRequest(
+    const call = this.#client().makeUnaryRequest(
       this.#method.path,
       this.#serialize,
       this.#parse,
@@ -104,7 +110,7 @@ class Caller {
   #upload(requests: AsyncIterable<unknown>, options: CallOptions): Promise<unknown> {
     if (options.signal?.aborted) return Promise.reject(rpcError('CANCELLED'))
     const { promise, resolve, reject } = Promise.withResolvers<unknown>()
-    const call = this.#client.makeClientStreamRequest(
+    const call = this.#client().makeClientStreamRequest(
       this.#method.path,
       this.#serialize,
       this.#parse,
@@ -122,7 +128,7 @@ class Caller {
 
   async *#download(request: unknown, options: CallOptions): AsyncGenerator<unknown> {
     if (options.signal?.aborted) throw rpcError('CANCELLED')
-    const call = this.#client.makeServerStreamRequest(
+    const call = this.#client().makeServerStreamRequest(
       this.#method.path,
       this.#serialize,
       this.#parse,
@@ -135,7 +141,7 @@ class Caller {
 
   async *#bidi(requests: AsyncIterable<unknown>, options: CallOptions): AsyncGenerator<unknown> {
     if (options.signal?.aborted) throw rpcError('CANCELLED')
-    const call = this.#client.makeBidiStreamRequest(
+    const call = this.#client().makeBidiStreamRequest(
       this.#method.path,
       this.#serialize,
       this.#parse,
@@ -210,30 +216,74 @@ async function* answersOf(call: Reading, signal: AbortSignal | undefined): Async
   }
 }
 
-/** gRPC channels, one per address, opened at the first call. */
+/** Channels of earlier certificates that are kept: their calls may still run. */
+const RETIRED_MAX = 16
+
+/** Settings of outgoing calls. */
+export interface GrpcTransportOptions {
+  readonly clock: Clock
+  /**
+   * Mutual TLS: the own certificate, and who is trusted. A server must be the service that serves
+   * the called API (`service/scheduler` for `serverlessai.schedule.v1`), whatever its host name.
+   * Default: none.
+   */
+  readonly tls?: TlsSource
+}
+
+/** gRPC channels, one per address (and expected server, with TLS), opened at the first call. */
 class GrpcTransport implements Transport {
   readonly #clock: Clock
+  readonly #tls: TlsSource | undefined
   readonly #clients = new Map<string, Client>()
+  readonly #retired: Client[] = []
+  readonly #unfollow: () => void
 
-  constructor(clock: Clock) {
+  constructor({ clock, tls }: GrpcTransportOptions) {
     this.#clock = clock
+    this.#tls = tls
+    this.#unfollow = tls?.onChange(() => this.#retire()) ?? (() => undefined)
   }
 
   client<S>(service: S, target: { address: string; token?: string }): ClientOf<S> {
-    let client = this.#clients.get(target.address)
-    if (client === undefined) {
-      client = new Client(target.address, credentials.createInsecure(), CLIENT_OPTIONS)
-      this.#clients.set(target.address, client)
-    }
-    const channel = client
+    const names = this.#tls === undefined ? [] : serviceNamesOf(service)
+    const server = names.map(serverOf).find((name) => name !== undefined)
+    const channel = () => this.#clientOf(target.address, server)
     return clientFrom(service, (method) =>
       new Caller(channel, method, this.#clock, target.token).bind(),
     )
   }
 
   async close(): Promise<void> {
-    for (const client of this.#clients.values()) client.close()
+    this.#unfollow()
+    for (const client of [...this.#clients.values(), ...this.#retired]) client.close()
     this.#clients.clear()
+    this.#retired.length = 0
+  }
+
+  #clientOf(address: string, server: string | undefined): Client {
+    const key = `${address} ${server ?? ''}`
+    const known = this.#clients.get(key)
+    if (known !== undefined) return known
+    const client =
+      this.#tls === undefined
+        ? new Client(address, credentials.createInsecure(), CLIENT_OPTIONS)
+        : new Client(
+            address,
+            channelCredentials(this.#tls.current(), server),
+            SECURE_CLIENT_OPTIONS,
+          )
+    this.#clients.set(key, client)
+    return client
+  }
+
+  /**
+   * New calls take the new certificate; those that run go on. The old channels are not closed at
+   * once, which would end calls that wait for a connection: the library lets idle ones sleep.
+   */
+  #retire(): void {
+    this.#retired.push(...this.#clients.values())
+    this.#clients.clear()
+    for (const old of this.#retired.splice(0, this.#retired.length - RETIRED_MAX)) old.close()
   }
 }
 
@@ -242,6 +292,6 @@ class GrpcTransport implements Transport {
  * `timeoutMs` says otherwise, streams none. A call to an address that nobody serves fails with
  * `UNAVAILABLE`; retries are the caller's.
  */
-export function createGrpcTransport(options: { readonly clock: Clock }): Transport {
-  return new GrpcTransport(options.clock)
+export function createGrpcTransport(options: GrpcTransportOptions): Transport {
+  return new GrpcTransport(options)
 }

@@ -14,7 +14,13 @@ import {
   type sendUnaryData,
   setLogVerbosity,
 } from '@grpc/grpc-js'
-import type { CallContext, HandlersOf, RpcError, TransportServer } from '@serverless-ai/kernel'
+import type {
+  CallContext,
+  HandlersOf,
+  RpcError,
+  Timer,
+  TransportServer,
+} from '@serverless-ai/kernel'
 import { admit } from './auth.ts'
 import { SERVER_OPTIONS } from './channel-options.ts'
 import { CODE_NUMBERS } from './codes.ts'
@@ -37,6 +43,12 @@ import {
   serviceNamesOf,
 } from './shape.ts'
 import { encodeStatus, plainError } from './status.ts'
+import {
+  type CertifiedCaller,
+  certifiedCaller,
+  RotatingServerCredentials,
+  type ServerTls,
+} from './tls.ts'
 
 type Reading = ServerReadableStream<unknown, unknown> | ServerDuplexStream<unknown, unknown>
 type Writing = ServerWritableStream<unknown, unknown> | ServerDuplexStream<unknown, unknown>
@@ -77,16 +89,29 @@ function statusOf(error: RpcError) {
   })
 }
 
+/** A call that is running. */
+type Open = { readonly streaming: boolean; readonly certificateEnd: Timer | undefined }
+
+/** Options of a gRPC server. */
+export interface GrpcServerOptions extends RpcServerOptions {
+  /** Mutual TLS. Default: none, and only loopback addresses. */
+  readonly tls?: ServerTls
+}
+
 /** gRPC over HTTP/2. See {@link createGrpcServer}. */
 class GrpcServer implements TransportServer, ListsServices {
   readonly #services = new Set<string>()
   readonly #server = new Server(SERVER_OPTIONS)
   readonly #rules: ServerRules
   readonly #stopping = new AbortController()
-  readonly #open = new Map<CallScope, { readonly streaming: boolean }>()
+  readonly #open = new Map<CallScope, Open>()
+  readonly #tls: ServerTls | undefined
+  readonly #credentials: RotatingServerCredentials | undefined
 
-  constructor(rules: ServerRules) {
+  constructor(rules: ServerRules, tls: ServerTls | undefined) {
     this.#rules = rules
+    this.#tls = tls
+    this.#credentials = tls === undefined ? undefined : new RotatingServerCredentials(tls)
   }
 
   get stopping(): AbortSignal {
@@ -106,8 +131,8 @@ class GrpcServer implements TransportServer, ListsServices {
   }
 
   async listen(address: string): Promise<string> {
-    requireLoopback(address, this.#rules.insecureDev)
-    const credentials = ServerCredentials.createInsecure()
+    requireLoopback(address, this.#tls !== undefined || this.#rules.insecureDev)
+    const credentials = this.#credentials ?? ServerCredentials.createInsecure()
     const { promise, resolve, reject } = Promise.withResolvers<number>()
     this.#server.bindAsync(address, credentials, (error, port) =>
       error === null ? resolve(port) : reject(error),
@@ -124,6 +149,7 @@ class GrpcServer implements TransportServer, ListsServices {
   async close(graceMs: number): Promise<void> {
     if (this.#stopping.signal.aborted) return
     this.#stopping.abort(rpcError('SERVER_STOPPING'))
+    this.#credentials?.stop()
     for (const [scope, { streaming }] of this.#open) {
       if (streaming) scope.abort(rpcError('SERVER_STOPPING'))
     }
@@ -215,15 +241,34 @@ class GrpcServer implements TransportServer, ListsServices {
   /** Admits the call and starts its clock; throws what the caller is to be told. */
   #begin({ method }: Entry, call: AnyCall, scope: CallScope): CallContext {
     const metadata = metadataOf(call.metadata)
-    const principal = admit(method.path, metadata, this.#rules)
+    const certified = this.#certified(call)
+    const principal = admit(method.path, metadata, this.#rules, certified?.principal)
     if (this.stopping.aborted) throw rpcError('SERVER_STOPPING')
     const streaming = method.requestStream || method.responseStream
     const left = Number(call.getDeadline()) - this.#rules.clock.wallMs()
     const timeoutMs = streaming ? left : Math.min(left, this.#rules.unaryTimeoutMs)
     const bounded = Number.isFinite(timeoutMs)
-    this.#open.set(scope, { streaming })
+    const certificateEnd = streaming ? this.#cutAtEnd(certified, scope) : undefined
+    this.#open.set(scope, { streaming, certificateEnd })
     if (bounded) scope.expireAfter(this.#rules.timers, timeoutMs)
     return contextOf(scope, principal, metadata, bounded ? timeoutMs : undefined)
+  }
+
+  #certified(call: AnyCall): CertifiedCaller | undefined {
+    if (this.#tls === undefined) return undefined
+    const { trustDomain } = this.#tls.source.current().identity
+    const nowMs = this.#rules.clock.wallMs()
+    // The library gives it only when the handshake has verified it.
+    return certifiedCaller(call.getAuthContext().sslPeerCertificate, { trustDomain, nowMs })
+  }
+
+  /** No stream outlives the certificate that opened it. */
+  #cutAtEnd(certified: CertifiedCaller | undefined, scope: CallScope): Timer | undefined {
+    if (certified === undefined) return undefined
+    const { clock, timers } = this.#rules
+    return timers.after(certified.notAfterMs - clock.wallMs(), () =>
+      scope.abort(rpcError('CERTIFICATE_EXPIRED')),
+    )
   }
 
   #failure(thrown: unknown, scope: CallScope, { method }: Entry) {
@@ -233,6 +278,7 @@ class GrpcServer implements TransportServer, ListsServices {
 
   #end(scope: CallScope): void {
     scope.dispose()
+    this.#open.get(scope)?.certificateEnd?.cancel()
     this.#open.delete(scope)
   }
 }
@@ -245,9 +291,10 @@ function requestsOf(call: Reading, scope: CallScope): AsyncIterable<unknown> {
 }
 
 /** A gRPC server behind the transport port. */
-export function createGrpcServer(options: RpcServerOptions): TransportServer & ListsServices {
+export function createGrpcServer(options: GrpcServerOptions): TransportServer & ListsServices {
   // The library prints failures that are thrown as well; errors of the process belong to its
   // logger.
   setLogVerbosity(logVerbosity.NONE)
-  return new GrpcServer(withDefaults(options))
+  const { tls, ...rules } = options
+  return new GrpcServer(withDefaults(rules), tls)
 }

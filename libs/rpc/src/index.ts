@@ -14,8 +14,8 @@ export {
   rpcError,
 } from './error-table.ts'
 export { type FollowPorts, followLeader } from './follow.ts'
-export { createGrpcTransport } from './grpc-client.ts'
-export { createGrpcServer } from './grpc-server.ts'
+export { createGrpcTransport, type GrpcTransportOptions } from './grpc-client.ts'
+export { createGrpcServer, type GrpcServerOptions } from './grpc-server.ts'
 export { addHealth, HealthRegistry } from './health.ts'
 export { type MemoryNetwork, memoryNetwork, type VanishingServer } from './memory.ts'
 export type { Link, LinkedCall, Wire } from './memory-link.ts'
@@ -25,3 +25,20 @@ export { addressesOf } from './route.ts'
 export { isLoopback, type RpcServerOptions } from './server-options.ts'
 export { serviceNamesOf } from './shape.ts'
 export { decodeStatus, encodeStatus } from './status.ts'
+export type { ServerTls } from './tls.ts'
+export {
+  formatIdentity,
+  type Identity,
+  type IdentityKind,
+  identityOf,
+  parseIdentity,
+  principalOf,
+} from './tls-identity.ts'
+export {
+  openTlsFiles,
+  parseTlsMaterial,
+  TLS_CHECK_MS,
+  type TlsFiles,
+  type TlsMaterial,
+  type TlsSource,
+} from './tls-material.ts'

@@ -36,6 +36,8 @@ const NOT_CARRIED_OUT: ReadonlySet<string> = new Set([
   // Nobody listens at the address: it never left.
   'NOT_CONNECTED',
   'NOT_LEADING',
+  // The handshake failed: it never left.
+  'SERVER_IDENTITY_MISMATCH',
   // Of a partition; a server that stops (`SERVER_STOPPING`) may cut what is running.
   'STOPPING',
 ])

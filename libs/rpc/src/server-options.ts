@@ -38,11 +38,15 @@ export function isLoopback(address: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
 }
 
-/** @throws `LISTEN_REFUSED` for an address that others can reach, unless that was asked for. */
-export function requireLoopback(address: string, insecureDev: boolean): void {
-  if (insecureDev || isLoopback(address)) return
+/**
+ * @param allowed there is transport security, or it was asked to go without
+ * @throws `LISTEN_REFUSED` for an address that others can reach, unless allowed
+ */
+export function requireLoopback(address: string, allowed: boolean): void {
+  if (allowed || isLoopback(address)) return
   const message =
     `LISTEN_REFUSED: ${address} can be reached from other machines and there is no transport ` +
-    'security; listen on 127.0.0.1, or pass --insecure-dev on a network you trust'
+    'security; listen on 127.0.0.1, give TLS files (--tls.ca, --tls.cert, --tls.key), or pass ' +
+    '--insecure-dev on a network you trust'
   throw rpcError('LISTEN_REFUSED', { message, metadata: { address } })
 }
