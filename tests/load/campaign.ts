@@ -26,7 +26,8 @@ const USAGE = `usage: npm run campaign -- NAME [OPTIONS]
   --hours H   start no case after H hours; run it again to go on
   --slice     the small version; results are printed and not kept
   --only N    the Nth case alone; results are printed and not kept
-S, N: whole numbers below 2³². Ends with 0 = all passed, 1 = failed or cases are left, 2 = nothing ran.`
+S and N are whole numbers below 2³². Ends with 0 = all passed, 1 = failed or cases are left,
+2 = nothing ran.`
 
 function fail(text: string): never {
   console.error(text)

@@ -28,13 +28,15 @@ function countsOf(result: RunResult): string {
   const faults = Object.values(result.faults).reduce((sum, one) => sum + one, 0)
   return (
     `${scenario} seed ${seed}: ${(simMs / 60_000).toFixed(1)} min, ${commits} commits, ` +
-    `${leaderChanges} leader changes, ${tasksStarted} tasks, ${faults} faults, hash ${hash.slice(0, 16)}`
+    `${leaderChanges} leader changes, ${tasksStarted} tasks, ${faults} faults, ` +
+    `hash ${hash.slice(0, 16)}`
   )
 }
 
 /** A run that was stopped on its way: nothing is said about what would have come. */
 export function cutText(result: RunResult): string {
-  return `CUT   ${countsOf(result)} so far; stopped at event ${result.events}, not judged to its end`
+  const { events } = result
+  return `CUT   ${countsOf(result)} so far; stopped at event ${events}, not judged to its end`
 }
 
 /** What came of a run in a line; with alarms, what was promised and seen. */
