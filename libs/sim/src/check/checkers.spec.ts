@@ -135,6 +135,20 @@ describe('devices', () => {
 })
 
 describe('processes', () => {
+  it('sees a task that its node ends though nobody has released it', () => {
+    const story = Story.calm()
+    story.submit('j1')
+    story.run(gen(1))
+    story.release(gen(1))
+    story.end({ ...gen(1), rank: 0 }, 'SIGTERM')
+    expect(story.alarms).toEqual([])
+    const early = Story.calm()
+    early.submit('j1')
+    early.run(gen(1))
+    early.end({ ...gen(1), rank: 0 }, 'SIGTERM')
+    expect(early.caught).toEqual(['processes'])
+  })
+
   it('sees two tasks on a device', () => {
     const story = Story.calm()
     story.submit('j1')

@@ -1,6 +1,7 @@
 /**
  * What really runs: one task per device of a node, each execution once in its life, only where and
- * with what it was placed, and its devices are not free while it runs.
+ * with what it was placed, its devices are not free while it runs, and it is asked to end when its
+ * generation is released.
  */
 import type { RunningTask } from './ledger.ts'
 import { placeText, secondsText, taskKey, taskText } from './names.ts'
@@ -8,6 +9,7 @@ import type { Observation, TaskKey } from './types.ts'
 import type { WatcherFactory, WatcherInit } from './watcher.ts'
 
 type Started = Extract<Observation, { kind: 'task-started' }>
+type Ended = Extract<Observation, { kind: 'task-ended' }>
 
 const runningText = ({ key, sinceMs }: RunningTask): string =>
   `${taskText(key)}, which runs since ${secondsText(sinceMs)}`
@@ -69,7 +71,17 @@ class Processes {
     if (placement.freed.has(rank)) tell('its devices were told to be free before')
   }
 
-  ended(key: TaskKey, node: string): void {
+  /** A node asks a task to end when it is no longer wanted: never on the word of an old set. */
+  #ordered(key: TaskKey, cause: string, at: string): void {
+    if (cause !== 'SIGTERM') return
+    const { jobId, gang, generation } = key
+    const released = this.#ledger.gang(jobId, gang)?.releasedThrough ?? 0
+    if (released >= generation) return
+    this.#alarm(jobId, `${at} by its node, and nobody has released this generation`)
+  }
+
+  ended({ key, node, cause, atMs }: Ended): void {
+    this.#ordered(key, cause, `${taskText(key)} is ended on ${node} at ${secondsText(atMs)}`)
     const task = this.#ledger.running.get(taskKey(key))
     for (const device of task?.devices ?? []) {
       const place = `${node}/${device}`
@@ -98,7 +110,7 @@ export const processes: WatcherFactory = (init) => {
     },
     observe(observation) {
       if (observation.kind === 'task-started') watch.started(observation)
-      else if (observation.kind === 'task-ended') watch.ended(observation.key, observation.node)
+      else if (observation.kind === 'task-ended') watch.ended(observation)
     },
   }
 }

@@ -219,11 +219,11 @@ export class Cell extends Logs {
     this.observe({ kind: 'task-started', atMs: this.nowMs, node, key, devices, exclusive })
   }
 
-  /** A process really ends. */
-  end(key: TaskKey): void {
+  /** A process really ends; `SIGTERM` = its node asked it to. */
+  end(key: TaskKey, cause = 'exit 0'): void {
     const [node] = this.ranksOf(key)[key.rank] ?? ['?']
     this.nowMs += 1
-    this.observe({ kind: 'task-ended', atMs: this.nowMs, node, key, cause: 'exit 0' })
+    this.observe({ kind: 'task-ended', atMs: this.nowMs, node, key, cause })
   }
 
   /** The pool manager tells of a task. */
