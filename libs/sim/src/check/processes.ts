@@ -22,9 +22,16 @@ class Processes {
   /** Every execution that ever began: where and when. */
   readonly #begun = new Map<string, { readonly node: string; readonly atMs: number }>()
 
+  /** Executions that the pool manager has told to be over. */
+  readonly #toldOver = new Set<string>()
+
   constructor({ alarm, ledger }: WatcherInit) {
     this.#alarm = alarm
     this.#ledger = ledger
+  }
+
+  told(key: TaskKey): void {
+    this.#toldOver.add(taskKey(key))
   }
 
   started(seen: Started): void {
@@ -76,7 +83,8 @@ class Processes {
     if (cause !== 'SIGTERM') return
     const { jobId, gang, generation } = key
     const released = this.#ledger.gang(jobId, gang)?.releasedThrough ?? 0
-    if (released >= generation) return
+    // A node that was lost and is back finds that its tasks were told to be over.
+    if (released >= generation || this.#toldOver.has(taskKey(key))) return
     this.#alarm(jobId, `${at} by its node, and nobody has released this generation`)
   }
 
@@ -97,6 +105,7 @@ export const processes: WatcherFactory = (init) => {
   return {
     event(event) {
       const { body } = event
+      if (body.is === 'TaskExited') watch.told(body.value)
       if (body.is !== 'DevicesFreed') return
       const { jobId, gang, generation, ranks, nodeId } = body.value
       for (const rank of ranks) {
