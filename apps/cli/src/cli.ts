@@ -1,6 +1,7 @@
 import { ConfigError } from '@serverless-ai/config'
 import { RpcError } from '@serverless-ai/kernel'
 import { Command, CommanderError } from 'commander'
+import { addCerts } from './commands/certs.ts'
 import { addFleet } from './commands/fleet.ts'
 import { addJob } from './commands/job.ts'
 import { addRun } from './commands/run.ts'
@@ -38,6 +39,7 @@ function programOf(scope: CommandScope): Command {
   addFleet(program, scope)
   addStatus(program, scope)
   addWorkspace(program, scope)
+  addCerts(program, scope)
   program
     .command('version')
     .description('print the version')

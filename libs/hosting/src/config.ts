@@ -42,6 +42,27 @@ export const platformConfig = z.object({
 })
 export type PlatformConfig = Readonly<z.output<typeof platformConfig>>
 
+/** PEM files of mutual TLS: all three, or none. */
+const tls = z
+  .object({
+    ca: z.string().min(1).optional().meta({ description: 'Certificates of trusted authorities' }),
+    cert: z.string().min(1).optional().meta({ description: 'Certificate of this service' }),
+    key: z.string().min(1).optional().meta({ description: 'Private key of the certificate' }),
+    requireClientCertificate: z.boolean().default(false).meta({
+      description: 'Refuse connections without a certificate: users with tokens alone as well',
+    }),
+  })
+  .superRefine(({ ca, cert, key, requireClientCertificate }, context) => {
+    const given = { ca, cert, key }
+    const missing = Object.entries(given).flatMap(([name, path]) =>
+      path === undefined ? [name] : [],
+    )
+    if (missing.length === 0 || (missing.length === 3 && !requireClientCertificate)) return
+    const message = 'is missing: TLS needs ca, cert and key, or none of them'
+    for (const name of missing) context.addIssue({ code: 'custom', path: [name], message })
+  })
+  .prefault({})
+
 /** Keys of a service that is started alone. */
 export const serviceConfig = platformConfig.extend({
   replicas: z
@@ -52,6 +73,7 @@ export const serviceConfig = platformConfig.extend({
         'Names of all replicas of this service with commas between, this one included; ' +
         'empty = this one alone. Several need a log that they can share',
     }),
+  tls,
   peers: z
     .object({
       mediator: addressList.optional().meta({ description: 'Addresses of the mediator' }),

@@ -26,8 +26,17 @@ function addressesOf(options: PlatformOptions): ReadonlyMap<string, string> {
 function createServer(options: PlatformOptions): TransportServer {
   const { ports, authenticate, insecureDev } = options
   const { clock, timers, logger } = ports
-  const rules = { clock, timers, logger, authenticate, insecureDev }
+  const rules = { clock, timers, logger, authenticate, insecureDev, ...tlsOf(options) }
   return (options.server ?? createGrpcServer)(rules)
+}
+
+const tlsOf = ({ tls }: PlatformOptions) => (tls === undefined ? {} : { tls })
+
+function createTransport({ ports, tls }: PlatformOptions): Transport {
+  return createGrpcTransport({
+    clock: ports.clock,
+    ...(tls === undefined ? {} : { tls: tls.source }),
+  })
 }
 
 /**
@@ -42,7 +51,7 @@ export class ControlPlaneProcess {
 
   constructor(options: PlatformOptions) {
     const { ports } = options
-    const transport: Transport = options.transport ?? createGrpcTransport({ clock: ports.clock })
+    const transport: Transport = options.transport ?? createTransport(options)
     const health = new HealthRegistry()
     const peers = new Peers({
       transport,
@@ -99,6 +108,7 @@ export class ControlPlaneProcess {
     if (replicas.length > 1) steps.reverse()
     for (const step of steps) await step()
     await transport.close()
+    options.tls?.source.close?.()
     await options.eventLog.close()
   }
 }

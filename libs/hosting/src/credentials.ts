@@ -4,8 +4,8 @@ import type { Principal, Randomness } from '@serverless-ai/kernel'
 import { type Authenticate, staticTokens } from '@serverless-ai/rpc'
 
 /**
- * Static tokens of one data directory. Development and single machines; identities by certificate
- * come with distributed operation.
+ * Static tokens of one data directory: of everybody in development and on single machines, of users
+ * alone where services and nodes have certificates.
  */
 export interface Credentials {
   readonly service: string
@@ -83,15 +83,31 @@ export function openCredentials(init: {
 
 /** Whom each token stands for. */
 export function authenticateWith(credentials: Credentials): Authenticate {
-  const entry = (token: string, principal: Principal) => ({ token, principal })
-  return staticTokens([
-    entry(credentials.service, { subject: 'service', tenant: '', roles: ['service'] }),
-    entry(credentials.admin, { subject: 'admin', tenant: '', roles: ['admin'] }),
-    ...Object.entries(credentials.tenants).map(([tenant, token]) =>
-      entry(token, { subject: `token:${tenant}`, tenant, roles: ['tenant'] }),
-    ),
-    ...Object.entries(credentials.nodes).map(([node, token]) =>
-      entry(token, { subject: `node:${node}`, tenant: '', roles: ['agent'] }),
-    ),
-  ])
+  return staticTokens([...userTokens(credentials), ...machineTokens(credentials)])
 }
+
+/**
+ * Whom each token of a user stands for. With mutual TLS services and nodes prove themselves by
+ * certificates alone: their tokens are nobody's.
+ */
+export function authenticateUsersWith(credentials: Credentials): Authenticate {
+  return staticTokens(userTokens(credentials))
+}
+
+type TokenEntry = { readonly token: string; readonly principal: Principal }
+
+const userTokens = ({ admin, tenants }: Credentials): readonly TokenEntry[] => [
+  { token: admin, principal: { subject: 'admin', tenant: '', roles: ['admin'] } },
+  ...Object.entries(tenants).map(([tenant, token]) => ({
+    token,
+    principal: { subject: `token:${tenant}`, tenant, roles: ['tenant'] },
+  })),
+]
+
+const machineTokens = ({ service, nodes }: Credentials): readonly TokenEntry[] => [
+  { token: service, principal: { subject: 'service', tenant: '', roles: ['service'] } },
+  ...Object.entries(nodes).map(([node, token]) => ({
+    token,
+    principal: { subject: `node:${node}`, tenant: '', roles: ['agent'] },
+  })),
+]

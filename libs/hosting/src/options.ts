@@ -1,6 +1,6 @@
 import type { EventLog, SnapshotStore } from '@serverless-ai/eventlog'
 import type { Ports, Transport, TransportServer } from '@serverless-ai/kernel'
-import type { Authenticate, RpcServerOptions } from '@serverless-ai/rpc'
+import type { Authenticate, GrpcServerOptions, ServerTls } from '@serverless-ai/rpc'
 import type { RuntimeOptions } from '@serverless-ai/runtime'
 
 /** The five services of the control plane and who they are called by name. */
@@ -31,6 +31,8 @@ export interface PlatformOptions {
   readonly authenticate: Authenticate
   /** Allows listening beyond the loopback without transport security. */
   readonly insecureDev: boolean
+  /** Mutual TLS of incoming and outgoing calls, followed while it is replaced. Default: none. */
+  readonly tls?: ServerTls
   /** Cell. */
   readonly partition: number
   readonly dataDir: string
@@ -40,7 +42,7 @@ export interface PlatformOptions {
   /** Outgoing calls. Default: gRPC. */
   readonly transport?: Transport
   /** Makes the server for incoming calls. Default: gRPC. */
-  readonly server?: (options: RpcServerOptions) => TransportServer
+  readonly server?: (options: GrpcServerOptions) => TransportServer
   /** Settings of the partitions. Default: those of the runtime. */
   readonly runtime?: RuntimeOptions
 }

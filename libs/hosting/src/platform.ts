@@ -8,9 +8,15 @@ import {
   systemRandomness,
   systemTimers,
 } from '@serverless-ai/kernel/system'
+import { openTlsFiles, type ServerTls } from '@serverless-ai/rpc'
 import { createLogger } from '@serverless-ai/telemetry'
-import { type PlatformConfig, VERSION } from './config.ts'
-import { authenticateWith, type Credentials, openCredentials } from './credentials.ts'
+import { type PlatformConfig, type ServiceConfig, VERSION } from './config.ts'
+import {
+  authenticateUsersWith,
+  authenticateWith,
+  type Credentials,
+  openCredentials,
+} from './credentials.ts'
 import type { PlatformOptions } from './options.ts'
 
 const DAY_MS = 86_400_000
@@ -47,9 +53,22 @@ function makeDataDirectory(path: string): void {
   }
 }
 
+/** @throws `TLS_MATERIAL_INVALID` */
+async function openTls(
+  config: ServiceConfig['tls'] | undefined,
+  ports: Ports,
+): Promise<ServerTls | undefined> {
+  const { ca, cert, key, requireClientCertificate = false } = config ?? {}
+  if (ca === undefined || cert === undefined || key === undefined) return undefined
+  const files = { ca: resolve(ca), cert: resolve(cert), key: resolve(key) }
+  const source = await openTlsFiles({ files, ...ports })
+  return { source, requireCertificate: requireClientCertificate }
+}
+
 /**
  * Opens what a process of the control plane stands on: data directory, tokens, log, snapshots.
- * @throws DataDirectoryError, CredentialsError, LogOpenError: each names the file and the mend
+ * @throws DataDirectoryError, CredentialsError, LogOpenError, RpcError (`TLS_MATERIAL_INVALID`):
+ *   each names the file and the mend
  */
 export async function openPlatform(init: {
   config: PlatformConfig
@@ -60,9 +79,12 @@ export async function openPlatform(init: {
   required: readonly string[]
   /** Names of all replicas. Default: the own one alone. */
   replicas?: readonly string[]
+  /** Files of mutual TLS. Default: none. */
+  tls?: ServiceConfig['tls']
 }): Promise<{ options: PlatformOptions; credentials: Credentials }> {
   const { config, ports } = init
   const dataDir = resolve(config.data)
+  const tls = await openTls(init.tls, ports)
   makeDataDirectory(dataDir)
   const eventLog: EventLog = await openSqliteLog({ directory: `${dataDir}/log`, ports })
   const { tenants, nodes } = init
@@ -77,7 +99,8 @@ export async function openPlatform(init: {
     listen: `${config.host}:${config.port}`,
     peers: init.peers,
     serviceToken: credentials.service,
-    authenticate: authenticateWith(credentials),
+    authenticate: (tls === undefined ? authenticateWith : authenticateUsersWith)(credentials),
+    ...(tls === undefined ? {} : { tls }),
     insecureDev: config.insecureDev,
     partition: 0,
     dataDir,

@@ -88,9 +88,9 @@ export async function runService<S extends typeof serviceConfig>(init: {
         address === undefined ? [] : [[service, address]],
       ),
     )
-    const { replicas } = config
+    const { replicas, tls } = config
     const { peers: required } = init
-    const base = { config, ports, tenants: [], nodes: [], peers, required, replicas }
+    const base = { config, ports, tenants: [], nodes: [], peers, required, replicas, tls }
     const { options } = await openPlatform(base)
     const app = await createPlatformApp(PlatformModule.with(options), [init.module(config)])
     app.enableShutdownHooks()

@@ -29,6 +29,8 @@ export interface TlsSource {
   current(): TlsMaterial
   /** Calls `listener` after each replacement; returns how to stop that. */
   onChange(listener: (material: TlsMaterial) => void): () => void
+  /** Replaces it no more. */
+  close?(): void
 }
 
 /** Files are read again this often, ms: a rotation is in use after so long at most. */

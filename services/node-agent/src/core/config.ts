@@ -17,7 +17,16 @@ export interface NodeConfig {
    * Default: that of the pool manager.
    */
   readonly workspaceAddress: string
-  /** Token of the node. */
+  /**
+   * PEM file with the authorities that the agent trusts. Mutual TLS: all three files, or none
+   * (default, empty). Read again every 10 s.
+   */
+  readonly tlsCa: string
+  /** PEM file with the certificate of the node: `spiffe://<trust-domain>/node/<nodeId>`. */
+  readonly tlsCert: string
+  /** PEM file with the private key of the certificate. */
+  readonly tlsKey: string
+  /** Token of the node. With a certificate none is needed. */
   readonly token: string
   /** Address other tasks reach this node at. Default 127.0.0.1. */
   readonly address: string
@@ -46,7 +55,7 @@ export interface NodeConfig {
 }
 
 /** What {@link parseNodeConfig} needs: the rest has defaults. */
-export type NodeConfigInput = Pick<NodeConfig, 'nodeId' | 'nodeDir' | 'poolAddress' | 'token'> &
+export type NodeConfigInput = Pick<NodeConfig, 'nodeId' | 'nodeDir' | 'poolAddress'> &
   Partial<NodeConfig>
 
 type Check<T> = (value: unknown) => T | undefined
@@ -69,6 +78,7 @@ const whole =
       : undefined
 
 const path: Check<string> = text(/^\/[^\0]{0,4000}$/)
+const pathOrNone: Check<string> = text(/^(\/[^\0]{0,4000})?$/)
 const hostPorts: Check<string> = text(/^[^\s/,]{1,255}:\d{1,5}(,[^\s/,]{1,255}:\d{1,5}){0,15}$/)
 
 function isRecord(value: unknown): value is Record<string, unknown> {
@@ -115,7 +125,10 @@ function fields(defaultBinDir: string): { readonly [K in keyof NodeConfig]: Fiel
       want: 'host:port, or several with commas between',
       fallback: (c) => c.poolAddress ?? '',
     },
-    token: { check: text(/^[\x21-\x7e]{1,4096}$/), want: 'a token' },
+    tlsCa: { check: pathOrNone, want: directory, fallback: () => '' },
+    tlsCert: { check: pathOrNone, want: directory, fallback: () => '' },
+    tlsKey: { check: pathOrNone, want: directory, fallback: () => '' },
+    token: { check: text(/^[\x21-\x7e]{0,4096}$/), want: 'a token', fallback: () => '' },
     address: { check: text(/^[^\s/]{1,255}$/), want: 'an address', fallback: () => '127.0.0.1' },
     cpuMillis: { check: whole(0, 1e9), want: 'thousandths of a core', fallback: () => 0 },
     memoryMib: { check: whole(0, 1e9), want: 'MiB', fallback: () => 0 },
@@ -168,11 +181,25 @@ export function parseNodeConfig(value: unknown, defaultBinDir: string): ParsedCo
     }
   }
   for (const key of Object.keys(known)) if (isKey(known, key)) take(key, pick(known, key))
+  problems.push(...credentialProblems(config))
   if (isComplete(config, known) && problems.length === 0) {
     if (config.portLast >= config.portFirst) return { ok: true, config: Object.freeze(config) }
     problems.push(`portLast: ${config.portLast} is below portFirst ${config.portFirst}`)
   }
   return { ok: false, problems }
+}
+
+/** All three files of TLS or none, and one way at least to say who the node is. */
+function credentialProblems(config: Partial<NodeConfig>): string[] {
+  const { tlsCa = '', tlsCert = '', tlsKey = '', token } = config
+  const missing = Object.entries({ tlsCa, tlsCert, tlsKey }).filter(([, file]) => file === '')
+  if (missing.length === 0) return []
+  if (missing.length < 3) {
+    return missing.map(([key]) => `${key}: missing; TLS needs tlsCa, tlsCert and tlsKey, or none`)
+  }
+  return token === ''
+    ? ['token: missing; give a token, or a certificate (tlsCa, tlsCert, tlsKey)']
+    : []
 }
 
 type Fields = ReturnType<typeof fields>

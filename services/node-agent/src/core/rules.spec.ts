@@ -300,6 +300,23 @@ describe('configuration', () => {
     })
   })
 
+  it('takes a certificate in place of a token, with all of its files', () => {
+    const { token: _, ...rest } = least
+    const tls = { tlsCa: '/t/ca.crt', tlsCert: '/t/n1.crt', tlsKey: '/t/n1.key' }
+    expect(parseNodeConfig({ ...rest, ...tls }, '/b')).toMatchObject({ ok: true, config: tls })
+    const half = parseNodeConfig({ ...least, tlsCert: '/t/n1.crt' }, '/b')
+    expect(half.ok ? [] : half.problems.map((problem) => problem.split(':')[0])).toEqual([
+      'tlsCa',
+      'tlsKey',
+    ])
+    expect(parseNodeConfig(rest, '/b').ok).toBe(false)
+    // What was filled in can be read again.
+    const written = [least, { ...rest, ...tls }].map((one) => parseNodeConfig(one, '/b'))
+    const again = written.map((one) => parseNodeConfig(one.ok ? one.config : {}, '/b'))
+    expect(again).toEqual(written)
+    expect(again.every((one) => one.ok)).toBe(true)
+  })
+
   it('names every problem and never the token', () => {
     const bad = { nodeId: '../x', nodeDir: 'n', token: 'a b', uidBase: 0, extra: 1, portFirst: '1' }
     const parsed = parseNodeConfig(bad, '/b')

@@ -1,17 +1,24 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Logger } from '@serverless-ai/kernel'
-import { systemClock, systemRandomness, systemTimers } from '@serverless-ai/kernel/system'
+import {
+  systemClock,
+  systemDisk,
+  systemRandomness,
+  systemTimers,
+} from '@serverless-ai/kernel/system'
 import { createGrpcTransport } from '@serverless-ai/rpc/client'
 import { followLeader } from '@serverless-ai/rpc/follow'
+import { openTlsFiles, type TlsSource } from '@serverless-ai/rpc/tls'
 import { createJsonLogger } from '../../adapters/os/json-logger.ts'
 import { machineCpuMillis, machineMemoryMib, nvidiaDevices } from '../../adapters/os/machine.ts'
 import { probePorts } from '../../adapters/os/port-probe.ts'
 import type { NodeConfig } from '../../core/config.ts'
+import { messageOf } from '../../core/errors.ts'
 import { longestFreeRun } from '../../core/inventory.ts'
 import { AgentSession, type MachineParts } from '../agent/agent-session.ts'
 import type { PortRange } from '../ipc.ts'
-import { readNodeConfig } from './config-file.ts'
+import { NodeConfigError, readNodeConfig } from './config-file.ts'
 import { fileLogs } from './log-reader.ts'
 import { FileNodeStore } from './store.ts'
 import { openSupervisorLink } from './supervisor-link.ts'
@@ -33,6 +40,19 @@ async function lookAtMachine(logger: Logger): Promise<MachineParts> {
   return { cpuMillis: machineCpuMillis(), memoryMib: machineMemoryMib(), devices }
 }
 
+/** Mutual TLS, where it is configured. @throws {NodeConfigError} its files cannot be used */
+async function tlsOf(config: NodeConfig, logger: Logger): Promise<{ tls?: TlsSource }> {
+  const { tlsCa: ca, tlsCert: cert, tlsKey: key } = config
+  if (cert === '') return {}
+  const files = { ca, cert, key }
+  const ports = { clock: systemClock, timers: systemTimers, disk: systemDisk, logger }
+  try {
+    return { tls: await openTlsFiles({ files, ...ports }) }
+  } catch (error) {
+    throw new NodeConfigError(messageOf(error))
+  }
+}
+
 /**
  * Runs the agent of a node until its supervisor ends it or is gone.
  *
@@ -45,7 +65,12 @@ export async function runAgent(configFile: string): Promise<void> {
   const timers = systemTimers
   const logger = createJsonLogger(clock, { name: 'agent', nodeId: config.nodeId })
   const randomness = systemRandomness
-  const transport = followLeader(createGrpcTransport({ clock }), { clock, timers, randomness })
+  const tls = await tlsOf(config, logger)
+  const transport = followLeader(createGrpcTransport({ clock, ...tls }), {
+    clock,
+    timers,
+    randomness,
+  })
   // Nothing may go on without the supervisor: it owns everything on this node.
   const link = openSupervisorLink(
     (message) => session.onMessage(message),
