@@ -11,7 +11,7 @@ import {
 import { WorkspaceServiceService } from '@serverless-ai/contracts/job/v1/job'
 import { AsyncChannel, type Logger, RpcError, type TransportServer } from '@serverless-ai/kernel'
 import { systemClock, systemTimers } from '@serverless-ai/kernel/system'
-import { createGrpcServer, staticTokens } from '@serverless-ai/rpc'
+import { createGrpcServer, type ServerTls, staticTokens } from '@serverless-ai/rpc'
 
 type Response = NonNullable<ConnectResponse['message']>
 
@@ -48,7 +48,12 @@ export class ScriptedPool {
   /** Heartbeats that came in. */
   heartbeats = 0
 
-  constructor() {
+  /** Who connected, by what the server knows of the caller. */
+  readonly callers: string[] = []
+  private readonly tls: ServerTls | undefined
+
+  constructor(tls?: ServerTls) {
+    this.tls = tls
     this.server = this.createServer()
   }
 
@@ -57,12 +62,16 @@ export class ScriptedPool {
       clock: systemClock,
       timers: systemTimers,
       logger: SILENT,
+      ...(this.tls === undefined ? {} : { tls: this.tls }),
       authenticate: staticTokens([
         { token: NODE_TOKEN, principal: { subject: 'node:n1', tenant: '', roles: ['agent'] } },
       ]),
     })
     server.add(AgentServiceService, {
-      connect: (requests) => this.connect(requests),
+      connect: (requests, { principal }) => {
+        this.callers.push(principal.subject)
+        return this.connect(requests)
+      },
     })
     server.add(WorkspaceServiceService, {
       uploadWorkspace: () => Promise.reject(new Error('no uploads here')),
