@@ -9,7 +9,7 @@ import type { PublicDraft } from '@serverless-ai/runtime'
 import { reasonOf } from '../core/explain.ts'
 import type { ClassReasonChanged, SchedulerEvent } from '../core/messages.ts'
 import type { Holding, Job, SchedulerState } from '../core/state.ts'
-import { holdingKey, isPlaced } from '../core/state.ts'
+import { holdingKey } from '../core/state.ts'
 import type { JobSpec, QueueSpec, Resources } from '../core/types.ts'
 import { queueToProto, reasonToProto, resourcesToProto } from './protos.ts'
 import { jobSentence } from './sentence.ts'
@@ -63,11 +63,13 @@ export function publish(event: SchedulerEvent, state: SchedulerState): PublicDra
 /** The present state as public events: what a consumer that knows nothing must see. */
 export function* snapshotFeed(state: SchedulerState): Generator<PublicDraft> {
   for (const queue of state.queues.values()) yield queueChanged(queue.spec)
+  const held = Map.groupBy(state.holdings.values(), ({ jobId }) => jobId)
   for (const job of state.jobs.values()) {
     const { jobId, tenant } = job.spec
-    if (isPlaced(job.phase)) {
-      const holding = state.holdings.get(holdingKey(jobId, 0, job.generation))
-      if (holding !== undefined) yield gangPlaced(job, holding, state)
+    // Those that are released and not given back, too: nobody else could give them back.
+    const holdings = held.get(jobId) ?? []
+    for (const holding of holdings.toSorted((a, b) => a.generation - b.generation)) {
+      yield gangPlaced(job, holding, state)
     }
     if (job.releasedThrough > 0) {
       const throughGeneration = job.releasedThrough
