@@ -67,27 +67,55 @@ export function stateReader<S, C extends Message, E extends Message>(
   return (state) => definition.upcastState?.(schemaVersion, state) ?? state
 }
 
+/** Content of a snapshot; undefined = it is of no use; `failed` = it may be, at another time. */
 async function readSnapshot<S, C extends Message, E extends Message>(
   context: FoldContext<S, C, E>,
   address: LogAddress,
   info: SnapshotInfo,
-): Promise<SnapshotContent | undefined> {
-  try {
-    const bytes = await context.environment.snapshots.get(address, info.name)
-    if (bytes === undefined) return undefined
-    const content: SnapshotContent = JSON.parse(new TextDecoder().decode(bytes))
-    return content.format === 1 && content.service === context.definition.name ? content : undefined
-  } catch (error) {
+): Promise<{ content?: SnapshotContent; failed?: unknown }> {
+  const say = (error: unknown): void => {
     const fields = { name: info.name, error: errorText(error) }
     context.logger.log('warn', 'a snapshot cannot be read', fields)
-    return undefined
   }
+  let bytes: Uint8Array | undefined
+  try {
+    bytes = await context.environment.snapshots.get(address, info.name)
+  } catch (failed) {
+    say(failed)
+    return { failed }
+  }
+  if (bytes === undefined) return {}
+  try {
+    const content: SnapshotContent = JSON.parse(new TextDecoder().decode(bytes))
+    const own = content.format === 1 && content.service === context.definition.name
+    return own ? { content } : {}
+  } catch (error) {
+    say(error)
+    return {}
+  }
+}
+
+/** Throws when the log ends before its newest snapshot: records are missing. */
+async function checkEnd<S, C extends Message, E extends Message>(
+  { environment }: FoldContext<S, C, E>,
+  address: LogAddress,
+  newest: SnapshotInfo | undefined,
+): Promise<void> {
+  if (newest === undefined) return
+  // Asked again: the log may have grown while the snapshots were listed.
+  const { end } = await environment.eventLog.range(address)
+  if (newest.position < end) return
+  throw new HistoryLostError(
+    `the log ${address.topic} ends at ${end}, before the snapshot '${newest.name}': ` +
+      'records are missing. Restore the log from a backup, or move the snapshots away with it',
+  )
 }
 
 /**
  * A partition from the newest usable snapshot, or an empty one at the start of the log. Throws
  * {@link HistoryLostError} when the log ends before a snapshot or begins after what is needed:
- * never a silent fresh start.
+ * never a silent fresh start. Rejects as the store does when a snapshot is needed and cannot be
+ * read at the moment: that may be tried again.
  */
 export async function loadPartition<S, C extends Message, E extends Message>(
   context: FoldContext<S, C, E>,
@@ -98,19 +126,16 @@ export async function loadPartition<S, C extends Message, E extends Message>(
   const voids = options.voids ?? []
   const range = await environment.eventLog.range(address)
   const infos = await environment.snapshots.list(address)
-  const newest = infos[0]
-  if (newest !== undefined && newest.position >= range.end) {
-    throw new HistoryLostError(
-      `the log ${address.topic} ends at ${range.end}, before the snapshot '${newest.name}': ` +
-        'records are missing. Restore the log from a backup, or move the snapshots away with it',
-    )
-  }
+  if ((infos[0]?.position ?? -1) >= range.end) await checkEnd(context, address, infos[0])
+  let failed: unknown
   for (const info of infos) {
     const read = stateReader(definition, info.schemaVersion)
     if (read === undefined) continue
     if (options.exclude?.has(info.name) === true || info.position + 1 < range.start) continue
     if (options.notAbove !== undefined && info.position > options.notAbove) continue
-    const content = await readSnapshot(context, address, info)
+    const outcome = await readSnapshot(context, address, info)
+    failed ??= outcome.failed
+    const { content } = outcome
     if (content === undefined || misses(content, voids)) continue
     try {
       const core = read(content.core)
@@ -122,6 +147,7 @@ export async function loadPartition<S, C extends Message, E extends Message>(
     }
   }
   if (range.start > 0) {
+    if (failed !== undefined) throw failed
     throw new PastNotKeptError(
       `the log ${address.topic} starts at ${range.start} and no usable snapshot covers ` +
         'what is before: restore the snapshots from a backup, or start the version that wrote them',
