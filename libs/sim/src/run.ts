@@ -20,6 +20,8 @@ export interface RunInit {
   readonly onEntry?: (entry: TraceEntry) => void
   /** Stops after this event of virtual time. */
   readonly untilEvent?: number
+  /** Faults are drawn and told, and do nothing: to see that each changes something. */
+  readonly harmless?: boolean
 }
 
 /** What came of a run. */
@@ -40,6 +42,8 @@ export interface RunResult {
   readonly jobs: number
   readonly tasksStarted: number
   readonly faults: Readonly<Record<string, number>>
+  /** How often disks were in trouble, see `World.diskTroubles`; absent = the run has no end. */
+  readonly diskTroubles?: Readonly<Record<string, number>>
   /** The last happenings before the end, or before the first alarm. */
   readonly last: readonly TraceEntry[]
 }
@@ -91,6 +95,7 @@ class Simulation {
       world,
       random: parts.faults,
       mix: scenario.faults,
+      harmless: init.harmless === true,
       observe,
       victims: {
         processes: this.#plane.processes,
@@ -122,7 +127,20 @@ class Simulation {
   }
 
   async #pass(untilMs: number): Promise<void> {
-    await this.#world.time.runUntil(untilMs, () => this.#over())
+    const { time } = this.#world
+    while (time.nowMs < untilMs && !this.#over()) {
+      await time.runUntil(Math.min(untilMs, time.nowMs + LOOK_MS), () => this.#over())
+      this.#lookForStopped()
+    }
+  }
+
+  /** A partition that stops leads and follows no more until somebody looks after it. */
+  #lookForStopped(): void {
+    const [stopped] = this.#plane.stopped()
+    if (stopped === undefined || this.#over()) return
+    const { process, service, why } = stopped
+    const message = `the partition of ${service} in ${process} has stopped for good: ${why}`
+    this.#alarm({ checker: 'stops', atMs: this.#world.time.nowMs, about: service, message })
   }
 
   async run(): Promise<RunResult> {
@@ -194,6 +212,7 @@ class Simulation {
       jobs: this.#scenario.jobs,
       tasksStarted: this.#tasksStarted,
       faults: { ...this.#injector.counts },
+      diskTroubles: { ...this.#world.diskTroubles },
       last: this.#lastAtAlarm ?? trace.last(),
     }
   }

@@ -21,7 +21,7 @@ describe('the seeded defects', () => {
 
   it('each show in scenarios that there are, to checkers that there are', () => {
     const scenarios = SCENARIOS.map(({ name }) => name)
-    const checkers = [...createCheckers(() => {}).names, 'settles']
+    const checkers = [...createCheckers(() => {}).names, 'stops', 'settles']
     for (const defect of DEFECTS) {
       expect(defect.scenarios.length * defect.expect.length).toBeGreaterThan(0)
       expect(scenarios, defect.name).toEqual(expect.arrayContaining([...defect.scenarios]))

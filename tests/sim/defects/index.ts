@@ -1,5 +1,4 @@
 import { faultToleranceDefects } from './fault-tolerance.ts'
-import { mediatorDefects } from './mediator.ts'
 import { nodeAgentDefects } from './node-agent.ts'
 import { poolManagerDefects } from './pool-manager.ts'
 import { runtimeDefects } from './runtime.ts'
@@ -14,7 +13,6 @@ export const DEFECTS: readonly Defect[] = [
   ...schedulerDefects,
   ...poolManagerDefects,
   ...faultToleranceDefects,
-  ...mediatorDefects,
   ...nodeAgentDefects,
 ]
 

@@ -68,7 +68,7 @@ const leading: readonly Defect[] = [
       },
     ],
     scenarios: ['leaders', 'chaos'],
-    expect: ['digests', 'acknowledged', 'log', 'inputs', 'ends', 'settles'],
+    expect: ['digests', 'acknowledged', 'log', 'inputs', 'ends', 'stops', 'settles'],
     quick: true,
   },
   {
@@ -104,7 +104,7 @@ const leading: readonly Defect[] = [
       },
     ],
     scenarios: ['leaders', 'chaos'],
-    expect: ['digests', 'ends', 'settles', 'acknowledged', 'log', 'inputs'],
+    expect: ['digests', 'ends', 'stops', 'settles', 'acknowledged', 'log', 'inputs'],
   },
   {
     name: 'dedupe-in-memory',
@@ -162,6 +162,34 @@ const takingOver: readonly Defect[] = [
     expect: ['inputs', 'ends', 'settles', 'generations', 'effects'],
   },
   {
+    name: 'gap-accepted',
+    about:
+      'A consumer that was away for longer than the events of its source are kept goes on with ' +
+      'the first one that is left, as if nothing had been before it.',
+    source: {
+      link: 'https://github.com/ClickHouse/clickhouse-kafka-connect/issues/511',
+      what: 'a connector whose offset was no longer kept went on elsewhere and said nothing',
+    },
+    patches: [
+      {
+        module: module('inputs'),
+        find: `fields);
+            return false;`,
+        put: `fields);
+            const { start } = await context.environment.eventLog.range(address);
+            this.#next = start;
+            return true;`,
+      },
+      {
+        module: module('inputs'),
+        find: 'if (event.seq !== this.#cursor.seq + 1) {',
+        put: 'if (false) {',
+      },
+    ],
+    scenarios: ['away'],
+    expect: ['settles', 'ends', 'effects', 'inputs'],
+  },
+  {
     name: 'effect-not-reissued',
     about:
       'A new leader performs the effects of its own commits only: a call to another service that ' +
@@ -201,7 +229,7 @@ const takingOver: readonly Defect[] = [
       },
     ],
     scenarios: ['storage', 'chaos'],
-    expect: ['digests', 'log', 'acknowledged', 'ends', 'settles'],
+    expect: ['digests', 'log', 'acknowledged', 'ends', 'stops', 'settles'],
   },
   {
     name: 'min-position-ignored',

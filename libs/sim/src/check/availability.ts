@@ -19,6 +19,8 @@ const OF_NODES: ReadonlySet<string> = new Set([
   'supervisor-kill',
   'node-power',
   'node-partition',
+  'late-desired',
+  'node-disk',
 ])
 
 /** A new leader that is waited for. */

@@ -23,6 +23,8 @@ export interface InjectorInit {
   readonly random: SeededRandomness
   readonly victims: Victims
   readonly mix: FaultMix
+  /** Nothing is done to the victims. Default false. */
+  readonly harmless?: boolean
   readonly observe: (observation: Observation) => void
 }
 
@@ -78,13 +80,14 @@ export class Injector {
     if (strike === undefined) return
     this.counts[kind] = (this.counts[kind] ?? 0) + 1
     const { target, lastsMs } = strike
-    const active = { kind, target, end: strike.end }
+    const harmless = this.#init.harmless === true
+    const active = { kind, target, end: harmless ? () => undefined : strike.end }
     this.#active.add(active)
     observe({ kind: 'fault', atMs: world.time.nowMs, fault: kind, target, begins: true })
     world.trace.note('faults', `${kind} ${target}`, () => {
       return `${kind} of ${target} for ${(lastsMs / 1000).toFixed(1)} s`
     })
-    strike.begin()
+    if (!harmless) strike.begin()
     world.time.after(lastsMs, () => this.#end(active))
   }
 

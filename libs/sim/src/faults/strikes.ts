@@ -2,7 +2,7 @@
 import type { SeededRandomness } from '@serverless-ai/kernel/testing'
 import type { SimNode } from '../plane/types.ts'
 import type { FaultKind } from '../scenarios/types.ts'
-import type { SimProcess, World } from '../world/types.ts'
+import type { DiskFaults, SimProcess, World } from '../world/types.ts'
 import type { Victims } from './injector.ts'
 
 /** One fault that is about to begin. */
@@ -101,10 +101,30 @@ const pause = ofProcess([1_000, 25_000], (process) => ({
   end: () => process.resume(),
 }))
 
+/** So often a power loss tears what was not safe yet. */
+const TORN_SHARE = 0.5
+
 const powerOff = ofProcess([2_000, 20_000], (process) => ({
-  begin: () => process.machine.powerOff(),
+  begin: () => process.machine.powerOff(TORN_SHARE),
   end: () => startIfStopped(process),
 }))
+
+/** Longer than the retention of a scenario in which events are not kept for ever. */
+const serviceAway: Kind = ({ victims, random }) => {
+  const service = oneOf(random, [...new Set(victims.processes.map(serviceOf))])
+  if (service === undefined) return undefined
+  const replicas = victims.processes.filter((process) => serviceOf(process) === service)
+  return {
+    target: service,
+    lastsMs: between(random, 90_000, 240_000),
+    begin: () => {
+      for (const process of replicas) process.kill()
+    },
+    end: () => {
+      for (const process of replicas) startIfStopped(process)
+    },
+  }
+}
 
 const partition: Kind = (where) => {
   const { random, victims, world } = where
@@ -153,12 +173,39 @@ const logFull = ofProcess([1_000, 20_000], (process) => ({
   end: () => process.setLogFull(false),
 }))
 
+/** Name of the service of a replica. */
+const serviceOf = ({ name }: SimProcess): string => name.replace(/-\d+$/, '')
+
+const logDamaged: Kind = ({ victims, random }) => {
+  const damaged = victims.processes.filter((process) => process.logDamaged).map(serviceOf)
+  const whole = victims.processes.filter((process) => !damaged.includes(serviceOf(process)))
+  const process = oneOf(random, whole)
+  if (process === undefined) return undefined
+  // Nobody mends it: not even the end of all faults.
+  return { target: process.name, lastsMs: 0, begin: () => process.damageLog(), end: nothing }
+}
+
+const badDiskFaults = (random: SeededRandomness): DiskFaults => ({
+  delayMs: [0, 200],
+  failShare: 0.2,
+  full: random.chance(0.3),
+  tornShare: TORN_SHARE,
+})
+
+/** Of the store for snapshots, as one replica sees it: all that it has on disks. */
 const badDisk = ofProcess([2_000, 30_000], (process, { random }) => {
-  const full = random.chance(0.3)
+  const faults = badDiskFaults(random)
   return {
-    begin: () =>
-      process.machine.setDiskFaults({ delayMs: [0, 200], failShare: 0.2, full, tornShare: 0.5 }),
-    end: () => process.machine.setDiskFaults(undefined),
+    begin: () => process.setSharedDiskFaults(faults),
+    end: () => process.setSharedDiskFaults(undefined),
+  }
+})
+
+const nodeDisk = ofNode([2_000, 30_000], ({ agent: { machine } }, _lastsMs, { random }) => {
+  const faults = badDiskFaults(random)
+  return {
+    begin: () => machine.setDiskFaults(faults),
+    end: () => machine.setDiskFaults(undefined),
   }
 })
 
@@ -261,8 +308,15 @@ export const STRIKES: Readonly<Record<FaultKind, Kind>> = {
     end: () => startIfStopped(node.supervisor),
   })),
   'node-power': ofNode([2_000, 60_000], (node, lastsMs) => ({
-    begin: () => node.powerCycle(lastsMs),
+    begin: () => node.powerCycle(lastsMs, TORN_SHARE),
     end: nothing,
   })),
   'node-partition': nodePartition,
+  'late-desired': ofNode([1_000, 1_000], (node, _lastsMs, { random }) => {
+    const back = 1 + random.int(8)
+    return { begin: () => node.lateDesired(back), end: nothing }
+  }),
+  'node-disk': nodeDisk,
+  'service-away': serviceAway,
+  'log-damaged': logDamaged,
 }

@@ -43,11 +43,22 @@ interface Replica {
   readonly process: SimProcess
   /** Of the present incarnation. */
   runtime: Runtime | undefined
+  /** It is ended in order. */
+  stopping: boolean
+}
+
+/** A replica whose partition cannot go on. */
+export interface StoppedReplica {
+  readonly service: Service
+  readonly process: string
+  readonly why: string
 }
 
 export class ControlPlane {
   readonly #init: ControlPlaneInit
   readonly #replicas: Replica[] = []
+  /** Where the log of each service ended at the last look: its followers have had time for that. */
+  readonly #ends = new Map<Service, number>()
   readonly machines: readonly Machine[]
 
   constructor(init: ControlPlaneInit) {
@@ -60,7 +71,7 @@ export class ControlPlane {
         const machine = world.machine(name)
         machines.push(machine)
         const process = machine.process(name, (context) => this.#main(replica, context))
-        const replica: Replica = { service, process, runtime: undefined }
+        const replica: Replica = { service, process, runtime: undefined, stopping: false }
         this.#replicas.push(replica)
       }
     }
@@ -153,7 +164,12 @@ export class ControlPlane {
     plane.start().catch((error: unknown) => {
       ports.logger.log('error', 'the start failed', { error: String(error) })
     })
-    return { stop: () => plane.stop() }
+    return {
+      stop: () => {
+        replica.stopping = true
+        return plane.stop()
+      },
+    }
   }
 
   #install(service: Service, kit: ServiceKit): void {
@@ -178,6 +194,7 @@ export class ControlPlane {
     const { service, process } = replica
     const runtime = plane.kit.host.get(service)
     replica.runtime = runtime
+    replica.stopping = false
     const leading = (leads: boolean, epoch: number): void => {
       const atMs = world.time.nowMs
       observe({ kind: 'leading', atMs, process: process.name, service, epoch, leads })
@@ -209,13 +226,24 @@ export class ControlPlane {
     }
   }
 
-  /** What is not in order, one line each. */
+  /** Replicas that run and whose partition has stopped by itself. */
+  stopped(): readonly StoppedReplica[] {
+    return this.#replicas.flatMap(({ service, process, runtime, stopping }) => {
+      const status = stopping ? undefined : runtime?.status()
+      if (status?.role !== 'Stopped' || process.logDamaged) return []
+      return [{ service, process: process.name, why: status.alarm }]
+    })
+  }
+
+  /** What is not in order since the last look, one line each. */
   open(): readonly string[] {
     return SERVICES.flatMap((service) => this.#openOf(service))
   }
 
   #openOf(service: Service): readonly string[] {
-    const replicas = this.#replicas.filter((replica) => replica.service === service)
+    const replicas = this.#replicas.filter(
+      (replica) => replica.service === service && !replica.process.logDamaged,
+    )
     const statuses = replicas.flatMap(({ process, runtime }) =>
       runtime === undefined || process.state !== 'running' ? [] : [runtime.status()],
     )
@@ -223,10 +251,14 @@ export class ControlPlane {
     const leading = statuses.filter(({ role }) => role === 'Leading')
     const [leader] = leading
     if (leader === undefined || leading.length > 1) return [`${service}: ${leading.length} lead`]
-    const behind = statuses.filter(({ position }) => position < leader.position)
+    const stopped = statuses.filter(({ role }) => role === 'Stopped')
+    const end = this.#ends.get(service) ?? leader.position
+    this.#ends.set(service, leader.position)
+    const behind = statuses.filter(({ position }) => position < end)
     const { unsettledEffects, publicSeq, publishedSeq } = leader
     return [
-      ...(behind.length > 1 ? [`${service}: followers are behind`] : []),
+      ...(stopped.length > 0 ? [`${service}: ${stopped.length} have stopped`] : []),
+      ...(behind.length > 0 ? [`${service}: followers are behind`] : []),
       ...(unsettledEffects > 0 ? [`${service}: ${unsettledEffects} effects are not settled`] : []),
       ...(publishedSeq < publicSeq ? [`${service}: events are not published`] : []),
     ]

@@ -9,8 +9,10 @@ export interface SimNode {
   readonly supervisor: SimProcess
   /** The agent hangs: its stream stays up, it says and does nothing. */
   hang(): void
-  /** Power off, and on again after `ms`. */
-  powerCycle(ms: number): void
+  /** Power off, and on again after `ms`. `tornShare`: see `Machine.powerOff`. */
+  powerCycle(ms: number, tornShare?: number): void
+  /** A desired set comes to the supervisor once more, `back` sets after it was handed on. */
+  lateDesired(back: number): void
   /** Tasks that really run now. */
   running(): number
 }

@@ -39,6 +39,8 @@ const everything: FaultMix = {
   'supervisor-kill': 120_000,
   'node-power': 180_000,
   'node-partition': 90_000,
+  'node-disk': 120_000,
+  'late-desired': 60_000,
 }
 
 /** The scenarios by name. */
@@ -95,6 +97,8 @@ export const SCENARIOS: readonly Scenario[] = [
       'supervisor-kill': 40_000,
       'node-power': 60_000,
       'node-partition': 30_000,
+      'node-disk': 40_000,
+      'late-desired': 15_000,
       'clock-drift': 60_000,
       'network-storm': 60_000,
     },
@@ -109,10 +113,35 @@ export const SCENARIOS: readonly Scenario[] = [
       'log-storm': 30_000,
       'slow-log': 60_000,
       'log-full': 60_000,
-      'bad-disk': 30_000,
-      'power-off': 40_000,
+      'bad-disk': 15_000,
+      'power-off': 30_000,
       'crash-at-await': 30_000,
       pause: 60_000,
+    },
+  },
+  {
+    ...base,
+    name: 'away',
+    about: 'a whole service is away for longer than the events it reads are kept',
+    jobs: 40,
+    snapshotEveryCommits: 20,
+    retentionMs: 20_000,
+    faults: {
+      'service-away': 120_000,
+      'agent-kill': 40_000,
+      'supervisor-kill': 60_000,
+      'node-partition': 60_000,
+    },
+  },
+  {
+    ...base,
+    name: 'stopped',
+    about: 'a replica of each service stops for good, the others go on, agents move to them',
+    faults: {
+      'log-damaged': 40_000,
+      kill: 120_000,
+      'agent-flap': 60_000,
+      'network-storm': 120_000,
     },
   },
   {

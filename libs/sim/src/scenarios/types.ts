@@ -22,7 +22,7 @@ export const FAULT_KINDS = [
   'slow-log',
   /** The log refuses its appends: no space. */
   'log-full',
-  /** Its own disk is slow and fails. */
+  /** The store for snapshots is slow, full and fails for it. */
   'bad-disk',
   /** Calls are delayed, lost, doubled, reordered; streams are reset. */
   'network-storm',
@@ -42,6 +42,17 @@ export const FAULT_KINDS = [
   'node-power',
   /** A node reaches no pool manager. */
   'node-partition',
+  /** The disk of a node is slow, full and fails. */
+  'node-disk',
+  /** All replicas of a service are away, for 1.5 to 4 minutes. */
+  'service-away',
+  /** A desired set of long ago comes to the supervisor of a node once more. */
+  'late-desired',
+  /**
+   * What it reads of its log is no log, for ever: its partition stops, and the others go on without
+   * it. One replica of a service at most.
+   */
+  'log-damaged',
 ] as const
 export type FaultKind = (typeof FAULT_KINDS)[number]
 

@@ -133,6 +133,60 @@ describe('the disk of a machine', () => {
     expect(damaged).toBe(20)
   })
 
+  it('has troubles of the store of all for one process alone, and counts them', async () => {
+    const world = createWorld({ seed: 1 })
+    const disks = new Map<string, Disk>()
+    for (const name of ['a', 'b']) {
+      const process = world.machine(name).process(name, ({ sharedDisk }) => {
+        disks.set(name, sharedDisk)
+        return { stop: async () => undefined }
+      })
+      process.start()
+    }
+    await world.time.runUntil(1)
+    await disks.get('b')!.writeAtomic('/s', bytes('b'))
+    world.process('a')!.setSharedDiskFaults({ failShare: 1 })
+    await expect(disks.get('a')!.read('/s')).rejects.toMatchObject({ code: 'EIO' })
+    world.process('a')!.setSharedDiskFaults({ full: true })
+    await expect(disks.get('a')!.writeAtomic('/s', bytes('a'))).rejects.toMatchObject({
+      code: 'ENOSPC',
+    })
+    expect(Buffer.from(await disks.get('b')!.read('/s')).toString()).toBe('b')
+    world.process('a')!.setSharedDiskFaults(undefined)
+    expect(Buffer.from(await disks.get('a')!.read('/s')).toString()).toBe('b')
+    expect(world.diskTroubles).toEqual({ 'shared failed': 1, 'shared full': 1 })
+  })
+
+  it('damages what a process wrote last when its machine loses power: one snapshot of a log', async () => {
+    const world = createWorld({ seed: 1 })
+    const disks = new Map<string, Disk>()
+    for (const name of ['a', 'b', 'c']) {
+      const process = world.machine(name).process(name, ({ sharedDisk }) => {
+        disks.set(name, sharedDisk)
+        return { stop: async () => undefined }
+      })
+      process.start()
+    }
+    await world.time.runUntil(1)
+    const chunks = { a: '/s/log/0/1-a/chunk-000', b: '/s/log/0/2-b/chunk-000' }
+    for (const [name, path] of Object.entries(chunks)) {
+      await disks.get(name)!.makeDirectory(path.slice(0, path.lastIndexOf('/')))
+      await disks.get(name)!.writeAtomic(path, bytes('whole'))
+    }
+    const shown = () =>
+      Promise.all(
+        Object.values(chunks).map(async (path) => {
+          return Buffer.from(await disks.get('c')!.read(path)).toString()
+        }),
+      )
+    world.machine('a').powerOff(1)
+    const after = await shown()
+    expect([after[0] === 'whole', after[1]]).toEqual([false, 'whole'])
+    world.machine('b').powerOff(1)
+    expect(await shown()).toEqual(after)
+    expect(world.diskTroubles).toEqual({ 'shared damaged': 1 })
+  })
+
   it('gives all processes the same store beside their own', async () => {
     const world = createWorld({ seed: 1 })
     const seen: string[] = []

@@ -18,7 +18,9 @@ export class SimMachine implements Machine {
     this.#world = world
     this.name = name
     this.clock = new MachineClock(world.time, wallMs)
-    this.files = new MachineDisk(world.time, world.randomFor(`disk ${name}`))
+    this.files = new MachineDisk(world.time, world.randomFor(`disk ${name}`), (what) => {
+      world.troubled(`own ${what}`)
+    })
   }
 
   get on(): boolean {
@@ -44,12 +46,12 @@ export class SimMachine implements Machine {
     this.files.faults = faults
   }
 
-  powerOff(): void {
+  powerOff(tornShare = 0): void {
     if (!this.#on) return
     this.#on = false
     this.#world.trace.note(this.name, 'power off', () => 'power off')
-    for (const process of this.#processes) process.losePower()
-    this.files.losePower()
+    for (const process of this.#processes) process.losePower(tornShare)
+    this.files.losePower(tornShare)
     this.clock.reboot()
   }
 

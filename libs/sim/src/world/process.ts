@@ -1,11 +1,15 @@
-import type { EventLog } from '@serverless-ai/eventlog'
+import type { EventLog, FetchResult } from '@serverless-ai/eventlog'
 import { type MemoryLogFaults, openMemoryLog } from '@serverless-ai/eventlog'
 import type { Logger, LogLevel, Ports, TransportServer } from '@serverless-ai/kernel'
 import type { SeededRandomness } from '@serverless-ai/kernel/testing'
 import { clockPort, Life } from './life.ts'
 import type { SimMachine } from './machine.ts'
-import type { ProcessContext, Running, ServerOptions, SimProcess } from './types.ts'
+import type { DiskFaults, ProcessContext, Running, ServerOptions, SimProcess } from './types.ts'
 import type { SimWorld } from './world.ts'
+
+/** Topics of private logs begin with it. */
+const LOGS = 'serverlessai.log.'
+const NO_RECORD = Uint8Array.of(0xff)
 
 const ignore = (): void => undefined
 
@@ -20,6 +24,8 @@ export class WorldProcess implements SimProcess {
   readonly #listeners: ((state: SimProcess['state']) => void)[] = []
   #logFaults: MemoryLogFaults | undefined
   #logFull = false
+  logDamaged = false
+  #sharedDiskFaults: DiskFaults | undefined
   #life: Life | undefined
   #running: Running | undefined
 
@@ -97,7 +103,7 @@ export class WorldProcess implements SimProcess {
       incarnation: this.incarnation,
       ports,
       eventLog: this.#openLog(life),
-      sharedDisk: this.#world.sharedDisk.portFor(life),
+      sharedDisk: this.#world.sharedDisk.portFor(life, () => this.#sharedDiskFaults),
       onDeath: (listener) => life.mourners.push(listener),
       transport: this.#world.network.transport(life),
       server: (options) => this.#server(life, ports, options),
@@ -121,11 +127,17 @@ export class WorldProcess implements SimProcess {
       kind: log.kind,
       durability: log.durability,
       append: (address, entries) => call(() => log.append(address, entries)),
-      fetch: (address, options) => call(() => log.fetch(address, options)),
+      fetch: (address, options) =>
+        call(async () => this.#asRead(address.topic, await log.fetch(address, options))),
       range: (address) => call(() => log.range(address)),
       trim: (address, below) => call(() => log.trim(address, below)),
       close: () => log.close(),
     }
+  }
+
+  #asRead(topic: string, fetched: FetchResult): FetchResult {
+    if (!this.logDamaged || !topic.startsWith(LOGS)) return fetched
+    return { ...fetched, records: fetched.records.map((one) => ({ ...one, value: NO_RECORD })) }
   }
 
   #server(life: Life, ports: Ports, options: ServerOptions): TransportServer {
@@ -164,7 +176,9 @@ export class WorldProcess implements SimProcess {
   }
 
   /** As `kill`, with the machine: nobody is told. */
-  losePower(): void {
+  losePower(tornShare: number): void {
+    const share = Math.max(this.#sharedDiskFaults?.tornShare ?? 0, tornShare)
+    this.#world.sharedDisk.writerLost(this.name, share)
     if (this.#life === undefined) return
     this.#life.silent = true
     this.#end(this.#life, 'lost power')
@@ -227,6 +241,14 @@ export class WorldProcess implements SimProcess {
   setLogFull(full: boolean): void {
     this.#logFull = full
     this.#life?.log?.setFaults(this.#faultsNow())
+  }
+
+  setSharedDiskFaults(faults: DiskFaults | undefined): void {
+    this.#sharedDiskFaults = faults
+  }
+
+  damageLog(): void {
+    this.logDamaged = true
   }
 
   #faultsNow(): MemoryLogFaults {

@@ -73,10 +73,14 @@ export interface DiskFaults {
   readonly full?: boolean
   /**
    * At a power loss a file with bytes that were not synced keeps some of them (else none), and the
-   * snapshot chunk that was written last is cut or has a damaged sector.
+   * snapshot chunk that was written last is cut or has a damaged sector; never two snapshots of one
+   * log at a time.
    */
   readonly tornShare?: number
 }
+
+/** What an operation of a disk, or a file, met. */
+export type DiskTrouble = 'slow' | 'failed' | 'full' | 'torn' | 'damaged'
 
 /** A machine: one clock, one disk, several processes. */
 export interface Machine {
@@ -91,9 +95,11 @@ export interface Machine {
   setDiskFaults(faults: DiskFaults | undefined): void
   /**
    * Power loss: all its processes die without a word to their peers, what was not synced is gone or
-   * torn, the boot clock starts again. The next start of a process turns it on.
+   * torn, the boot clock starts again. The next start of a process turns it on. `tornShare`: chance
+   * that something is torn on its disk, and what its processes wrote last into the store that all
+   * share; default: those of the faults that are on.
    */
-  powerOff(): void
+  powerOff(tornShare?: number): void
   /** Makes a process, stopped. Names are unique in the world. */
   process(name: string, main: (context: ProcessContext) => Running): SimProcess
 }
@@ -149,6 +155,12 @@ export interface SimProcess {
   crashAfter(operations: number, moment: 'before' | 'after'): void
   /** Faults of its access to the log, now and after restarts; undefined = those of the world. */
   setLogFaults(faults: MemoryLogFaults | undefined): void
+  /** Faults of the store that all share, for this process; now and after restarts. */
+  setSharedDiskFaults(faults: DiskFaults | undefined): void
+  /** From now on it reads the logs of services as bytes that are no records. */
+  damageLog(): void
+  /** It has been told to. */
+  readonly logDamaged: boolean
   /** Called at each change of `state`. */
   onState(listener: (state: SimProcess['state']) => void): void
   /** Appends of this process are refused with DISK_FULL, also after restarts. */
@@ -210,6 +222,8 @@ export interface World {
   readonly trace: Trace
   readonly network: SimNetwork
   readonly store: MemoryLogStore
+  /** How often disks were in trouble: `own slow`, `shared failed`, …; absent = never. */
+  readonly diskTroubles: Readonly<Record<string, number>>
   onLanded(listener: (record: Landed) => void): void
   /** The machine of that name, made at the first call. */
   machine(name: string): Machine

@@ -39,6 +39,7 @@ export class SimWorld implements World {
   readonly logFaults: MemoryLogFaults
   /** What all processes share, as an object store. */
   readonly sharedDisk: MachineDisk
+  readonly diskTroubles: Record<string, number> = {}
   readonly #wallMs: number
   readonly #machines = new Map<string, SimMachine>()
   readonly #processes = new Map<string, WorldProcess>()
@@ -49,7 +50,9 @@ export class SimWorld implements World {
     this.random = seededRandomness(this.seed)
     this.trace = new RollingTrace(this.time, options.onEntry)
     this.logFaults = options.log ?? DEFAULT_LOG
-    this.sharedDisk = new MachineDisk(this.time, this.randomFor('shared disk'))
+    this.sharedDisk = new MachineDisk(this.time, this.randomFor('shared disk'), (what) => {
+      this.troubled(`shared ${what}`)
+    })
     this.#wallMs = options.wallMs ?? 1_700_000_000_000
     this.store = createMemoryLogStore({
       onLand: ({ topic, partition }, records) => {
@@ -85,6 +88,11 @@ export class SimWorld implements World {
   /** A sequence of its own for a part with that name. */
   randomFor(part: string): SeededRandomness {
     return seededRandomness(seedFor(this.seed, part))
+  }
+
+  /** Counts a trouble of a disk. */
+  troubled(what: string): void {
+    this.diskTroubles[what] = (this.diskTroubles[what] ?? 0) + 1
   }
 
   register(process: WorldProcess): void {

@@ -87,7 +87,8 @@ export class SimHost implements NodeHost {
 
   async removeDirectory(taskDir: string): Promise<void> {
     this.#files.delete(reportPathOf(taskDir))
-    await this.#init.context.ports.disk.remove(taskDir)
+    // As on a real node: what cannot be removed stays.
+    await this.#init.context.ports.disk.remove(taskDir).catch(() => undefined)
   }
 
   reportLines({ path, checkpointDir }: Parameters<NodeHost['reportLines']>[0], grown: () => void) {

@@ -19,8 +19,12 @@ import { SimHost } from './host.ts'
 
 /** A message between agent and supervisor takes this long, ms. */
 const IPC_MS = 0.2
+/** A supervisor that could not start is started again after this long, ms. */
+const RESTART_MS = 1_000
 /** Ended executions whose records are kept. */
 const KEEP_ENDED = 20
+/** Desired sets of the past that may arrive late. */
+const SETS_KEPT = 12
 /** Time for the agent to end its stream, ms. */
 const AGENT_STOP_MS = 500
 const MEMORY_MIB = 1024 * 1024
@@ -46,6 +50,8 @@ class SimulatedNode implements SimNode {
   #channel: Channel | undefined
   #host: SimHost | undefined
   #desiredEpoch = '0'
+  /** Desired sets that agents have handed on, the newest last. */
+  readonly #sets: ToSupervisor[] = []
 
   constructor(init: SimNodeInit, gangs: Gangs) {
     this.#init = init
@@ -86,11 +92,18 @@ class SimulatedNode implements SimNode {
     if (this.agent.state === 'running') this.agent.pause()
   }
 
-  powerCycle(ms: number): void {
-    this.#machine.powerOff()
+  powerCycle(ms: number, tornShare?: number): void {
+    this.#machine.powerOff(tornShare)
     this.#init.world.time.after(ms, () => {
       if (this.supervisor.state === 'stopped') this.supervisor.start()
     })
+  }
+
+  lateDesired(back: number): void {
+    const channel = this.#channel
+    const set = this.#sets.at(-1 - back)
+    if (channel === undefined || set === undefined) return
+    channel.timers.after(IPC_MS, () => channel.events.onMessage(set))
   }
 
   running(): number {
@@ -138,6 +151,14 @@ class SimulatedNode implements SimNode {
     }
     begin().catch((error: unknown) => {
       logger.log('error', 'the supervisor cannot start', { error: String(error) })
+      // It ends, and is started again, as an init system would.
+      const { incarnation } = this.supervisor
+      world.time.after(RESTART_MS, () => {
+        if (this.supervisor.state === 'stopped') this.supervisor.start()
+      })
+      timers.after(0, () => {
+        if (this.supervisor.incarnation === incarnation) this.supervisor.kill()
+      })
     })
     return {
       stop: async () => {
@@ -167,7 +188,11 @@ class SimulatedNode implements SimNode {
 
   /** Whose answers renew the lease is seen by the desired sets of the same stream. */
   #noteLease(message: ToSupervisor, clock: Clock): void {
-    if (message.type === 'desired') this.#desiredEpoch = message.version.epoch
+    if (message.type === 'desired') {
+      this.#desiredEpoch = message.version.epoch
+      this.#sets.push(message)
+      if (this.#sets.length > SETS_KEPT) this.#sets.shift()
+    }
     if (message.type !== 'lease' || !message.setSeen) return
     const { world, observe, leaseMs } = this.#init
     const atMs = world.time.nowMs
