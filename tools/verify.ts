@@ -39,7 +39,7 @@ async function generated(): Promise<Result> {
 async function specs(): Promise<Result> {
   const file = join(scratch, 'vitest.json')
   const reporters = ['--reporter=dot', '--reporter=json', `--outputFile.json=${file}`]
-  const { ok } = await runCommand(['vitest', 'run', ...reporters], 7 * MINUTE_MS)
+  const { ok } = await runCommand(['vitest', 'run', ...reporters], 10 * MINUTE_MS)
   if (!existsSync(file)) return { passed: 0, failed: 1, note: 'vitest wrote no report' }
   const report = JSON.parse(readFileSync(file, 'utf8'))
   const passed = Number(report.numPassedTests)
