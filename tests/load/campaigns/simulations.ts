@@ -73,7 +73,7 @@ function simulations(init: SimulationsInit): Campaign {
 export const simulation = simulations({
   name: 'simulation',
   about: 'COUNT (default 5,000) simulated worlds of ten minutes and more, every kind of fault',
-  scenarios: ['chaos', 'leaders', 'nodes', 'storage', 'calm'],
+  scenarios: ['chaos', 'leaders', 'nodes', 'storage', 'stopped', 'calm'],
   full: 5_000,
   slice: 40,
   perCase: 50,
