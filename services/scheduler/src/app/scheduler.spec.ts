@@ -187,6 +187,8 @@ describe('the scheduler on its log', () => {
     const names = events.map(({ type, key }) => `${type.split('.').at(-1)} ${key}`)
     expect(names).toEqual([
       'QueueChanged q',
+      // Released, and its devices are not free yet.
+      'GangPlaced a',
       'GangReleased a',
       'JobStateChanged a',
       'JobStateChanged b',
