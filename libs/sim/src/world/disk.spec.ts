@@ -157,7 +157,7 @@ describe('the disk of a machine', () => {
     expect(world.diskTroubles).toEqual({ 'shared failed': 1, 'shared full': 1 })
   })
 
-  it('damages what was written last when a machine loses power: one snapshot of a log', async () => {
+  it('damages what was written last at a loss of power, of one snapshot only', async () => {
     const world = createWorld({ seed: 1 })
     const disks = new Map<string, Disk>()
     for (const name of ['a', 'b', 'c']) {
