@@ -1,4 +1,5 @@
 import { faultToleranceDefinition } from '@serverless-ai/fault-tolerance'
+import { SERVICE_NAMES, type ServiceName } from '@serverless-ai/hosting/process'
 import { RpcError } from '@serverless-ai/kernel'
 import { mediatorDefinition } from '@serverless-ai/mediator'
 import { poolManagerDefinition } from '@serverless-ai/pool-manager'
@@ -7,8 +8,8 @@ import { schedulerDefinition } from '@serverless-ai/scheduler'
 import { quietPorts as ports } from './quiet-ports.ts'
 
 /** Services of the control plane, each with a log of its own. */
-export const SERVICES = ['mediator', 'scheduler', 'pool-manager', 'fault-tolerance'] as const
-export type Service = (typeof SERVICES)[number]
+export const SERVICES = SERVICE_NAMES
+export type Service = ServiceName
 
 const nobody = (): Promise<never> =>
   Promise.reject(

@@ -10,7 +10,7 @@ import {
 } from '@serverless-ai/contracts/schedule/v1/schedule'
 import { createMemoryLogStore, openMemoryLog, openSnapshotDirectory } from '@serverless-ai/eventlog'
 import { installFaultTolerance } from '@serverless-ai/fault-tolerance/install'
-import { ControlPlaneProcess } from '@serverless-ai/hosting/process'
+import { ControlPlaneProcess, SERVICE_NAMES } from '@serverless-ai/hosting/process'
 import { uuidV7 } from '@serverless-ai/kernel'
 import { testPorts } from '@serverless-ai/kernel/testing'
 import { type BlobStore, installMediator } from '@serverless-ai/mediator/install'
@@ -21,7 +21,6 @@ import { describe, expect, it } from 'vitest'
 
 const ADDRESSES = ['127.0.0.1:1001', '127.0.0.1:1002']
 const LIST = ADDRESSES.join(',')
-const SERVICES = ['mediator', 'scheduler', 'pool-manager', 'fault-tolerance']
 const MANIFEST = `apiVersion: serverlessai.job/v1
 kind: Job
 metadata: {name: train}
@@ -50,7 +49,7 @@ async function running() {
       replica: `r${index + 1}`,
       replicas: ['r1', 'r2'],
       listen,
-      peers: Object.fromEntries(SERVICES.map((service) => [service, LIST])),
+      peers: Object.fromEntries(SERVICE_NAMES.map((service) => [service, LIST])),
       serviceToken: 'service',
       authenticate: (token) =>
         token.startsWith('node:')

@@ -1,5 +1,6 @@
 /** A process of the control plane without its framework: what the simulator runs as well. */
 export { ControlPlaneProcess } from './control-plane-process.ts'
+export { authenticateWith, type Credentials } from './credentials.ts'
 export { type PlatformOptions, SERVICE_NAMES, type ServiceName } from './options.ts'
 export { Peers } from './peers.ts'
 export { Readiness, type ReadinessCheck } from './readiness.ts'

@@ -1,6 +1,5 @@
 export * from './abort.ts'
 export * from './async-channel.ts'
-export * from './bounded-queue.ts'
 export * from './canonical-json.ts'
 export * from './decider.ts'
 export * from './invariant.ts'

@@ -1,11 +1,8 @@
 /** The log as a person would tell it. */
 import { Commit_Kind, decodeRecord } from '@serverless-ai/eventlog'
+import { ownerOfLog } from './check/names.ts'
 import type { Observation } from './check/types.ts'
 import type { Landed, Trace } from './world/types.ts'
-
-/** `serverlessai.log.scheduler.v1` → `scheduler`; undefined for other topics. */
-const serviceOf = (topic: string): string | undefined =>
-  /^serverlessai\.log\.([a-z-]+)\.v\d+$/.exec(topic)?.[1]
 
 /** Fields of an event that say who and what, in this order, where it has them. */
 const TELLING = ['jobId', 'gang', 'generation', 'rank', 'nodeId', 'state', 'cause', 'name'] as const
@@ -81,7 +78,7 @@ export class RecordStory {
   }
 
   landed(record: Landed): void {
-    const service = serviceOf(record.topic)
+    const service = ownerOfLog(record.topic)
     if (service === undefined) return
     this.#trace.note('log', '', () => recordText(service, record))
   }

@@ -2,6 +2,7 @@
  * After a leader dies or hangs there is a new one within 6 s + 8 × the time of an append, unless
  * another fault follows.
  */
+import { isOfNodes } from '../scenarios/types.ts'
 import { secondsText } from './names.ts'
 import type { WatcherFactory } from './watcher.ts'
 
@@ -11,18 +12,6 @@ const APPENDS = 8
 /** Faults after which another replica has to lead. */
 const DEATHS: ReadonlySet<string> = new Set(['kill', 'power-off', 'restart'])
 const HANGS: ReadonlySet<string> = new Set(['pause', 'log-partition'])
-/** Faults that touch nodes only: no replica notices. */
-const OF_NODES: ReadonlySet<string> = new Set([
-  'agent-kill',
-  'agent-hang',
-  'agent-flap',
-  'supervisor-kill',
-  'node-power',
-  'node-partition',
-  'late-desired',
-  'node-disk',
-])
-
 /** A new leader that is waited for. */
 interface Awaited {
   readonly service: string
@@ -83,7 +72,7 @@ class Availability {
 
   fault(init: { fault: string; target: string; begins: boolean; atMs: number }): void {
     const { fault, target, begins, atMs } = init
-    if (OF_NODES.has(fault)) return
+    if (isOfNodes(fault)) return
     const name = `${fault} ${target}`
     const touched = this.#touched(target)
     if (!begins) {

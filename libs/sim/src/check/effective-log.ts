@@ -5,7 +5,7 @@
  */
 import { createHash, hash } from 'node:crypto'
 import type { Landed } from '../world/types.ts'
-import { placeText } from './names.ts'
+import { ownerOfLog, placeText } from './names.ts'
 import type { ClaimRecord, CommitRecord } from './record.ts'
 import { readRecord } from './record.ts'
 import type { ClaimSeen, CommitSeen, Place } from './seen.ts'
@@ -48,8 +48,6 @@ export interface EffectiveSink {
 }
 
 /** `serverlessai.log.scheduler.v1` → `scheduler`. */
-const LOG_TOPIC = /^serverlessai\.log\.([a-z-]+)\.v\d+$/
-
 function emptyLog(service: string): LogState {
   return {
     ...{ service, end: 0, epoch: 0, open: false, nextSequence: 0 },
@@ -82,7 +80,7 @@ export class EffectiveLogs {
   /** Log of a topic; undefined when it is none. */
   #log(topic: string): LogState | undefined {
     if (this.#logs.has(topic)) return this.#logs.get(topic)
-    const service = LOG_TOPIC.exec(topic)?.[1]
+    const service = ownerOfLog(topic)
     const log = service === undefined ? undefined : emptyLog(service)
     this.#logs.set(topic, log)
     return log

@@ -10,6 +10,14 @@ export const SERVICES = {
   faults: 'fault-tolerance',
 } as const
 
+/** `serverlessai.log.scheduler.v1` → `scheduler`; undefined for other topics. */
+export const ownerOfLog = (topic: string): string | undefined =>
+  /^serverlessai\.log\.([a-z-]+)\.v\d+$/.exec(topic)?.[1]
+
+/** `serverlessai.events.scheduler.v1` → `scheduler`; undefined for other topics. */
+export const ownerOfEvents = (topic: string): string | undefined =>
+  /^serverlessai\.events\.([a-z-]+)\.v\d+$/.exec(topic)?.[1]
+
 /** `scheduler log 17 (landed at 12.345 s)`. */
 export const placeText = ({ service, position, landedMs }: Place): string =>
   `${service} log ${position} (landed at ${secondsText(landedMs)})`

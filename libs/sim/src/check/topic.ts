@@ -3,7 +3,7 @@
  * order, copies aside; and in the end all of it (promise P5).
  */
 import type { Landed } from '../world/types.ts'
-import { secondsText } from './names.ts'
+import { ownerOfEvents, secondsText } from './names.ts'
 import type { PublicRecord } from './record.ts'
 import type { CommitSeen, OutsideObservation } from './seen.ts'
 import type { TellAlarm } from './watcher.ts'
@@ -17,8 +17,6 @@ interface TopicState {
   effective: number
   published: number
 }
-
-const EVENTS_TOPIC = /^serverlessai\.events\.([a-z-]+)\.v\d+$/
 
 /** Compares topics with logs. */
 export class Topics {
@@ -44,7 +42,7 @@ export class Topics {
   landed(record: Landed): void {
     let service = this.#services.get(record.topic)
     if (service === undefined) {
-      service = EVENTS_TOPIC.exec(record.topic)?.[1] ?? ''
+      service = ownerOfEvents(record.topic) ?? ''
       this.#services.set(record.topic, service)
     }
     if (service !== '') this.#take(service, record)

@@ -1,20 +1,21 @@
 /** The control plane as it runs in production, in processes of the simulated world. */
 import { type MemoryLogFaults, openSnapshotDirectory } from '@serverless-ai/eventlog'
 import { installFaultTolerance } from '@serverless-ai/fault-tolerance/install'
-import { ControlPlaneProcess, type ServiceKit } from '@serverless-ai/hosting/process'
-import type { Principal } from '@serverless-ai/kernel'
+import {
+  authenticateWith,
+  ControlPlaneProcess,
+  type Credentials,
+  SERVICE_NAMES,
+  type ServiceKit,
+  type ServiceName,
+} from '@serverless-ai/hosting/process'
 import { installMediator } from '@serverless-ai/mediator/install'
 import { installPoolManager } from '@serverless-ai/pool-manager/install'
-import { staticTokens } from '@serverless-ai/rpc'
 import { installScheduler } from '@serverless-ai/scheduler/install'
 import type { Observation } from '../check/types.ts'
 import type { Scenario } from '../scenarios/types.ts'
 import type { Machine, ProcessContext, Running, SimProcess, World } from '../world/types.ts'
 import { emptyBlobStore } from './empty-blob-store.ts'
-
-/** Services of the control plane, in the order in which they are started. */
-export const SERVICES = ['mediator', 'scheduler', 'pool-manager', 'fault-tolerance'] as const
-export type Service = (typeof SERVICES)[number]
 
 /** Tokens of the simulated world. No secrets: nothing outside it can reach it. */
 export const TOKENS = {
@@ -39,7 +40,7 @@ export interface ControlPlaneInit {
 type Runtime = ReturnType<ServiceKit['host']['get']>
 
 interface Replica {
-  readonly service: Service
+  readonly service: ServiceName
   readonly process: SimProcess
   /** Of the present incarnation. */
   runtime: Runtime | undefined
@@ -49,7 +50,7 @@ interface Replica {
 
 /** A replica whose partition cannot go on. */
 export interface StoppedReplica {
-  readonly service: Service
+  readonly service: ServiceName
   readonly process: string
   readonly why: string
 }
@@ -58,14 +59,14 @@ export class ControlPlane {
   readonly #init: ControlPlaneInit
   readonly #replicas: Replica[] = []
   /** Where the log of each service ended at the last look: its followers have had time for that. */
-  readonly #ends = new Map<Service, number>()
+  readonly #ends = new Map<ServiceName, number>()
   readonly machines: readonly Machine[]
 
   constructor(init: ControlPlaneInit) {
     this.#init = init
     const { world, scenario } = init
     const machines: Machine[] = []
-    for (const service of SERVICES) {
+    for (const service of SERVICE_NAMES) {
       for (let number = 1; number <= scenario.replicas; number += 1) {
         const name = `${service}-${number}`
         const machine = world.machine(name)
@@ -95,36 +96,30 @@ export class ControlPlane {
   }
 
   /** Addresses of all replicas of a service, as a configuration names them. */
-  addressOf(service: Service): string {
+  addressOf(service: ServiceName): string {
     return this.#namesOf(service)
       .map((name) => `${name}:${PORT}`)
       .join(',')
   }
 
   /** Process names of the service's replicas. */
-  #namesOf(service: Service): readonly string[] {
+  #namesOf(service: ServiceName): readonly string[] {
     return this.#replicas
       .filter((replica) => replica.service === service)
       .map(({ process }) => process.name)
   }
 
-  #principals(): readonly { readonly token: string; readonly principal: Principal }[] {
+  #credentials(): Credentials {
     const nodes = Array.from(
       { length: this.#init.scenario.nodes },
       (_, index) => `node-${index + 1}`,
     )
-    return [
-      { token: TOKENS.service, principal: { subject: 'service', tenant: '', roles: ['service'] } },
-      { token: TOKENS.admin, principal: { subject: 'admin', tenant: '', roles: ['admin'] } },
-      ...TENANTS.map((tenant) => ({
-        token: TOKENS.tenant(tenant),
-        principal: { subject: `token:${tenant}`, tenant, roles: ['tenant'] },
-      })),
-      ...nodes.map((node) => ({
-        token: TOKENS.node(node),
-        principal: { subject: `node:${node}`, tenant: '', roles: ['agent'] },
-      })),
-    ]
+    return {
+      service: TOKENS.service,
+      admin: TOKENS.admin,
+      tenants: Object.fromEntries(TENANTS.map((tenant) => [tenant, TOKENS.tenant(tenant)])),
+      nodes: Object.fromEntries(nodes.map((node) => [node, TOKENS.node(node)])),
+    }
   }
 
   #main(replica: Replica, context: ProcessContext): Running {
@@ -132,7 +127,10 @@ export class ControlPlane {
     const { service } = replica
     const { ports } = context
     const peers = Object.fromEntries(
-      SERVICES.filter((other) => other !== service).map((other) => [other, this.addressOf(other)]),
+      SERVICE_NAMES.filter((other) => other !== service).map((other) => [
+        other,
+        this.addressOf(other),
+      ]),
     )
     const plane = new ControlPlaneProcess({
       ports,
@@ -146,7 +144,7 @@ export class ControlPlane {
       listen: `${context.name}:${PORT}`,
       peers,
       serviceToken: TOKENS.service,
-      authenticate: staticTokens(this.#principals()),
+      authenticate: authenticateWith(this.#credentials()),
       insecureDev: true,
       partition: 0,
       dataDir: '/data',
@@ -172,7 +170,7 @@ export class ControlPlane {
     }
   }
 
-  #install(service: Service, kit: ServiceKit): void {
+  #install(service: ServiceName, kit: ServiceKit): void {
     switch (service) {
       case 'mediator':
         installMediator(kit, { store: emptyBlobStore })
@@ -237,10 +235,10 @@ export class ControlPlane {
 
   /** What is not in order since the last look, one line each. */
   open(): readonly string[] {
-    return SERVICES.flatMap((service) => this.#openOf(service))
+    return SERVICE_NAMES.flatMap((service) => this.#openOf(service))
   }
 
-  #openOf(service: Service): readonly string[] {
+  #openOf(service: ServiceName): readonly string[] {
     const replicas = this.#replicas.filter(
       (replica) => replica.service === service && !replica.process.logDamaged,
     )

@@ -3,44 +3,29 @@
  * processor time (not elapsed time: others may use the machine) per event, per unary call, per
  * stream message and per commit that three readers follow.
  */
-import type { AccessTable } from '@serverless-ai/rpc'
 import { createWorld } from './index.ts'
+import { Echo, startEcho, type Text } from './testing/echo.ts'
 import type { ProcessContext, Running, World } from './types.ts'
 
 const SECOND_MS = 1_000
 const ADDRESS = { topic: 'serverlessai.log.bench.v1', partition: 0 }
 
-type Text = { readonly text: string }
-const encode = (value: Text): Uint8Array => Buffer.from(value.text)
-const decode = (bytes: Uint8Array): Text => ({ text: Buffer.from(bytes).toString() })
-const codec = {
-  requestSerialize: encode,
-  requestDeserialize: decode,
-  responseSerialize: encode,
-  responseDeserialize: decode,
-}
-const Echo = {
-  say: { path: '/bench.Echo/Say', requestStream: false, responseStream: false, ...codec },
-  chat: { path: '/bench.Echo/Chat', requestStream: true, responseStream: true, ...codec },
-} as const
-const access: AccessTable = { '/bench.Echo/Say': 'public', '/bench.Echo/Chat': 'public' }
-
-const running = (main: Promise<void>): Running => {
-  main.catch((error: unknown) => process.stderr.write(`${String(error)}\n`))
-  return { stop: async () => undefined }
+/** Starts a process on a machine of its own. */
+function start(world: World, name: string, main: (context: ProcessContext) => Promise<void>): void {
+  const begin = (context: ProcessContext): Running => {
+    main(context).catch((error: unknown) => process.stderr.write(`${String(error)}\n`))
+    return { stop: async () => undefined }
+  }
+  world.machine(`${name}-machine`).process(name, begin).start()
 }
 
-function serve(context: ProcessContext): Running {
-  const server = context.server({ authenticate: () => undefined, access })
-  server.add(Echo, {
-    async say(request) {
-      return request
-    },
-    async *chat(requests) {
-      yield* requests
-    },
-  })
-  return running(server.listen(`${context.name}:7070`).then(() => undefined))
+/** Starts so many of the same. */
+function startMany(
+  world: World,
+  count: number,
+  main: (context: ProcessContext) => Promise<void>,
+): void {
+  for (let n = 0; n < count; n += 1) start(world, `p${n}`, main)
 }
 
 /** Simulates `seconds` of a world and prints what one of its units cost. */
@@ -89,18 +74,12 @@ await measure(
 await measure(
   'sleeps of processes',
   (world, count) => {
-    for (let n = 0; n < 100; n += 1) {
-      const main = async ({ ports }: ProcessContext): Promise<void> => {
-        for (;;) {
-          await ports.timers.sleep(1 + ports.randomness.float())
-          count()
-        }
+    startMany(world, 100, async ({ ports }) => {
+      for (;;) {
+        await ports.timers.sleep(1 + ports.randomness.float())
+        count()
       }
-      world
-        .machine(`m${n}`)
-        .process(`p${n}`, (context) => running(main(context)))
-        .start()
-    }
+    })
   },
   20,
 )
@@ -108,20 +87,14 @@ await measure(
 await measure(
   'unary calls',
   (world, count) => {
-    world.machine('server').process('server', serve).start()
-    for (let n = 0; n < 20; n += 1) {
-      const main = async ({ transport }: ProcessContext): Promise<void> => {
-        const client = transport.client(Echo, { address: 'server:7070', token: 'token' })
-        for (;;) {
-          await client.say({ text: 'hello' })
-          count()
-        }
+    startEcho(world, 'server')
+    startMany(world, 20, async ({ transport }) => {
+      const client = transport.client(Echo, { address: 'server:7070', token: 'token' })
+      for (;;) {
+        await client.say({ text: 'hello' })
+        count()
       }
-      world
-        .machine(`m${n}`)
-        .process(`p${n}`, (context) => running(main(context)))
-        .start()
-    }
+    })
   },
   20,
 )
@@ -129,23 +102,17 @@ await measure(
 await measure(
   'messages of streams, there and back',
   (world, count) => {
-    world.machine('server').process('server', serve).start()
-    for (let n = 0; n < 20; n += 1) {
-      const main = async ({ transport, ports }: ProcessContext): Promise<void> => {
-        const client = transport.client(Echo, { address: 'server:7070' })
-        const requests = async function* (): AsyncGenerator<Text> {
-          for (;;) {
-            yield { text: 'beat' }
-            await ports.timers.sleep(5)
-          }
+    startEcho(world, 'server')
+    startMany(world, 20, async ({ transport, ports }) => {
+      const client = transport.client(Echo, { address: 'server:7070' })
+      const requests = async function* (): AsyncGenerator<Text> {
+        for (;;) {
+          yield { text: 'beat' }
+          await ports.timers.sleep(5)
         }
-        for await (const _ of client.chat(requests())) count()
       }
-      world
-        .machine(`m${n}`)
-        .process(`p${n}`, (context) => running(main(context)))
-        .start()
-    }
+      for await (const _ of client.chat(requests())) count()
+    })
   },
   20,
 )
@@ -168,12 +135,8 @@ await measure(
         from += records.length
       }
     }
-    const start = (name: string, main: (context: ProcessContext) => Promise<void>): void => {
-      const begin = (context: ProcessContext): Running => running(main(context))
-      world.machine(name).process(name, begin).start()
-    }
-    start('writer', write)
-    for (const name of ['a', 'b', 'c']) start(name, read)
+    start(world, 'writer', write)
+    startMany(world, 3, read)
   },
   60,
 )

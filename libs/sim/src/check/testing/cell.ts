@@ -19,6 +19,7 @@ import {
   QueueChanged,
 } from '@serverless-ai/contracts/events/v1/scheduler'
 import { Device, Inventory, Node, Node_State } from '@serverless-ai/contracts/pool/v1/pool'
+import { SERVICES } from '../names.ts'
 import type { TaskKey } from '../types.ts'
 import { Logs, type PublicDraft } from './logs.ts'
 
@@ -26,8 +27,7 @@ import { Logs, type PublicDraft } from './logs.ts'
 export type Ranks = readonly (readonly [node: string, ...devices: readonly number[]])[]
 
 const TYPES = 'serverlessai.events.v1.'
-const SERVICES = ['mediator', 'scheduler', 'pool-manager', 'fault-tolerance'] as const
-type Service = (typeof SERVICES)[number]
+type Service = (typeof SERVICES)[keyof typeof SERVICES]
 
 /** What each service listens to. */
 const SOURCES: Readonly<Record<Service, readonly Service[]>> = {
@@ -285,7 +285,7 @@ export class Cell extends Logs {
 
   /** Everything is published, and all has to be in order. */
   settle(): void {
-    for (const service of SERVICES) this.publish(service)
+    for (const service of Object.values(SERVICES)) this.publish(service)
     this.observe({ kind: 'settled', atMs: this.nowMs })
   }
 
