@@ -1,7 +1,7 @@
 import type { Clock, Logger, Timer, Timers } from '@serverless-ai/kernel'
 import type { NodeConfig } from '../../core/config.ts'
 import { messageOf } from '../../core/errors.ts'
-import { type ExecutionKey, isSafeName, keyText } from '../../core/keys.ts'
+import { compareVersions, type ExecutionKey, isSafeName, keyText } from '../../core/keys.ts'
 import {
   initialNode,
   leaseValid,
@@ -44,6 +44,8 @@ export interface AgentLink {
   send(message: ToAgent): boolean
 }
 
+type DesiredSet = Extract<ToSupervisor, { type: 'desired' }>
+
 interface Prepared {
   readonly assignment: Assignment
   readonly directories: TaskDirectories
@@ -65,7 +67,7 @@ export class Supervisor {
   private agent: AgentLink | undefined
   private tick: Timer | undefined
   /** The newest desired set that is not applied yet. */
-  private wanted: Extract<ToSupervisor, { type: 'desired' }> | undefined
+  private wanted: DesiredSet | undefined
   private taking = false
   private readonly waiter: StateWaiter
   private readonly writes: DurableWrites
@@ -112,8 +114,7 @@ export class Supervisor {
         this.portRange = message.range
         return
       case 'desired':
-        this.wanted = message
-        void this.takeWanted()
+        this.want(message)
         return
       case 'lease':
         // A set that is not durable yet counts as not seen.
@@ -127,6 +128,14 @@ export class Supervisor {
       case 'prepared':
         this.onPrepared(message.key, message.problem)
     }
+  }
+
+  /** A late copy of an older set does not take the place of one that waits for the disk. */
+  private want(message: DesiredSet): void {
+    const { wanted } = this
+    if (wanted !== undefined && compareVersions(message.version, wanted.version) < 0) return
+    this.wanted = message
+    void this.takeWanted()
   }
 
   /** Applies the newest desired set, once its version is durable: not before, whatever the disk. */
