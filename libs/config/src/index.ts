@@ -1,4 +1,5 @@
 export { ConfigError, type ConfigErrorCode, type ConfigProblem } from './error.ts'
+export { type KafkaConfig, type KafkaSettings, kafkaConfig, kafkaSettings } from './kafka.ts'
 export {
   type ConfigSources,
   type DeepReadonly,
