@@ -1,4 +1,6 @@
+export { type EffectiveHistory, readHistory } from './check/history.ts'
 export { createCheckers } from './check/index.ts'
+export type { ClaimSeen, CommitSeen } from './check/seen.ts'
 export type { Alarm, Observation } from './check/types.ts'
 export { errorText } from './error-text.ts'
 export { type ManyInit, PROCESS, runMany } from './many.ts'
@@ -10,4 +12,4 @@ export {
   type Scenario,
   scenarioOf,
 } from './scenarios/index.ts'
-export type { TraceEntry } from './world/types.ts'
+export type { Landed, TraceEntry } from './world/types.ts'
