@@ -1,3 +1,4 @@
+import { type DeepReadonly, kafkaConfig } from '@serverless-ai/config'
 import { z } from 'zod'
 
 /** `host:port`, or several of them with commas between: the replicas of one service. */
@@ -39,8 +40,9 @@ export const platformConfig = z.object({
     .enum(['debug', 'info', 'warn', 'error', 'silent'])
     .default('warn')
     .meta({ description: 'Lowest level of log lines on standard error' }),
+  kafka: kafkaConfig.prefault({}),
 })
-export type PlatformConfig = Readonly<z.output<typeof platformConfig>>
+export type PlatformConfig = DeepReadonly<z.output<typeof platformConfig>>
 
 /** PEM files of mutual TLS: all three, or none. */
 const tls = z
@@ -65,13 +67,21 @@ const tls = z
 
 /** Keys of a service that is started alone. */
 export const serviceConfig = platformConfig.extend({
+  advertise: z
+    .string()
+    .regex(/^(\[[0-9a-f:]+\]|[^:\s,/]+):\d{1,5}$/i, 'must be HOST:PORT, as others reach this one')
+    .optional()
+    .meta({
+      description:
+        'HOST:PORT at which others reach this replica, where it is not what it listens on',
+    }),
   replicas: z
     .array(z.string().min(1))
     .default([])
     .meta({
       description:
         'Names of all replicas of this service with commas between, this one included; ' +
-        'empty = this one alone. Several need a log that they can share',
+        'empty = this one alone. Several need --kafka.brokers',
     }),
   tls,
   peers: z
@@ -85,7 +95,7 @@ export const serviceConfig = platformConfig.extend({
     })
     .prefault({}),
 })
-export type ServiceConfig = Readonly<z.output<typeof serviceConfig>>
+export type ServiceConfig = DeepReadonly<z.output<typeof serviceConfig>>
 
 /** Version of the product. */
 export const VERSION = '0.2.0'

@@ -21,6 +21,18 @@ describe('tokens of a data directory', () => {
     expect(statSync(join(dataDir, 'tokens.json')).mode & 0o777).toBe(0o600)
   })
 
+  it('are those of whoever was first, when processes start at the same time', () => {
+    let other: unknown
+    const bytes = (length: number) => {
+      other ??= open(['team-b'], [])
+      return systemRandomness.bytes(length)
+    }
+    const randomness = { ...systemRandomness, bytes }
+    const own = openCredentials({ dataDir, randomness, tenants: ['team-a'], nodes: [] })
+    expect(own).toMatchObject({ service: Object(other).service, tenants: Object(other).tenants })
+    expect(Object.keys(own.tenants).sort()).toEqual(['team-a', 'team-b'])
+  })
+
   it('grow with new tenants and nodes, old ones keep theirs', () => {
     const first = open(['team-a'], [])
     const second = open(['team-b'], ['n1'])

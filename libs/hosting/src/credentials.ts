@@ -1,4 +1,12 @@
-import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  linkSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import type { Principal, Randomness } from '@serverless-ai/kernel'
 import { type Authenticate, staticTokens } from '@serverless-ai/rpc'
@@ -46,11 +54,25 @@ function parse(text: string, path: string): Credentials {
   return { service, admin, tenants, nodes }
 }
 
-function save(path: string, credentials: Credentials): void {
-  const temporary = `${path}.tmp`
+/** Puts the tokens in place. False when others are there where none were known. */
+function save(path: string, credentials: Credentials, isNew: boolean): boolean {
+  const temporary = `${path}.${process.pid}.tmp`
   writeFileSync(temporary, `${JSON.stringify(credentials, undefined, 2)}\n`, { mode: 0o600 })
   chmodSync(temporary, 0o600)
-  renameSync(temporary, path)
+  if (!isNew) {
+    renameSync(temporary, path)
+    return true
+  }
+  // Processes that start at the same time on one directory must agree on the tokens.
+  try {
+    linkSync(temporary, path)
+    return true
+  } catch (error) {
+    if (!existsSync(path)) throw error
+    return false
+  } finally {
+    rmSync(temporary, { force: true })
+  }
 }
 
 /**
@@ -77,8 +99,8 @@ export function openCredentials(init: {
     tenants: fill(init.tenants, known?.tenants),
     nodes: fill(init.nodes, known?.nodes),
   }
-  if (JSON.stringify(known) !== JSON.stringify(credentials)) save(path, credentials)
-  return credentials
+  if (JSON.stringify(known) === JSON.stringify(credentials)) return credentials
+  return save(path, credentials, known === undefined) ? credentials : openCredentials(init)
 }
 
 /** Whom each token stands for. */

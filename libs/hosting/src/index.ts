@@ -7,6 +7,7 @@ export {
 } from './config.ts'
 export { ControlPlaneProcess } from './control-plane-process.ts'
 export { type Credentials, CredentialsError, openCredentials } from './credentials.ts'
+export { LogStartError, usesKafka } from './event-log.ts'
 export { type PlatformOptions, SERVICE_NAMES, type ServiceName } from './options.ts'
 export { Peers } from './peers.ts'
 export { PlatformModule } from './platform.module.ts'
@@ -15,6 +16,7 @@ export { Readiness, type ReadinessCheck } from './readiness.ts'
 export {
   createPlatformApp,
   EXIT_UNAVAILABLE,
+  exitStatusOf,
   isStartError,
   ListenError,
   listenHttp,

@@ -19,8 +19,10 @@ export interface PlatformOptions {
    * own alone. Several need a log that several processes may open.
    */
   readonly replicas?: readonly string[]
-  /** gRPC `host:port` to listen on, and where the other replicas find this one. */
+  /** gRPC `host:port` to listen on. */
   readonly listen: string
+  /** `host:port` at which others reach this process: in claims and redirects. Default: `listen`. */
+  readonly advertise?: string
   /**
    * Address of each service, or the addresses of its replicas with commas between; a missing one is
    * served by this process.

@@ -3,6 +3,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type DynamicModule, Module } from '@nestjs/common'
+import { loadConfig } from '@serverless-ai/config'
 import { AdminServiceService } from '@serverless-ai/contracts/admin/v1/admin'
 import { AppendRefusedError, type EventLog } from '@serverless-ai/eventlog'
 import { RpcError } from '@serverless-ai/kernel'
@@ -11,8 +12,10 @@ import { createGrpcTransport } from '@serverless-ai/rpc'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import {
   createPlatformApp,
+  isStartError,
   openPlatform,
   PlatformModule,
+  platformConfig,
   SERVICE_KIT,
   type ServiceKit,
   systemPorts,
@@ -49,15 +52,8 @@ afterEach(() => rmSync(data, { recursive: true, force: true }))
 
 async function start(required: readonly string[], wrap = (log: EventLog): EventLog => log) {
   const port = await freePort()
-  const config = {
-    data,
-    port,
-    host: '127.0.0.1',
-    replica: 'r1',
-    insecureDev: false,
-    logLevel: 'silent' as const,
-    retentionDays: 14,
-  }
+  const argv = ['--data', data, '--port', String(port), '--log-level', 'silent']
+  const config = loadConfig(platformConfig, { argv })
   const ports = systemPorts('test', config.logLevel)
   const base = { config, ports, tenants: ['team-a'], nodes: [], peers: {}, required }
   const { options, credentials } = await openPlatform(base)
@@ -129,4 +125,26 @@ it('is not ready while its log cannot be written, and says why', async () => {
   full = false
   await expect.poll(async () => (await ask()).statusCode, { timeout: 10_000 }).toBe(200)
   await app.close()
+})
+
+it('replicas on the embedded log are refused with the mend', async () => {
+  const config = loadConfig(platformConfig, { argv: ['--data', data] })
+  const ports = systemPorts('test', 'silent')
+  const base = { config, ports, tenants: [], nodes: [], peers: {}, required: [] }
+  await expect(openPlatform({ ...base, replicas: ['r1', 'r2'] })).rejects.toMatchObject({
+    name: 'LogStartError',
+    message: expect.stringMatching(/^REPLICAS_NEED_KAFKA: r1, r2 .*--kafka\.brokers/s),
+  })
+})
+
+it('brokers that nobody runs are a start error that names them', async () => {
+  const argv = ['--data', data, '--kafka.brokers', `127.0.0.1:${await freePort()}`]
+  const config = loadConfig(platformConfig, {
+    argv: [...argv, '--kafka.request-timeout-ms', '1000'],
+  })
+  const ports = systemPorts('test', 'silent')
+  const base = { config, ports, tenants: [], nodes: [], peers: {}, required: [] }
+  const error = await openPlatform(base).catch((reason: unknown) => reason)
+  expect(isStartError(error)).toBe(true)
+  expect(String(error)).toMatch(/KAFKA_(UNREACHABLE|REFUSED): .*127\.0\.0\.1/)
 })

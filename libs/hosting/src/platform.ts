@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { type EventLog, openSnapshotDirectory, openSqliteLog } from '@serverless-ai/eventlog'
+import { openSnapshotDirectory } from '@serverless-ai/eventlog'
 import type { Ports } from '@serverless-ai/kernel'
 import {
   systemClock,
@@ -17,7 +17,8 @@ import {
   type Credentials,
   openCredentials,
 } from './credentials.ts'
-import type { PlatformOptions } from './options.ts'
+import { openEventLog, usesKafka } from './event-log.ts'
+import { type PlatformOptions, SERVICE_NAMES } from './options.ts'
 
 const DAY_MS = 86_400_000
 
@@ -37,12 +38,12 @@ export function systemPorts(service: string, level: PlatformConfig['logLevel']):
   }
 }
 
-function makeDataDirectory(path: string): void {
+function makeDataDirectory(path: string, names: readonly string[]): void {
   try {
     // Tasks of other users pass through it to their own directories; the rest is nobody else's
     // business.
     mkdirSync(path, { recursive: true, mode: 0o711 })
-    for (const name of ['log', 'snapshots']) {
+    for (const name of names) {
       mkdirSync(join(path, name), { recursive: true, mode: 0o700 })
     }
   } catch (error) {
@@ -67,8 +68,8 @@ async function openTls(
 
 /**
  * Opens what a process of the control plane stands on: data directory, tokens, log, snapshots.
- * @throws DataDirectoryError, CredentialsError, LogOpenError, RpcError (`TLS_MATERIAL_INVALID`):
- *   each names the file and the mend
+ * @throws DataDirectoryError, CredentialsError, LogOpenError, LogStartError, ConfigError,
+ *   RpcError (`TLS_MATERIAL_INVALID`): each names the file or the topic and the mend
  */
 export async function openPlatform(init: {
   config: PlatformConfig
@@ -79,15 +80,21 @@ export async function openPlatform(init: {
   required: readonly string[]
   /** Names of all replicas. Default: the own one alone. */
   replicas?: readonly string[]
+  /** Where others reach this process. Default: where it listens. */
+  advertise?: string | undefined
   /** Files of mutual TLS. Default: none. */
   tls?: ServiceConfig['tls']
+  /** Services whose topics it writes or reads. Default: all. */
+  services?: readonly string[]
 }): Promise<{ options: PlatformOptions; credentials: Credentials }> {
   const { config, ports } = init
   const dataDir = resolve(config.data)
   const tls = await openTls(init.tls, ports)
-  makeDataDirectory(dataDir)
-  const eventLog: EventLog = await openSqliteLog({ directory: `${dataDir}/log`, ports })
-  const { tenants, nodes } = init
+  makeDataDirectory(dataDir, usesKafka(config) ? ['snapshots'] : ['log', 'snapshots'])
+  const replicas = [...new Set([config.replica, ...(init.replicas ?? [])])].sort()
+  const { tenants, nodes, services = SERVICE_NAMES, advertise } = init
+  const { kafka } = config
+  const eventLog = await openEventLog({ kafka, dataDir, ports, replicas, services })
   const { randomness } = ports
   const credentials = openCredentials({ dataDir, randomness, tenants, nodes })
   const options: PlatformOptions = {
@@ -95,8 +102,9 @@ export async function openPlatform(init: {
     eventLog,
     snapshots: openSnapshotDirectory({ directory: `${dataDir}/snapshots`, ports }),
     replica: config.replica,
-    replicas: [...new Set([config.replica, ...(init.replicas ?? [])])].sort(),
+    replicas,
     listen: `${config.host}:${config.port}`,
+    ...(advertise === undefined ? {} : { advertise }),
     peers: init.peers,
     serviceToken: credentials.service,
     authenticate: (tls === undefined ? authenticateWith : authenticateUsersWith)(credentials),

@@ -2,12 +2,13 @@ import 'reflect-metadata'
 import type { DynamicModule } from '@nestjs/common'
 import { NestFactory } from '@nestjs/core'
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify'
-import { loadConfigOrExit } from '@serverless-ai/config'
+import { ConfigError, EXIT_CONFIG, loadConfigOrExit } from '@serverless-ai/config'
 import { LogOpenError } from '@serverless-ai/eventlog'
 import { RpcError } from '@serverless-ai/kernel'
 import type { z } from 'zod'
 import type { serviceConfig } from './config.ts'
 import { CredentialsError } from './credentials.ts'
+import { LogStartError } from './event-log.ts'
 import { PlatformModule } from './platform.module.ts'
 import { DataDirectoryError, openPlatform, systemPorts } from './platform.ts'
 
@@ -26,9 +27,15 @@ export function isStartError(error: unknown): error is Error {
     error instanceof DataDirectoryError ||
     error instanceof CredentialsError ||
     error instanceof LogOpenError ||
+    error instanceof LogStartError ||
+    error instanceof ConfigError ||
     error instanceof RpcError
   )
 }
+
+/** Exit status of a main whose start failed with an {@link isStartError}. */
+export const exitStatusOf = (error: Error): number =>
+  error instanceof ConfigError ? EXIT_CONFIG : EXIT_UNAVAILABLE
 
 class RootModule {}
 
@@ -68,8 +75,9 @@ export async function listenHttp(
 }
 
 /**
- * Main of a service that is started alone: on its own SQLite data directory, its peers elsewhere.
- * Peers that cannot be reached make it not ready, not dead. SIGTERM and SIGINT stop it in order.
+ * Main of a service that is started alone: on Kafka, or on its own SQLite data directory; its peers
+ * elsewhere. Peers that cannot be reached make it not ready, not dead. SIGTERM and SIGINT stop it in
+ * order, and so does the end of a process that started it with a channel to it.
  */
 export async function runService<S extends typeof serviceConfig>(init: {
   name: string
@@ -88,12 +96,14 @@ export async function runService<S extends typeof serviceConfig>(init: {
         address === undefined ? [] : [[service, address]],
       ),
     )
-    const { replicas, tls } = config
-    const { peers: required } = init
+    const { replicas, tls, advertise } = config
+    const { peers: required, name } = init
+    const services = [name, ...required]
     const base = { config, ports, tenants: [], nodes: [], peers, required, replicas, tls }
-    const { options } = await openPlatform(base)
+    const { options } = await openPlatform({ ...base, advertise, services })
     const app = await createPlatformApp(PlatformModule.with(options), [init.module(config)])
     app.enableShutdownHooks()
+    if (process.connected) process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))
     await listenHttp(app, config)
     process.stdout.write(
       `${init.name} listening on ${options.listen}, health on ${config.port + 1}\n`,
@@ -101,6 +111,6 @@ export async function runService<S extends typeof serviceConfig>(init: {
   } catch (error) {
     if (!isStartError(error)) throw error
     process.stderr.write(`${error.message}\n`)
-    process.exit(EXIT_UNAVAILABLE)
+    process.exit(exitStatusOf(error))
   }
 }

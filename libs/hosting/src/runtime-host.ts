@@ -60,7 +60,8 @@ export class RuntimeHost {
   add<S, C extends Message, E extends Message>(
     definition: ServiceDefinition<S, C, E>,
   ): ServiceRuntime<S, C, E> {
-    const { ports, eventLog, snapshots, replica, listen, partition } = this.#options
+    const { ports, eventLog, snapshots, replica, partition } = this.#options
+    const { listen, advertise = listen } = this.#options
     const runtime = createRuntime(
       definition,
       {
@@ -70,7 +71,7 @@ export class RuntimeHost {
         replica,
         replicas: this.#options.replicas ?? [replica],
         leaderHealth: this.#leaderHealth,
-        address: listen,
+        address: advertise,
         partition,
       },
       ports,

@@ -87,6 +87,35 @@ describe('a call to one of several replicas', () => {
     expect(calls).toEqual([A, C, C])
   })
 
+  it('finds the processes that serve it among others, and asks those alone from then on', async () => {
+    const { time, calls, serve, client } = replicas()
+    const other = refuse(() => rpcError('UNIMPLEMENTED'))
+    await serve(A, other)
+    await serve(B, other)
+    await serve(C, accept)
+    const before = time.nowMs
+    await time.run(client.submitJob(SUBMIT))
+    expect(time.nowMs).toBe(before)
+    await time.run(client.submitJob(SUBMIT))
+    expect(calls).toEqual([A, B, C, C])
+  })
+
+  it('says so when no process of the list serves it', async () => {
+    const { time, calls, serve, client } = replicas()
+    for (const address of [A, B, C]) {
+      await serve(
+        address,
+        refuse(() => rpcError('UNIMPLEMENTED')),
+      )
+    }
+    for (const _ of [1, 2]) {
+      await expect(time.run(client.submitJob(SUBMIT))).rejects.toMatchObject({
+        code: 'UNIMPLEMENTED',
+      })
+    }
+    expect(calls).toEqual([A, B, C, C, A, B])
+  })
+
   it('waits for a leader while there is none', async () => {
     const { time, calls, serve, client } = replicas()
     let leads = false

@@ -15,6 +15,7 @@ import {
   isAway,
   isNotCarriedOut,
   isNotLeading,
+  isNotServed,
   mayRepeat,
   pauseMs,
   type RetryPolicy,
@@ -67,6 +68,8 @@ class Attempts {
     about: { address: string; repeatable: boolean; signal: AbortSignal | undefined },
   ): Promise<void> {
     const { address, repeatable, signal } = about
+    // Nothing was carried out, and another process of the list may serve it.
+    if (isNotServed(error) && this.#route.drop(address) && this.leftMs > 0) return
     if (!isAway(error)) {
       if (isSilence(error, signal)) this.#route.leave(address)
       throw error
@@ -242,8 +245,8 @@ class FollowingTransport implements Transport {
 }
 
 /**
- * A transport whose addresses may be lists, `host:port,host:port`: calls go to the replica that is
- * known to lead. On `NOT_LEADING` they go to the leader it names or to the next replica, until the
+ * A transport whose addresses may be lists, `host:port,host:port`, also of processes that serve
+ * different services: calls go to the replica that is known to lead. On `NOT_LEADING` they go to the leader it names or to the next replica, until the
  * call's deadline; where nobody answers, to the next replica. After an `UNAVAILABLE` that does not
  * say that the call was certainly not carried out ({@link isNotCarriedOut}; `OUTCOME_UNKNOWN` says
  * the contrary) it is made again only when that is safe ({@link mayRepeat}). Streams are redirected

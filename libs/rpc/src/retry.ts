@@ -31,6 +31,10 @@ export function isAway(error: unknown): error is RpcError {
 /** True when another replica leads, or none. */
 export const isNotLeading = (error: RpcError): boolean => error.reason === 'NOT_LEADING'
 
+/** True when the process that answered does not serve the method at all. */
+export const isNotServed = (error: unknown): boolean =>
+  error instanceof RpcError && error.code === 'UNIMPLEMENTED'
+
 /** Reasons after which the request was certainly not carried out. */
 const NOT_CARRIED_OUT: ReadonlySet<string> = new Set([
   // Nobody listens at the address: it never left.

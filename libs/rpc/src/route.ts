@@ -3,12 +3,15 @@ import { isAway, isNotLeading } from './retry.ts'
 
 /** Which replica of a service is called: the one that is known to lead, else one after another. */
 export class Route {
-  readonly #addresses: readonly string[]
+  readonly #all: readonly string[]
+  /** Those that are not known to serve something else. */
+  #addresses: readonly string[]
   #current: string
 
   /** @param list `host:port`, or several of them with commas between */
   constructor(list: string) {
-    this.#addresses = addressesOf(list)
+    this.#all = addressesOf(list)
+    this.#addresses = this.#all
     this.#current = this.#addresses[0] ?? list
   }
 
@@ -17,7 +20,7 @@ export class Route {
     return this.#current
   }
 
-  /** Number of configured addresses. */
+  /** Number of addresses that may serve. */
   get size(): number {
     return Math.max(1, this.#addresses.length)
   }
@@ -35,6 +38,17 @@ export class Route {
     if (this.#current !== address) return
     const index = this.#addresses.indexOf(address)
     this.#current = this.#addresses[(index + 1) % this.size] ?? address
+  }
+
+  /**
+   * The process at `address` serves something else: it is not asked again. False when nobody else
+   * is left; then all are asked anew, for what they serve may change.
+   */
+  drop(address: string): boolean {
+    this.leave(address)
+    const left = this.#addresses.filter((one) => one !== address)
+    this.#addresses = left.length === 0 ? this.#all : left
+    return left.length > 0
   }
 
   /** A stream that had begun at `address` ended with an error. */

@@ -15,7 +15,8 @@ export class MediatorModule {
       const directory = join(kit.options.dataDir, 'workspaces')
       const { maxTotalMib } = config.workspaces
       const { randomness } = kit.ports
-      const store = await openBlobStore({ directory, maxTotalMib, randomness })
+      const { replica } = kit.options
+      const store = await openBlobStore({ directory, maxTotalMib, randomness, replica })
       return installMediator(kit, { store })
     }
     return {

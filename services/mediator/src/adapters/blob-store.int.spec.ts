@@ -22,8 +22,8 @@ beforeEach(async () => {
 })
 afterEach(() => rm(root, { recursive: true, force: true }))
 
-const openStore = (maxTotalMib = 1024) =>
-  openBlobStore({ directory: root, maxTotalMib, randomness: systemRandomness })
+const openStore = (maxTotalMib = 1024, replica = 'r1') =>
+  openBlobStore({ directory: root, maxTotalMib, randomness: systemRandomness, replica })
 
 /** A state with one open job that uses the workspace. */
 function using(workspace: string): MediatorState {
@@ -86,7 +86,7 @@ describe('workspaces', () => {
     const wrong = (await handlers()).upload(pieces(bytes, `sha256:${'0'.repeat(64)}`), context('a'))
     await expect(wrong).rejects.toMatchObject({ code: 'DATA_LOSS', reason: 'DIGEST_MISMATCH' })
     expect(await readdir(join(root, 'blobs'))).toEqual([])
-    expect(await readdir(join(root, 'incoming'))).toEqual([])
+    expect(await readdir(join(root, 'incoming', 'r1'))).toEqual([])
   })
 
   test('too large: refused while it comes', async () => {
@@ -132,8 +132,10 @@ describe('workspaces', () => {
 
   test('what a crash left half written goes at the next start', async () => {
     await openStore()
-    await writeFile(join(root, 'incoming', 'half'), 'half')
+    await writeFile(join(root, 'incoming', 'r1', 'half'), 'half')
+    await openStore(1024, 'r2')
+    expect(await readdir(join(root, 'incoming', 'r1'))).toEqual(['half'])
     await openStore()
-    expect(await readdir(join(root, 'incoming'))).toEqual([])
+    expect(await readdir(join(root, 'incoming', 'r1'))).toEqual([])
   })
 })

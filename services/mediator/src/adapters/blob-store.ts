@@ -89,9 +89,14 @@ async function makeRoom(
   init: { bytes: number; inUse: ReadonlySet<string>; maxBytes: number },
 ): Promise<boolean> {
   const names = await readdir(layout.blobs)
-  const blobs = await Promise.all(
-    names.map(async (name) => ({ name, info: await stat(join(layout.blobs, name)) })),
+  const found = await Promise.all(
+    names.map(async (name) => {
+      // Another replica may have removed it meanwhile.
+      const info = await stat(join(layout.blobs, name)).catch(() => undefined)
+      return info === undefined ? [] : [{ name, info }]
+    }),
   )
+  const blobs = found.flat()
   let total = init.bytes + blobs.reduce((sum, { info }) => sum + info.size, 0)
   blobs.sort((a, b) => a.info.mtimeMs - b.info.mtimeMs)
   for (const { name, info } of blobs) {
@@ -104,19 +109,22 @@ async function makeRoom(
 }
 
 /**
- * Archives as files named by their digest: written to a temporary name, synced, renamed. What a
- * crash left half written is removed when the store is opened.
+ * Archives as files named by their digest: written to a temporary name, synced, renamed. Replicas may
+ * share the directory. What a crash left half written is removed when its replica opens the store.
  */
 export async function openBlobStore(init: {
   readonly directory: string
   readonly maxTotalMib: number
   readonly randomness: Randomness
+  /** Name of this replica. */
+  readonly replica: string
 }): Promise<BlobStore> {
-  const { directory, maxTotalMib, randomness } = init
+  const { directory, maxTotalMib, randomness, replica } = init
   const layout: Layout = {
     blobs: join(directory, 'blobs'),
     owners: join(directory, 'owners'),
-    incoming: join(directory, 'incoming'),
+    // Another replica's uploads may be under way.
+    incoming: join(directory, 'incoming', encodeURIComponent(replica)),
   }
   await rm(layout.incoming, { recursive: true, force: true })
   for (const path of Object.values(layout)) await mkdir(path, { recursive: true, mode: 0o700 })

@@ -1,0 +1,70 @@
+import { type KafkaConfig, kafkaSettings } from '@serverless-ai/config'
+import { type EventLog, openSqliteLog } from '@serverless-ai/eventlog'
+import type { TopicFinding } from '@serverless-ai/eventlog/kafka'
+import type { Ports } from '@serverless-ai/kernel'
+
+/** The log that is configured cannot be used as it is. The message has a code and the mend. */
+export class LogStartError extends Error {
+  override readonly name = 'LogStartError'
+}
+
+/** True where the configuration names brokers; without any the log is the embedded one. */
+export const usesKafka = ({ kafka }: { readonly kafka: KafkaConfig }): boolean =>
+  kafka.brokers.length > 0
+
+/**
+ * Opens the log of a process: the embedded one in its data directory, or the one on Kafka, of which
+ * the topics of `services` are compared with their plan first. Nothing is made there.
+ * @throws LogStartError, LogOpenError, ConfigError
+ */
+export async function openEventLog(init: {
+  kafka: KafkaConfig
+  dataDir: string
+  ports: Ports
+  /** Names of all replicas; several need Kafka. */
+  replicas: readonly string[]
+  services: readonly string[]
+}): Promise<EventLog> {
+  const { kafka, dataDir, ports, replicas, services } = init
+  if (!usesKafka(init)) {
+    if (replicas.length > 1) throw replicasNeedKafka(replicas)
+    return openSqliteLog({ directory: `${dataDir}/log`, ports })
+  }
+  // Only here: the client of Kafka is no small part of a process that needs none.
+  const { checkTopics, KafkaLogError, openKafkaLog, planTopics } = await import(
+    '@serverless-ai/eventlog/kafka'
+  )
+  const connection = { ...kafkaSettings(kafka), ports }
+  const plan = planTopics({ services, replication: kafka.replicationFactor })
+  try {
+    const findings = await checkTopics(connection, plan)
+    const wrong = findings.filter((finding) => !isMore(finding))
+    if (wrong.length > 0) throw topicsNotReady(wrong)
+    return await openKafkaLog(connection)
+  } catch (error) {
+    if (!(error instanceof KafkaLogError)) throw error
+    throw new LogStartError(`KAFKA_${error.code}: ${error.message}`, { cause: error })
+  }
+}
+
+/** More partitions than this process serves are other cells. */
+const isMore = ({ setting, wanted, found }: TopicFinding): boolean =>
+  setting === 'partitions' && Number(found) > Number(wanted)
+
+function replicasNeedKafka(replicas: readonly string[]): LogStartError {
+  return new LogStartError(
+    `REPLICAS_NEED_KAFKA: ${replicas.join(', ')} are ${replicas.length} replicas, and the embedded ` +
+      'log belongs to one process: name brokers with --kafka.brokers HOST:PORT, or one replica',
+  )
+}
+
+function topicsNotReady(wrong: readonly TopicFinding[]): LogStartError {
+  const lines = wrong.map(({ topic, setting, wanted, found, mend }) =>
+    setting === 'topic'
+      ? `  ${topic} does not exist: ${mend}`
+      : `  ${topic}: ${setting} is ${found === '' ? 'not set' : found}, not ${wanted}: ${mend}`,
+  )
+  return new LogStartError(
+    ['TOPICS_NOT_READY: the log cannot be used as it is', ...lines].join('\n'),
+  )
+}
