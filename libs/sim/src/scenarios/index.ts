@@ -152,8 +152,9 @@ export const SCENARIOS: readonly Scenario[] = [
     devicesPerNode: 8,
     jobs: 200,
     // As long as 200 jobs make a little more than the 20 commits a second that it stands for.
-    busyMs: 13 * MINUTE_MS,
-    snapshotEveryCommits: 500,
+    busyMs: 14 * MINUTE_MS,
+    // A few snapshots of each service; as configured by default there would be none.
+    snapshotEveryCommits: 2_000,
     faults: {
       kill: 120_000,
       pause: 120_000,
