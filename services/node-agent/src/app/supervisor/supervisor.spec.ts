@@ -23,17 +23,35 @@ function slowStore(): { store: NodeStore; durable: () => void } {
   return { store, durable: () => writes.shift()?.() }
 }
 
-const host = { isolation: 'none of a spec', lookEveryMs: undefined } as unknown as NodeHost
+/** A machine on which nothing is started. */
+const idle = (): never => {
+  throw new Error('no task is started here')
+}
+const host: NodeHost = {
+  isolation: 'none of a spec',
+  nodeMark: 'n-1',
+  lookEveryMs: undefined,
+  processes: { check: idle, prepare: idle },
+  clearLeftovers: async () => 0,
+  directoriesFor: idle,
+  removeDirectory: idle,
+  reportLines: idle,
+}
 
 const version = (position: number): DesiredVersion => ({ epoch: '1', position: `${position}` })
 
 it('keeps the newest set that waits for a slow disk, whatever comes late', async () => {
   const { store, durable } = slowStore()
   const { clock, timers, logger } = testPorts({ seed: 1 })
-  const config = () => {
-    throw new Error('no task is started here')
-  }
-  const supervisor = new Supervisor({ config, clock, timers, logger, store, host, session: 's-1' })
+  const supervisor = new Supervisor({
+    config: idle,
+    clock,
+    timers,
+    logger,
+    store,
+    host,
+    session: 's-1',
+  })
   const told: ToAgent[] = []
   supervisor.attach({ send: (message) => told.push(message) > 0 })
   for (const position of [5, 7, 6]) {
