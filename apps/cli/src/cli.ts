@@ -7,6 +7,7 @@ import { addJob } from './commands/job.ts'
 import { addRun } from './commands/run.ts'
 import { type CommandScope, withGlobals } from './commands/shared.ts'
 import { addStatus } from './commands/status.ts'
+import { addTopics } from './commands/topics.ts'
 import { addWorkspace } from './commands/workspace.ts'
 import { CliError, EXIT, exitOf } from './exit.ts'
 import type { Io } from './io.ts'
@@ -15,7 +16,8 @@ import { plain } from './output/text.ts'
 export const VERSION = '0.2.0'
 
 const AFTER_HELP = `
-Exit status: 0 done; 1 the job failed or was cancelled, the platform is degraded; 2 usage;
+Exit status: 0 done; 1 the job failed or was cancelled, the platform is degraded, topics are not as
+planned; 2 usage;
 3 refused; 4 not found; 5 nobody answers; 130 interrupted (a followed job goes on).`
 
 function programOf(scope: CommandScope): Command {
@@ -39,7 +41,9 @@ function programOf(scope: CommandScope): Command {
   addFleet(program, scope)
   addStatus(program, scope)
   addWorkspace(program, scope)
-  addCerts(program, scope)
+  const admin = program.command('admin').description('the work of operators')
+  addCerts(admin, scope)
+  addTopics(admin, scope)
   program
     .command('version')
     .description('print the version')

@@ -5,6 +5,8 @@ export const EXIT = {
   ok: 0,
   /** The job failed, was cancelled or refused; `sai status`: degraded. */
   jobFailed: 1,
+  /** `sai admin topics check` and `apply`: something is not as planned. */
+  notAsPlanned: 1,
   usage: 2,
   /** The platform refused. */
   refused: 3,

@@ -1,6 +1,7 @@
 // The library's own dependency needs it before it is loaded.
 import 'reflect-metadata'
 import { createPrivateKey, randomBytes, webcrypto } from 'node:crypto'
+import { isIP } from 'node:net'
 import {
   AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
@@ -71,17 +72,20 @@ export async function makeAuthority(name: string, validity: Validity): Promise<K
   return { cert: certPem(certificate), key: await keyPem(keys.privateKey) }
 }
 
-/** Makes a key and a certificate for an identity: for both ends of connections, SAN = the URI. */
-export async function issueCertificate(
+/** A name of a subject's certificate. */
+type AlternativeName = Readonly<{ type: 'url' | 'dns' | 'ip'; value: string }>
+
+/** Makes a key and a certificate for both ends of connections. */
+async function issueFor(
   authority: KeyPairPem,
-  identity: Identity,
+  subject: { readonly commonName: string; readonly names: readonly AlternativeName[] },
   validity: Validity,
 ): Promise<KeyPairPem> {
   const issuer = new X509Certificate(authority.cert)
   const keys = await makeKeys()
   const certificate = await X509CertificateGenerator.create({
     serialNumber: serial(),
-    subject: [{ CN: [`${identity.kind}/${identity.name}`] }],
+    subject: [{ CN: [subject.commonName] }],
     issuer: issuer.subject,
     notBefore: new Date(validity.notBeforeMs),
     notAfter: new Date(validity.notAfterMs),
@@ -92,10 +96,37 @@ export async function issueCertificate(
       new BasicConstraintsExtension(false, undefined, true),
       new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
       new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth]),
-      new SubjectAlternativeNameExtension([{ type: 'url', value: formatIdentity(identity) }]),
+      new SubjectAlternativeNameExtension([...subject.names]),
       await SubjectKeyIdentifierExtension.create(keys.publicKey),
       await AuthorityKeyIdentifierExtension.create(issuer.publicKey),
     ],
   })
   return { cert: certPem(certificate), key: await keyPem(keys.privateKey) }
+}
+
+/** Makes a key and a certificate for an identity: for both ends of connections, SAN = the URI. */
+export function issueCertificate(
+  authority: KeyPairPem,
+  identity: Identity,
+  validity: Validity,
+): Promise<KeyPairPem> {
+  const commonName = `${identity.kind}/${identity.name}`
+  const names = [{ type: 'url', value: formatIdentity(identity) }] as const
+  return issueFor(authority, { commonName, names }, validity)
+}
+
+/**
+ * Makes a key and a certificate for a program of somebody else that is known by its hosts, such as
+ * a Kafka broker: SAN = DNS names and addresses.
+ *
+ * @param commonName name of the subject, by which brokers know each other
+ */
+export function issueHostCertificate(
+  authority: KeyPairPem,
+  subject: { readonly commonName: string; readonly hosts: readonly string[] },
+  validity: Validity,
+): Promise<KeyPairPem> {
+  const { commonName, hosts } = subject
+  const names = hosts.map((value) => ({ type: isIP(value) === 0 ? 'dns' : 'ip', value }) as const)
+  return issueFor(authority, { commonName, names }, validity)
 }

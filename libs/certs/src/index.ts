@@ -1,5 +1,6 @@
 export {
   issueCertificate,
+  issueHostCertificate,
   type KeyPairPem,
   makeAuthority,
   type Validity,

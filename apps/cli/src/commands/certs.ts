@@ -64,8 +64,7 @@ const withDirectory = (command: Command): Command =>
     .addOption(new Option('--dir <dir>', 'directory of the authority').default('certs'))
 
 /** `sai admin certs init|issue|show`: a certificate authority for development. */
-export function addCerts(program: Command, { io }: CommandScope): void {
-  const admin = program.command('admin').description('the work of operators')
+export function addCerts(admin: Command, { io }: CommandScope): void {
   const certs = admin
     .command('certs')
     .description('a certificate authority for development: mutual TLS of services and nodes')

@@ -44,6 +44,13 @@ export interface KafkaConnection {
 export type KafkaTarget = Required<Omit<KafkaConnection, 'tls' | 'sasl'>> &
   Pick<KafkaConnection, 'tls' | 'sasl'>
 
+/** What acknowledged records survive on that many brokers, or with that many copies; for people. */
+export function durabilityOf(brokers: number): string {
+  return brokers < 3
+    ? 'death of the broker process, not power loss: fewer than three brokers'
+    : 'loss of one broker: each append is on all in-sync replicas, at least two'
+}
+
 const ADDRESS = /^(\[[0-9a-f:.]+\]|[^\s:/,]+):\d{1,5}$/i
 const PREFIX = /^[A-Za-z0-9._-]{0,100}$/
 

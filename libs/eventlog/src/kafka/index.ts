@@ -1,11 +1,12 @@
-export type { KafkaConnection, KafkaSasl, KafkaTls } from './connection.ts'
-export { KafkaLogError, LogGapError } from './errors.ts'
+export { durabilityOf, type KafkaConnection, type KafkaSasl, type KafkaTls } from './connection.ts'
+export { type KafkaErrorCode, KafkaLogError, LogGapError } from './errors.ts'
 export type { Dial } from './kafkajs-driver.ts'
 export { type KafkaLogOptions, openKafkaLog } from './open.ts'
 export {
   applyTopics,
   checkTopics,
   compareTopics,
+  countBrokers,
   EVENTS_RETENTION_MS,
   planTopics,
   type TopicFinding,

@@ -5,9 +5,19 @@ import { connect as tlsConnect } from 'node:tls'
 import type { Logger } from '@serverless-ai/kernel'
 import kafkajs, { type ISocketFactoryArgs, type LogEntry as KafkaJsLogEntry } from 'kafkajs'
 import type { KafkaTarget } from './connection.ts'
-import { causes } from './errors.ts'
+import { causes, isTlsFailure, type KafkaErrorCode } from './errors.ts'
+import { kafkaErrorCode } from './wire-error.ts'
 
-const { Kafka, ConfigResourceTypes, KafkaJSProtocolError, logLevel } = kafkajs
+const {
+  Kafka,
+  ConfigResourceTypes,
+  KafkaJSAggregateError,
+  KafkaJSConnectionError,
+  KafkaJSProtocolError,
+  KafkaJSRequestTimeoutError,
+  KafkaJSSASLAuthenticationError,
+  logLevel,
+} = kafkajs
 
 /** Where to connect instead of a broker's own address. */
 export type Dial = (to: { readonly host: string; readonly port: number }) => {
@@ -71,7 +81,21 @@ const REFUSALS = new Set([
 /** The error itself or the innermost one that caused it, by Kafka's name; else empty. */
 function protocolType(error: unknown): string {
   if (error instanceof KafkaJSProtocolError) return error.type
+  if (error instanceof KafkaJSAggregateError) return protocolType(error.errors[0])
   return error instanceof Error && error.cause !== undefined ? protocolType(error.cause) : ''
+}
+
+/** What an error of kafkajs means to callers. */
+export function kafkaJsErrorCode(error: unknown): KafkaErrorCode {
+  const type = protocolType(error)
+  if (type !== '') return kafkaErrorCode(type)
+  if (isTlsFailure(error)) return 'TLS_FAILED'
+  if (error instanceof KafkaJSSASLAuthenticationError) return 'NOT_AUTHENTICATED'
+  const network =
+    error instanceof KafkaJSConnectionError || error instanceof KafkaJSRequestTimeoutError
+  if (network) return 'UNREACHABLE'
+  const cause = error instanceof Error ? error.cause : undefined
+  return cause === undefined ? 'REFUSED' : kafkaJsErrorCode(cause)
 }
 
 function socketFactory(dial: Dial) {

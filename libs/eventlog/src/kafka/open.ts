@@ -4,12 +4,12 @@ import { LogClosedError } from '../errors.ts'
 import type { LogEntry } from '../port.ts'
 import { AppendRefusedError, type EventLog, type FetchResult, type LogAddress } from '../port.ts'
 import { PartitionAppender } from './appender.ts'
-import { type KafkaConnection, type KafkaTarget, kafkaTarget } from './connection.ts'
-import { KafkaLogError } from './errors.ts'
+import { durabilityOf, type KafkaConnection, type KafkaTarget, kafkaTarget } from './connection.ts'
+import { clusterFailure } from './errors.ts'
 import { type Dial, openPartitionWriter } from './kafkajs-driver.ts'
 import { type KafkaAddress, KafkaReader } from './reader.ts'
 import { KafkaWire } from './wire.ts'
-import { WireError } from './wire-error.ts'
+import { kafkaErrorCode, WireError } from './wire-error.ts'
 
 /** How to open a log on a Kafka cluster. */
 export interface KafkaLogOptions extends KafkaConnection {
@@ -22,7 +22,7 @@ type FetchOptions = Parameters<EventLog['fetch']>[1]
 
 /**
  * Opens a log on Kafka 4. Topics must exist (`applyTopics`). Any number of processes may have it
- * open; who may write is settled by arbitration above. Rejects with {@link KafkaLogError}.
+ * open; who may write is settled by arbitration above. Rejects with KafkaLogError.
  */
 export async function openKafkaLog(options: KafkaLogOptions): Promise<EventLog> {
   const target = kafkaTarget(options)
@@ -32,9 +32,7 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<EventLog> 
   } catch (error) {
     wire.close()
     if (!(error instanceof WireError)) throw error
-    const code = error.code === 'NETWORK' ? 'UNREACHABLE' : 'REFUSED'
-    const text = `no Kafka broker answers at ${target.brokers.join(', ')}: ${error.message}`
-    throw new KafkaLogError(code, text, error)
+    throw clusterFailure(target, kafkaErrorCode(error.code), error)
   }
 }
 
@@ -58,10 +56,7 @@ class KafkaLog implements EventLog {
     this.#options = init.options
     this.#target = init.target
     this.#wire = init.wire
-    this.durability =
-      init.brokers < 3
-        ? 'death of the broker process, not power loss: fewer than three brokers'
-        : 'loss of one broker: each append is on all in-sync replicas, at least two'
+    this.durability = durabilityOf(init.brokers)
     this.#reader = new KafkaReader({
       ports: init.options.ports,
       wire: init.wire,

@@ -2,13 +2,15 @@ import type { Clock, Logger, Timers } from '@serverless-ai/kernel'
 import { type FetchResult, LogOutOfRangeError } from '../port.ts'
 import { KafkaLogError, LogGapError, missingTopic } from './errors.ts'
 import type { KafkaWire, WirePiece } from './wire.ts'
-import { WireError } from './wire-error.ts'
+import { kafkaErrorCode, WireError } from './wire-error.ts'
 
 /** One wait at the broker, at most; a longer one is many of these, ms. */
 const WAIT_SLICE_MS = 1000
 const RETRY_MS = 100
 /** So often may a broker show nothing where there is something before it counts as a gap. */
 const EMPTY_MAX = 5
+
+const FINAL: ReadonlySet<string> = new Set(['NOT_AUTHORIZED', 'NOT_AUTHENTICATED'])
 
 /** A topic as the cluster names it, and a partition. */
 export interface KafkaAddress {
@@ -114,7 +116,8 @@ export class KafkaReader {
       } catch (error) {
         closing.throwIfAborted()
         if (!(error instanceof WireError)) throw error
-        if (error.code.endsWith('AUTHORIZATION_FAILED')) throw this.#failed(at, error)
+        // Repeating does not mend these, and wrong passwords again and again look like an attack.
+        if (FINAL.has(kafkaErrorCode(error.code))) throw this.#failed(at, error)
         ports.logger.log('debug', 'Kafka did not answer', {
           code: error.code,
           error: error.message,
@@ -135,6 +138,6 @@ export class KafkaReader {
       return new KafkaLogError('NOT_AUTHORIZED', text, error)
     }
     const text = `${topic}/${partition} cannot be read: ${message}`
-    return new KafkaLogError(code === 'NETWORK' ? 'UNREACHABLE' : 'REFUSED', text, error)
+    return new KafkaLogError(kafkaErrorCode(code), text, error)
   }
 }

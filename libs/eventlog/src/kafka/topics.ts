@@ -1,16 +1,18 @@
 import type { Clock, Logger, Timers } from '@serverless-ai/kernel'
 import { eventsTopic, logTopic, RECORD_MAX_BYTES } from '../port.ts'
 import { type KafkaConnection, kafkaTarget } from './connection.ts'
-import { causes, KafkaLogError } from './errors.ts'
+import { clusterFailure, KafkaLogError } from './errors.ts'
 import {
   type Dial,
   type FoundTopic,
+  kafkaJsErrorCode,
   type NewTopic,
   openTopicAdmin,
   type TopicAdmin,
 } from './kafkajs-driver.ts'
 import { KafkaReader } from './reader.ts'
 import { KafkaWire } from './wire.ts'
+import { kafkaErrorCode, WireError } from './wire-error.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
 /** Default of how long public events are kept, ms. */
@@ -142,25 +144,56 @@ export interface TopicsConnection extends KafkaConnection {
   readonly dial?: Dial
 }
 
+/** What an administrative request goes by. */
+interface Administration {
+  readonly admin: TopicAdmin
+  readonly wire: KafkaWire
+  readonly connection: TopicsConnection
+}
+
 /** Runs with an administrative connection; failures become {@link KafkaLogError}. */
 async function administer<T>(
   connection: TopicsConnection,
-  work: (admin: TopicAdmin) => Promise<T>,
+  work: (by: Administration) => Promise<T>,
 ): Promise<T> {
   const target = kafkaTarget(connection)
+  const { dial, ports } = connection
+  const wire = new KafkaWire(target, dial)
   let admin: TopicAdmin | undefined
   try {
-    const { dial, ports } = connection
     admin = await openTopicAdmin({ target, logger: ports.logger, ...(dial && { dial }) })
-    return await work(admin)
+    return await work({ admin, wire, connection })
   } catch (error) {
     if (error instanceof KafkaLogError) throw error
-    const where = target.brokers.join(', ')
-    throw new KafkaLogError('REFUSED', `topics at ${where}: ${causes(error)}`, error)
+    const code = error instanceof WireError ? kafkaErrorCode(error.code) : kafkaJsErrorCode(error)
+    throw clusterFailure(target, code, error)
   } finally {
+    wire.close()
     await admin?.close()
   }
 }
+
+/** Topics of these names that exist. One that this user may not see is an error, not missing. */
+async function findTopics(
+  { admin, wire }: Administration,
+  names: readonly string[],
+): Promise<readonly FoundTopic[]> {
+  const found = await admin.find(names)
+  const seen = new Set(found.map(({ topic }) => topic))
+  for (const name of names.filter((each) => !seen.has(each))) {
+    try {
+      await wire.describe(name)
+    } catch (error) {
+      const missing = error instanceof WireError && kafkaErrorCode(error.code) === 'TOPIC_MISSING'
+      if (!missing) throw error
+    }
+  }
+  return found
+}
+
+/** How many brokers are up. {@link KafkaLogError} */
+export const countBrokers = (connection: TopicsConnection): Promise<number> =>
+  administer(connection, ({ admin }) => admin.brokerCount())
 
 const prefixed = (plan: readonly TopicPlan[], prefix: string): readonly TopicPlan[] =>
   plan.map((each) => ({ ...each, topic: `${prefix}${each.topic}` }))
@@ -171,9 +204,8 @@ export function checkTopics(
   plan: readonly TopicPlan[],
 ): Promise<readonly TopicFinding[]> {
   const wanted = prefixed(plan, kafkaTarget(connection).topicPrefix)
-  return administer(connection, async (admin) => {
-    return compareTopics(wanted, await admin.find(wanted.map(({ topic }) => topic)))
-  })
+  const names = wanted.map(({ topic }) => topic)
+  return administer(connection, async (by) => compareTopics(wanted, await findTopics(by, names)))
 }
 
 /**
@@ -185,38 +217,29 @@ export function applyTopics(
   connection: TopicsConnection,
   plan: readonly TopicPlan[],
 ): Promise<readonly TopicFinding[]> {
-  const target = kafkaTarget(connection)
-  const wanted = prefixed(plan, target.topicPrefix)
+  const wanted = prefixed(plan, kafkaTarget(connection).topicPrefix)
   const names = wanted.map(({ topic }) => topic)
-  return administer(connection, async (admin) => {
-    const before = compareTopics(wanted, await admin.find(names))
+  return administer(connection, async (by) => {
+    const before = compareTopics(wanted, await findTopics(by, names))
     const missing = new Set(before.filter(({ setting }) => setting === 'topic').map((f) => f.topic))
-    const wire = new KafkaWire(target, connection.dial)
-    try {
-      const made = wanted.filter(({ topic }) => missing.has(topic))
-      if (made.length > 0) await make(made, { admin, wire, connection })
-      for (const { topic, partitions } of wanted) {
-        const wrong = before.filter((each) => each.topic === topic && each.applied)
-        if (missing.has(topic) || wrong.length === 0) continue
-        if (wrong.some(({ setting }) => setting === 'partitions')) {
-          await admin.extend(topic, partitions)
-        }
-        const settings = wrong.filter(({ setting }) => setting !== 'partitions')
-        const config = Object.fromEntries(settings.map((each) => [each.setting, each.wanted]))
-        if (settings.length > 0) await wire.setTopicConfig(topic, config)
+    const made = wanted.filter(({ topic }) => missing.has(topic))
+    if (made.length > 0) await make(made, by)
+    for (const { topic, partitions } of wanted) {
+      const wrong = before.filter((each) => each.topic === topic && each.applied)
+      if (missing.has(topic) || wrong.length === 0) continue
+      if (wrong.some(({ setting }) => setting === 'partitions')) {
+        await by.admin.extend(topic, partitions)
       }
-      return compareTopics(wanted, await admin.find(names))
-    } finally {
-      wire.close()
+      const settings = wrong.filter(({ setting }) => setting !== 'partitions')
+      const config = Object.fromEntries(settings.map((each) => [each.setting, each.wanted]))
+      if (settings.length > 0) await by.wire.setTopicConfig(topic, config)
     }
+    return compareTopics(wanted, await findTopics(by, names))
   })
 }
 
 /** Makes topics and waits until each partition can be used. */
-async function make(
-  topics: readonly TopicPlan[],
-  by: { admin: TopicAdmin; wire: KafkaWire; connection: TopicsConnection },
-): Promise<void> {
+async function make(topics: readonly TopicPlan[], by: Administration): Promise<void> {
   const brokers = await by.admin.brokerCount()
   const copies = Math.max(...topics.map((each) => each.replicationFactor))
   if (brokers < copies) {

@@ -153,6 +153,11 @@ export class KafkaWire {
     return answer.brokers.length
   }
 
+  /** Asks for a topic by name: rejects when it does not exist or may not be seen. {@link WireError} */
+  async describe(topic: string): Promise<void> {
+    await this.#anywhere((connection) => metadataV12.api.async(connection, [topic], false, false))
+  }
+
   /** Has the next request look for the leader again: one that was cut off does not know it. */
   forgetLeader(at: { topic: string; partition: number }): void {
     this.#leaders.delete(`${at.topic}/${at.partition}`)
@@ -209,7 +214,9 @@ export class KafkaWire {
         return await this.#ask(brokers[this.#turn % brokers.length]!, ask)
       } catch (error) {
         failure = error
-        if (!(error instanceof WireError) || error.code !== 'NETWORK') throw error
+        // Another broker may be whole, and have a better certificate.
+        const next = error instanceof WireError && ['NETWORK', 'TLS'].includes(error.code)
+        if (!next) throw error
       }
     }
     throw failure
