@@ -18,6 +18,7 @@ import type {
   TimerItem,
 } from './items.ts'
 import type { Mailbox } from './mailbox.ts'
+import type { RuntimeObserver } from './observer.ts'
 import { Pace } from './pace.ts'
 import type { Partition } from './partition.ts'
 import { SpoiledError } from './prepare.ts'
@@ -49,10 +50,17 @@ export class Composer<S, C extends Message, E extends Message> {
   readonly #logger: Logger
   readonly #clock: Clock
   readonly #decisions: Decisions<S, C, E>
+  readonly #observer: RuntimeObserver | undefined
   readonly #digests = new Pace()
 
-  constructor(init: DecisionsInit<S, C, E> & { readonly clock: Clock }) {
+  constructor(
+    init: DecisionsInit<S, C, E> & {
+      readonly clock: Clock
+      readonly observer?: RuntimeObserver | undefined
+    },
+  ) {
     this.#clock = init.clock
+    this.#observer = init.observer
     this.#definition = init.definition
     this.#logger = init.logger
     this.#decisions = new Decisions(init)
@@ -78,7 +86,7 @@ export class Composer<S, C extends Message, E extends Message> {
       this.#digest(batch)
       for (const mark of now.marks) draft.mark(mark)
       const decided = this.#takeAll(batch, mailbox)
-      if (decided || this.#decisions.roundOwed) this.#decisions.round(batch)
+      if (decided || this.#decisions.roundOwed) this.#round(batch)
       if (!draft.empty || draft.wanted !== 'normal') this.#takePatient(batch, mailbox)
       return { kind: 'ready', draft }
     } catch (error) {
@@ -87,6 +95,19 @@ export class Composer<S, C extends Message, E extends Message> {
         error: error.message,
       })
       return { kind: 'spoiled', taken: draft.taken }
+    }
+  }
+
+  #round(batch: Batch<S, C, E>): void {
+    if (this.#observer === undefined) {
+      this.#decisions.round(batch)
+      return
+    }
+    const startMs = this.#clock.monotonicMs()
+    const { eventCount } = batch.draft
+    this.#decisions.round(batch)
+    if (batch.draft.eventCount > eventCount) {
+      this.#observer.round(this.#clock.monotonicMs() - startMs)
     }
   }
 
@@ -175,9 +196,12 @@ export class Composer<S, C extends Message, E extends Message> {
     if (verdict.kind === 'later') return 'later'
     const request = requestId === '' ? undefined : { requestId, bodyHash }
     if (verdict.kind === 'decided') {
-      return this.#answer(batch, item, outcomeText(verdict.decision), request)
+      const { decision } = verdict
+      this.#observer?.decided(decision.accepted ? undefined : decision.refusal.reason)
+      return this.#answer(batch, item, outcomeText(decision), request)
     }
     const { refusal } = verdict
+    this.#observer?.decided(refusal.reason)
     if (refusal.reason === 'INTERNAL') {
       const parked = parkedFact({ source: 'command', name: command.type, key: '' })
       this.#park(batch, { ...parked, content: cut(command) }, refusal)

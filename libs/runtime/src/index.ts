@@ -1,6 +1,7 @@
 export { callOptions, readOptions } from './call-options.ts'
 export type { RuntimeOptions } from './context.ts'
 export { HistoryLostError } from './loader.ts'
+export type { ObservedCommit, RuntimeObserver } from './observer.ts'
 export { formatPosition, type Position, parsePosition } from './position.ts'
 export { createRuntime } from './runtime.ts'
 export * from './types.ts'

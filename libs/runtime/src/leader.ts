@@ -180,7 +180,8 @@ export class Leader<S, C extends Message, E extends Message> {
   }
 
   #notAppended(flight: InFlight<C, E>, error: unknown): void {
-    const { logger, definition } = this.#host.context
+    const { logger, definition, environment } = this.#host.context
+    environment.observer?.appendRepeated()
     logger.log('warn', 'an append has to be repeated', { error: errorText(error) })
     if (!(error instanceof AppendRefusedError)) return
     if (error.code === 'CLOSED') {
@@ -207,7 +208,19 @@ export class Leader<S, C extends Message, E extends Message> {
     const flight = this.#inFlight
     this.#inFlight = undefined
     this.blocked = undefined
+    if (flight !== undefined) this.#observe(flight)
     for (const release of flight?.draft.releases ?? []) release({ position, publicSeq })
+  }
+
+  #observe({ own, draft, sinceMs }: InFlight<C, E>): void {
+    const { environment, ports } = this.#host.context
+    environment.observer?.committed({
+      kind: own.facts.kind,
+      items: draft.taken.length,
+      events: draft.eventCount,
+      bytes: own.bytes.byteLength,
+      latencyMs: ports.clock.monotonicMs() - sinceMs,
+    })
   }
 
   /**

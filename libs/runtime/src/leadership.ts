@@ -42,9 +42,10 @@ export class Leadership<S, C extends Message, E extends Message> {
   constructor(context: RuntimeContext<S, C, E>, host: LeadershipHost<S, C, E>) {
     this.#context = context
     this.#host = host
-    const { definition, ports, logger } = context
+    const { definition, ports, logger, environment } = context
     const { randomness, clock } = ports
-    this.#composer = new Composer({ definition, randomness, clock, logger })
+    const { observer } = environment
+    this.#composer = new Composer({ definition, randomness, clock, logger, observer })
     this.#heartbeat = new Heartbeat(ports, host.several)
   }
 

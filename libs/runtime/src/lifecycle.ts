@@ -89,6 +89,11 @@ export class Lifecycle<S, C extends Message, E extends Message> {
     return this.#tail.state
   }
 
+  /** Records that the log is known to hold and that are not folded yet. */
+  get lagRecords(): number {
+    return this.#tail.lagRecords
+  }
+
   get session(): LeadSession<S, C, E> | undefined {
     return this.#leadership.session
   }

@@ -20,6 +20,11 @@ export class Mailbox<C extends Message> {
     return this.#commands >= MAILBOX_MAX
   }
 
+  /** All that waits, patient or not. */
+  get size(): number {
+    return this.#items.length - this.#head + this.#patient.length
+  }
+
   get empty(): boolean {
     return this.#head >= this.#items.length
   }

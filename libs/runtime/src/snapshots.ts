@@ -87,6 +87,7 @@ export class Snapshots<S, C extends Message, E extends Message> {
     const content = state.toSnapshot()
     const text = new TextEncoder().encode(JSON.stringify(content))
     let heldMs = clock.monotonicMs() - startMs
+    let verified = false
     this.#commits = 0
     this.#writing = true
     try {
@@ -100,8 +101,11 @@ export class Snapshots<S, C extends Message, E extends Message> {
       heldMs += clock.monotonicMs() - readMs
       const { retentionMs } = this.#context.options
       if (good) this.#commit({ type: 'SnapshotVerified', name, position, digest, retentionMs })
+      verified = good
       return name
     } finally {
+      const tookMs = clock.monotonicMs() - startMs
+      this.#context.environment.observer?.snapshot({ verified, tookMs })
       this.#writing = false
       this.#pace.took(heldMs, clock.monotonicMs())
     }

@@ -26,6 +26,9 @@ export function statusOf<S, C extends Message, E extends Message>(
     unsettledEffects: framework?.effects.size ?? 0,
     oldestEffectAgeMs: Number.isFinite(oldestMs) ? Math.max(0, nowMs - oldestMs) : 0,
     parkedInputs: framework?.parkedCount ?? 0,
+    mailboxItems: session?.leader.mailbox.size ?? 0,
+    unpublishedEvents: framework?.unpublished.length ?? 0,
+    lagRecords: life.lagRecords,
     alarm: life.condition.alarm || blocked || life.condition.warning,
     blocked,
   }

@@ -44,6 +44,8 @@ export class Tail<S, C extends Message, E extends Message> {
   #reading = new AbortController()
   #voids: Partition<S, C, E>['voids'] | undefined
   #damagedAt = -1
+  /** Position of the next record, as of the last look. */
+  #end = 0
   #done: Promise<void> | undefined
   /** Position up to which records are history of before this (re)start. */
   replayUntil = 0
@@ -56,6 +58,11 @@ export class Tail<S, C extends Message, E extends Message> {
   /** The folded state; undefined while it is loaded or folded again. */
   get state(): Partition<S, C, E> | undefined {
     return this.#state
+  }
+
+  /** Records that the log is known to hold and that are not folded yet. */
+  get lagRecords(): number {
+    return Math.max(0, this.#end - 1 - (this.#state?.position ?? -1))
   }
 
   start(): void {
@@ -141,6 +148,7 @@ export class Tail<S, C extends Message, E extends Message> {
     const want = { from: state.position + 1, maxBytes: FETCH_MAX_BYTES, waitMs, signal }
     const result = await abortable(eventLog.fetch(this.#host.address, want), signal)
     if (this.#state !== state) return
+    this.#end = result.end
     for (const record of result.records) {
       if (!this.#apply(record, state)) return
     }
@@ -157,6 +165,7 @@ export class Tail<S, C extends Message, E extends Message> {
     const sinceMs = this.#context.ports.clock.monotonicMs()
     const { end } = await this.#context.environment.eventLog.range(address)
     this.replayUntil = end
+    this.#end = end
     this.#snapshot = loaded.snapshot
     this.#state = loaded.state
     this.#host.loaded(loaded.snapshot, loaded.state.position)

@@ -8,6 +8,7 @@ import type {
   Message,
   Refusal,
 } from '@serverless-ai/kernel'
+import type { RuntimeObserver } from './observer.ts'
 
 /** A public event before it has a seq. */
 export interface PublicDraft {
@@ -147,6 +148,12 @@ export interface RuntimeStatus {
   readonly unsettledEffects: number
   readonly oldestEffectAgeMs: number
   readonly parkedInputs: number
+  /** Items that wait for the next commit. */
+  readonly mailboxItems: number
+  /** Public events that are committed and not known to be published. */
+  readonly unpublishedEvents: number
+  /** Records at the end of the log, as of the last fetch, that are not folded yet. */
+  readonly lagRecords: number
   /** What must be looked at: it stopped, cannot write, or differs from its log; empty = nothing. */
   readonly alarm: string
   /** Why nothing can be committed now, for example a full disk; empty = it can. */
@@ -270,6 +277,8 @@ export interface RuntimeEnvironment {
   readonly replicas?: readonly string[]
   /** How a standby asks for the leader's health. Absent = only silence of the log tells. */
   readonly leaderHealth?: LeaderHealth
+  /** Told of commits, refusals, rounds and snapshots. Default: nobody. */
+  readonly observer?: RuntimeObserver
 }
 
 export type { CallContext, DecideContext, Decider, EffectRequest, Json, Message, Refusal }
