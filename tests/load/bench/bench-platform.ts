@@ -4,7 +4,7 @@
  */
 import { parseArgs } from 'node:util'
 import { createControlPlane } from '@serverless-ai/all-in-one'
-import { openPlatform, systemPorts } from '@serverless-ai/hosting'
+import { openPlatform, platformConfig, systemPorts } from '@serverless-ai/hosting'
 
 const { values } = parseArgs({
   options: {
@@ -13,15 +13,7 @@ const { values } = parseArgs({
     nodes: { type: 'string', default: '' },
   },
 })
-const config = {
-  data: values.data,
-  host: '127.0.0.1',
-  port: Number(values.port),
-  replica: 'r1',
-  insecureDev: false,
-  logLevel: 'warn',
-  retentionDays: 14,
-} as const
+const config = platformConfig.parse({ data: values.data, port: Number(values.port) })
 const { options } = await openPlatform({
   config,
   ports: systemPorts('bench', config.logLevel),
