@@ -1,12 +1,19 @@
+import type { DeepReadonly } from '@serverless-ai/config'
 import { platformConfig } from '@serverless-ai/hosting'
 import { z } from 'zod'
 
-/** Keys of the whole platform in one process. */
+/** Most replicas of a service that `npm start` runs. */
+export const REPLICAS_MAX = 5
+
+/** Keys of the whole platform on one machine: in one process, or on Kafka in several. */
 export const allInOneConfig = platformConfig.extend({
   quickstart: z
     .boolean()
     .default(true)
     .meta({ description: 'On an empty data directory: make two tenants and submit example jobs' }),
+  replicas: z.number().int().min(1).max(REPLICAS_MAX).default(1).meta({
+    description: 'Processes of each service, with --kafka; without it there is one of all',
+  }),
   nodes: z.number().int().min(0).max(32).default(3).meta({ description: 'Local nodes to run' }),
   devicesPerNode: z
     .number()
@@ -49,7 +56,7 @@ export const allInOneConfig = platformConfig.extend({
     .default(21_000)
     .meta({ description: 'First port for tasks; each local node gets 100 of them' }),
 })
-export type AllInOneConfig = Readonly<z.output<typeof allInOneConfig>>
+export type AllInOneConfig = DeepReadonly<z.output<typeof allInOneConfig>>
 
 /** Ports for tasks of one local node. */
 export const TASK_PORTS_PER_NODE = 100

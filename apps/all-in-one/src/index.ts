@@ -8,4 +8,5 @@ export {
 } from './config.ts'
 export { createControlPlane } from './control-plane.ts'
 export type { PlatformOutput } from './output.ts'
-export { type RunningPlatform, startPlatform } from './platform.ts'
+export { startPlatform } from './platform.ts'
+export type { RunningPlatform } from './running.ts'

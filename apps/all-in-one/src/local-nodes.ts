@@ -17,15 +17,18 @@ export function localNodeConfigs(init: {
   config: AllInOneConfig
   dataDir: string
   tokens: Readonly<Record<string, string>>
+  /** Where the pool manager and the mediator are. */
+  addresses: { readonly pool: string; readonly workspaces: string }
 }): readonly LocalNodeConfig[] {
-  const { config, dataDir, tokens } = init
+  const { config, dataDir, tokens, addresses } = init
   const { devicesPerNode: count, deviceModel: model, deviceMemoryMib: memoryMib } = config
   return nodeIdsOf(config).map((nodeId, index) => {
     const portFirst = config.taskPortFirst + index * TASK_PORTS_PER_NODE
     return {
       nodeId,
       dataDir,
-      poolAddress: `127.0.0.1:${config.port}`,
+      poolAddress: addresses.pool,
+      workspaceAddress: addresses.workspaces,
       token: tokens[nodeId] ?? '',
       emulated: count === 0 ? [] : [{ count, model, memoryMib }],
       portFirst,

@@ -1,10 +1,11 @@
 import 'reflect-metadata'
 import { loadConfigOrExit } from '@serverless-ai/config'
-import { EXIT_UNAVAILABLE, isStartError } from '@serverless-ai/hosting'
+import { exitStatusOf, isStartError, usesKafka } from '@serverless-ai/hosting'
 import { allInOneConfig } from './config.ts'
-import { startPlatform } from './platform.ts'
+import { ServiceStartError } from './distributed/start-error.ts'
 
-const config = loadConfigOrExit('npm start --', allInOneConfig)
+const aliases = { '--kafka': '--kafka.brokers' }
+const config = loadConfigOrExit('npm start --', allInOneConfig, { aliases })
 const starting = new AbortController()
 let stop = async (): Promise<void> => starting.abort(new Error('interrupted during the start'))
 let stopping = false
@@ -24,14 +25,18 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 for (const output of [process.stdout, process.stderr]) output.on('error', () => undefined)
 try {
   const say = (line: string): void => void process.stdout.write(`${line}\n`)
-  const platform = await startPlatform(config, { say }, { signal: starting.signal })
+  // Each with what it needs: the services here, or the client of Kafka.
+  const start = usesKafka(config)
+    ? (await import('./distributed/platform.ts')).startDistributed
+    : (await import('./platform.ts')).startPlatform
+  const platform = await start(config, { say }, { signal: starting.signal })
   stop = async () => {
     await platform.stop()
     process.exit(0)
   }
 } catch (error) {
   if (starting.signal.aborted) process.exit(0)
-  if (!isStartError(error)) throw error
+  if (!isStartError(error) && !(error instanceof ServiceStartError)) throw error
   process.stderr.write(`${error.message}\n`)
-  process.exit(EXIT_UNAVAILABLE)
+  process.exit(exitStatusOf(error))
 }

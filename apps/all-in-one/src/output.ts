@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
-import { type PlatformOptions, VERSION } from '@serverless-ai/hosting'
+import { type PlatformOptions, SERVICE_NAMES, VERSION } from '@serverless-ai/hosting'
 import type { AllInOneConfig } from './config.ts'
+import { addressesOf, type ServiceProcess } from './distributed/plan.ts'
 import type { LocalNodesStarted } from './local-nodes.ts'
 
 /** How the platform speaks to the person who started it. */
@@ -13,11 +14,39 @@ export function greet(
   { say }: PlatformOutput,
   about: { config: AllInOneConfig; options: PlatformOptions; local: LocalNodesStarted },
 ): void {
-  const { config, options, local } = about
+  const { config, options } = about
   say(`serverless-ai ${VERSION} · development mode: loopback only, static tokens, no TLS`)
   say(`  gRPC    ${options.listen} (all services, reflection)`)
   say(`  health  http://${config.host}:${config.port + 1}/readyz`)
   say(`  data    ${resolve(config.data)} (${options.eventLog.durability})`)
+  greetNodes({ say }, about)
+}
+
+/** Says which processes were started and where they can be reached. */
+export function greetDistributed(
+  { say }: PlatformOutput,
+  about: {
+    config: AllInOneConfig
+    plan: readonly ServiceProcess[]
+    topics: string
+    local: LocalNodesStarted
+  },
+): void {
+  const { config, plan, topics } = about
+  say(`serverless-ai ${VERSION} · development mode: loopback only, static tokens, no TLS`)
+  say(`  kafka   ${config.kafka.brokers.join(', ')}: ${topics}`)
+  for (const service of SERVICE_NAMES) say(`  gRPC    ${addressesOf(plan, service)} (${service})`)
+  say(`  health  http://${config.host}:${config.port + 1}/readyz`)
+  say(
+    `  data    ${resolve(config.data)} (tokens, snapshots, workspaces; processes.json says who is who)`,
+  )
+  greetNodes({ say }, about)
+}
+
+function greetNodes(
+  { say }: PlatformOutput,
+  { config, local }: { config: AllInOneConfig; local: LocalNodesStarted },
+): void {
   if (config.devicesPerNode > 0 && config.nodes > 0) {
     const model = `emulated/${config.deviceModel}`
     say(`  devices ${config.nodes} × ${config.devicesPerNode} ${model}: EMULATED, none behind them`)

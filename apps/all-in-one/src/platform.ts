@@ -1,27 +1,21 @@
-import { Node_State, PoolServiceService } from '@serverless-ai/contracts/pool/v1/pool'
 import {
   type Credentials,
   listenHttp,
   openPlatform,
-  type Peers,
   type PlatformOptions,
   SERVICE_KIT,
   type ServiceKit,
   systemPorts,
 } from '@serverless-ai/hosting'
-import { abortable, RpcError } from '@serverless-ai/kernel'
+import { abortable } from '@serverless-ai/kernel'
 import { writeCliContext } from './cli-context.ts'
 import { type AllInOneConfig, nodeIdsOf, QUICKSTART_TENANTS } from './config.ts'
 import { createControlPlane } from './control-plane.ts'
 import { LocalNodes, localNodeConfigs } from './local-nodes.ts'
+import { nodesReady } from './nodes-ready.ts'
 import { greet, type PlatformOutput } from './output.ts'
 import { runQuickstart } from './quickstart.ts'
-
-/** A running platform. */
-export interface RunningPlatform {
-  /** Ends tasks, nodes and control plane, in that order. */
-  stop(): Promise<void>
-}
+import type { RunningPlatform } from './running.ts'
 
 type Opened = { readonly options: PlatformOptions; readonly credentials: Credentials }
 
@@ -37,23 +31,6 @@ function openAllInOne(config: AllInOneConfig): Promise<Opened> {
   })
 }
 
-/** Says how many of the configured nodes are not connected yet. */
-function nodesReady(peers: Peers, wanted: number) {
-  return async (): Promise<readonly string[]> => {
-    const pool = peers.client(PoolServiceService, 'pool-manager')
-    try {
-      const { nodes } = await pool.listNodes({ pageSize: 1_000, pageToken: '', minPosition: '' })
-      const ready = nodes.filter((node) => node.state === Node_State.READY).length
-      return ready >= wanted ? [] : [`${ready} of ${wanted} local nodes are connected`]
-    } catch (error) {
-      // A bootstrap may have tried the channel before this process listened: it backs off for a
-      // moment.
-      if (!(error instanceof RpcError)) throw error
-      return [`the pool manager does not answer: ${error.message}`]
-    }
-  }
-}
-
 /**
  * Starts everything on opened ground; `opened` may carry wrapped ports (fault tests do that). When
  * the start fails, or `signal` is aborted during it, everything that it has started is ended first.
@@ -67,7 +44,9 @@ export async function startPlatform(
   const startedMs = performance.now()
   const { options, credentials } = opened ?? (await openAllInOne(config))
   const { ports, dataDir } = options
-  const configs = localNodeConfigs({ config, dataDir, tokens: credentials.nodes })
+  const address = `127.0.0.1:${config.port}`
+  const addresses = { pool: address, workspaces: address }
+  const configs = localNodeConfigs({ config, dataDir, tokens: credentials.nodes, addresses })
   const nodes = new LocalNodes(ports, { dataDir, configs })
   const app = await createControlPlane(options, config)
   const end = async (): Promise<void> => {
@@ -87,7 +66,8 @@ export async function startPlatform(
     while ((await readiness.missing()).length > 0) await ports.timers.sleep(25, signal)
     const seconds = ((performance.now() - startedMs) / 1_000).toFixed(1)
     output.say(`ready in ${seconds} s: ${config.nodes} nodes connected`)
-    if (config.quickstart) await runQuickstart({ options, credentials, config, output })
+    const base = { address: options.listen, ports, dataDir, credentials, config, output }
+    if (config.quickstart) await runQuickstart(base)
   }
   try {
     await abortable(ready(), signal)

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { connect, type PlatformClient } from '@serverless-ai/client'
 import { type Job, Job_State } from '@serverless-ai/contracts/job/v1/job'
-import type { Credentials, PlatformOptions } from '@serverless-ai/hosting'
+import type { Credentials } from '@serverless-ai/hosting'
 import { type Ports, RpcError, uuidV7 } from '@serverless-ai/kernel'
 import { create } from 'tar'
 import { stringify } from 'yaml'
@@ -20,7 +20,10 @@ const DIGITS = join(dirname(fileURLToPath(import.meta.url)), '../../../examples/
 const DIGITS_STEP_DELAY_MS = 12
 
 interface QuickstartInit {
-  readonly options: PlatformOptions
+  /** gRPC `host:port` of the platform, or several of them with commas between. */
+  readonly address: string
+  readonly ports: Ports
+  readonly dataDir: string
   readonly credentials: Credentials
   readonly config: AllInOneConfig
   readonly output: PlatformOutput
@@ -95,9 +98,8 @@ const smallJobs = [
 }))
 
 async function submitAll(init: QuickstartInit): Promise<string> {
-  const { credentials, options } = init
-  const as = (tenant: string) =>
-    connect({ address: options.listen, token: credentials.tenants[tenant] ?? '' })
+  const { credentials, address } = init
+  const as = (tenant: string) => connect({ address, token: credentials.tenants[tenant] ?? '' })
   await using teamA = as('team-a')
   await using teamB = as('team-b')
   const workspace = await teamA.uploadWorkspace(await packDigits())
@@ -125,9 +127,9 @@ function tell(
 
 /** Follows the digits job and says what happens; ends quietly when the platform stops. */
 async function follow(init: QuickstartInit, jobId: string): Promise<void> {
-  const { options, credentials, output } = init
+  const { address, credentials, output } = init
   const token = credentials.tenants['team-a'] ?? ''
-  await using client = connect({ address: options.listen, token })
+  await using client = connect({ address, token })
   const seen = {}
   for await (const job of client.jobs.watch(jobId)) {
     tell(job, seen, output.say)
@@ -145,9 +147,9 @@ async function follow(init: QuickstartInit, jobId: string): Promise<void> {
  * nothing and says so.
  */
 export async function runQuickstart(init: QuickstartInit): Promise<void> {
-  const { options, credentials, config, output } = init
-  await using admin = connect({ address: options.listen, token: credentials.admin })
-  if (!(await makeQueues(admin, options.ports))) {
+  const { address, ports, dataDir, credentials, config, output } = init
+  await using admin = connect({ address, token: credentials.admin })
+  if (!(await makeQueues(admin, ports))) {
     output.say('going on with the jobs of this data directory: sai job list')
     return
   }
@@ -164,10 +166,10 @@ export async function runQuickstart(init: QuickstartInit): Promise<void> {
   output.say('    export PATH="$PWD/bin:$PATH"')
   output.say('    sai job list · sai job why digits · sai job logs digits --follow · sai node list')
   output.say('  then take a node from it, and see it recover (sai job why digits):')
-  const record = join(options.dataDir, 'nodes/n1/supervisor.json')
+  const record = join(dataDir, 'nodes/n1/supervisor.json')
   output.say(`    kill -9 $(sed 's/.*"pid":\\([0-9]*\\).*/\\1/' '${record}')`)
   follow(init, jobId).catch((error: unknown) => {
     if (error instanceof RpcError && error.code === 'UNAVAILABLE') return
-    options.ports.logger.log('warn', 'the quickstart stopped following', { error })
+    ports.logger.log('warn', 'the quickstart stopped following', { error })
   })
 }

@@ -23,20 +23,25 @@ export function processInput(): {
 
 /**
  * For a main: loads the configuration of this process, or ends it. Prints problems to standard
- * error and ends with 78; prints and ends with 0 for `--help` and `--print-config`.
+ * error and ends with 78; prints and ends with 0 for `--help` and `--print-config`. `aliases` are
+ * short names of flags (`{ '--kafka': '--kafka.brokers' }`).
  */
 export function loadConfigOrExit<S extends ConfigSchema>(
   program: string,
   schema: S,
-  sources: Pick<ConfigSources, 'defaults' | 'file'> = {},
+  sources: Pick<ConfigSources, 'defaults' | 'file'> & {
+    readonly aliases?: Readonly<Record<string, string>>
+  } = {},
 ): DeepReadonly<z.output<S>> {
-  const input = processInput()
+  const { aliases = {}, ...others } = sources
+  const given = processInput()
+  const input = { ...given, argv: given.argv.map((word) => unabbreviated(word, aliases)) }
   if (asksHelp(input.argv)) {
     process.stdout.write(`${helpText(program, schema)}\n`)
     process.exit(0)
   }
   try {
-    const { config, printConfig: asked } = loadWithFlags(schema, { ...sources, ...input })
+    const { config, printConfig: asked } = loadWithFlags(schema, { ...others, ...input })
     if (!asked) return config
     process.stdout.write(`${printConfig(schema, config)}\n`)
     process.exit(0)
@@ -45,4 +50,11 @@ export function loadConfigOrExit<S extends ConfigSchema>(
     process.stderr.write(`${error.message}\n`)
     process.exit(EXIT_CONFIG)
   }
+}
+
+/** A flag under its full name; any other word as it is. */
+function unabbreviated(word: string, aliases: Readonly<Record<string, string>>): string {
+  const [flag = '', ...value] = word.split('=')
+  const full = Object.hasOwn(aliases, flag) ? aliases[flag] : undefined
+  return full === undefined ? word : [full, ...value].join('=')
 }

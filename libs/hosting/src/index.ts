@@ -11,7 +11,7 @@ export { LogStartError, usesKafka } from './event-log.ts'
 export { type PlatformOptions, SERVICE_NAMES, type ServiceName } from './options.ts'
 export { Peers } from './peers.ts'
 export { PlatformModule } from './platform.module.ts'
-export { DataDirectoryError, openPlatform, systemPorts } from './platform.ts'
+export { DataDirectoryError, makeDataDirectory, openPlatform, systemPorts } from './platform.ts'
 export { Readiness, type ReadinessCheck } from './readiness.ts'
 export {
   createPlatformApp,

@@ -38,7 +38,11 @@ export function systemPorts(service: string, level: PlatformConfig['logLevel']):
   }
 }
 
-function makeDataDirectory(path: string, names: readonly string[]): void {
+/**
+ * Makes a data directory with directories for the platform alone in it.
+ * @throws DataDirectoryError
+ */
+export function makeDataDirectory(path: string, names: readonly string[]): void {
   try {
     // Tasks of other users pass through it to their own directories; the rest is nobody else's
     // business.

@@ -105,6 +105,8 @@ export async function runService<S extends typeof serviceConfig>(init: {
     app.enableShutdownHooks()
     if (process.connected) process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))
     await listenHttp(app, config)
+    // Whoever started it with a channel need not ask.
+    process.send?.('listening')
     process.stdout.write(
       `${init.name} listening on ${options.listen}, health on ${config.port + 1}\n`,
     )

@@ -1,0 +1,47 @@
+import { loadConfig } from '@serverless-ai/config'
+import { SERVICE_NAMES } from '@serverless-ai/hosting'
+import { expect, it } from 'vitest'
+import { allInOneConfig, REPLICAS_MAX } from '../config.ts'
+import { addressesOf, planProcesses } from './plan.ts'
+
+const planned = (...argv: string[]) => {
+  const kafka = ['--kafka.brokers', '127.0.0.1:9092']
+  const config = loadConfig(allInOneConfig, { argv: [...kafka, ...argv] })
+  return planProcesses({ config, dataDir: '/data', replicationFactor: 1 })
+}
+
+it('each replica has ports, files and a name of its own', () => {
+  const plan = planned('--replicas', String(REPLICAS_MAX))
+  expect(plan).toHaveLength(SERVICE_NAMES.length * REPLICAS_MAX)
+  const ports = plan.flatMap(({ address, health }) => [address, health.replace('http://', '')])
+  expect(new Set(ports).size).toBe(2 * plan.length)
+  expect(new Set(plan.map(({ configFile }) => configFile)).size).toBe(plan.length)
+  expect(plan[0]).toMatchObject({
+    name: 'mediator-r1',
+    address: '127.0.0.1:7080',
+    health: 'http://127.0.0.1:7081',
+    configFile: '/data/processes/mediator-r1.json',
+  })
+})
+
+it('all of them know each other, and share directory, brokers and copies', () => {
+  const plan = planned('--replicas', '2', '--port', '8000')
+  const pool = '127.0.0.1:8030,127.0.0.1:8032'
+  expect(addressesOf(plan, 'pool-manager')).toBe(pool)
+  for (const { config } of plan) {
+    expect(config).toMatchObject({
+      data: '/data',
+      replicas: ['r1', 'r2'],
+      peers: { 'pool-manager': pool },
+      kafka: { brokers: ['127.0.0.1:9092'], replicationFactor: 1 },
+    })
+  }
+})
+
+it('a service is told its own settings, no other', () => {
+  const plan = planned('--lease-ms', '5000', '--workspaces-max-mib', '512')
+  const of = (service: string) => plan.find((one) => one.service === service)?.config
+  expect(of('pool-manager')).toMatchObject({ leaseMs: 5_000 })
+  expect(of('mediator')).toMatchObject({ workspaces: { maxTotalMib: 512 } })
+  expect(Object.keys(of('scheduler') ?? {})).not.toContain('leaseMs')
+})

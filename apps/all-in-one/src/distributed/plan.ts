@@ -1,0 +1,81 @@
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { SERVICE_NAMES, type ServiceName } from '@serverless-ai/hosting'
+import type { AllInOneConfig } from '../config.ts'
+
+/** Services have ten ports each, from ten above the platform's own: two for each replica. */
+const PORTS_PER_SERVICE = 10
+
+/** One process of the control plane. */
+export interface ServiceProcess {
+  /** `<service>-<replica>`: of its files, and in messages. */
+  readonly name: string
+  readonly service: ServiceName
+  readonly replica: string
+  /** gRPC `host:port`. */
+  readonly address: string
+  /** `/livez` and `/readyz` are below it. */
+  readonly health: string
+  /** Its configuration: it starts by hand with `--config FILE`, too. */
+  readonly configFile: string
+  /** What it writes to its output. */
+  readonly logFile: string
+  readonly main: string
+  /** Content of the configuration file. */
+  readonly config: Readonly<Record<string, unknown>>
+}
+
+/** Built main of a service in this checkout. */
+const mainOf = (service: ServiceName): string =>
+  fileURLToPath(new URL(`../../../../services/${service}/dist/main.js`, import.meta.url))
+
+const ownKeys = (service: ServiceName, config: AllInOneConfig): object => {
+  if (service === 'mediator') return { workspaces: { maxTotalMib: config.workspacesMaxMib } }
+  return service === 'pool-manager' ? { leaseMs: config.leaseMs } : {}
+}
+
+/** The processes of a platform, each with its configuration; they share the data directory. */
+export function planProcesses(init: {
+  config: AllInOneConfig
+  dataDir: string
+  /** Copies of each topic partition. */
+  replicationFactor: number
+  /** Main of a service. Default: that of the product. */
+  mains?: (service: ServiceName) => string
+}): readonly ServiceProcess[] {
+  const { config, dataDir, replicationFactor, mains = mainOf } = init
+  const { host, logLevel, retentionDays, insecureDev } = config
+  const replicas = Array.from({ length: config.replicas }, (_, index) => `r${index + 1}`)
+  const portOf = (service: number, replica: number): number =>
+    config.port + (service + 1) * PORTS_PER_SERVICE + 2 * replica
+  const addresses = (service: number): string =>
+    replicas.map((_, replica) => `${host}:${portOf(service, replica)}`).join(',')
+  const peers = Object.fromEntries(SERVICE_NAMES.map((name, index) => [name, addresses(index)]))
+  const shared = { data: dataDir, host, logLevel, retentionDays, insecureDev, replicas, peers }
+  const kafka = { ...config.kafka, replicationFactor }
+  return SERVICE_NAMES.flatMap((service, index) =>
+    replicas.map((replica, number): ServiceProcess => {
+      const port = portOf(index, number)
+      const name = `${service}-${replica}`
+      const own = ownKeys(service, config)
+      return {
+        name,
+        service,
+        replica,
+        address: `${host}:${port}`,
+        health: `http://${host}:${port + 1}`,
+        configFile: join(dataDir, 'processes', `${name}.json`),
+        logFile: join(dataDir, 'processes', `${name}.log`),
+        main: mains(service),
+        config: { ...shared, port, replica, kafka, ...own },
+      }
+    }),
+  )
+}
+
+/** Addresses of the replicas of a service, or of all processes, with commas between. */
+export const addressesOf = (processes: readonly ServiceProcess[], service?: ServiceName): string =>
+  processes
+    .filter((one) => service === undefined || one.service === service)
+    .map(({ address }) => address)
+    .join(',')

@@ -1,0 +1,167 @@
+import { resolve } from 'node:path'
+import { kafkaSettings } from '@serverless-ai/config'
+import {
+  applyTopics,
+  countBrokers,
+  EVENTS_RETENTION_MS,
+  KafkaLogError,
+  planTopics,
+} from '@serverless-ai/eventlog/kafka'
+import {
+  type Credentials,
+  LogStartError,
+  makeDataDirectory,
+  openCredentials,
+  Peers,
+  SERVICE_NAMES,
+  type ServiceName,
+  systemPorts,
+} from '@serverless-ai/hosting'
+import { abortable, type Ports } from '@serverless-ai/kernel'
+import { createGrpcTransport } from '@serverless-ai/rpc'
+import { writeCliContext } from '../cli-context.ts'
+import { type AllInOneConfig, nodeIdsOf, QUICKSTART_TENANTS } from '../config.ts'
+import { LocalNodes, localNodeConfigs } from '../local-nodes.ts'
+import { nodesReady } from '../nodes-ready.ts'
+import { greetDistributed, type PlatformOutput } from '../output.ts'
+import { runQuickstart } from '../quickstart.ts'
+import type { RunningPlatform } from '../running.ts'
+import { serveHealth } from './health-server.ts'
+import { addressesOf, planProcesses, type ServiceProcess } from './plan.ts'
+import { ServiceProcesses } from './processes.ts'
+
+const DAY_MS = 86_400_000
+
+interface Topics {
+  readonly replicationFactor: number
+  /** For people. */
+  readonly text: string
+}
+
+/**
+ * Makes the topics of the platform, with as many copies as there are brokers for.
+ * @throws LogStartError
+ */
+async function prepareTopics(config: AllInOneConfig, ports: Ports): Promise<Topics> {
+  const { kafka, retentionDays } = config
+  const connection = { ...kafkaSettings(kafka), ports }
+  try {
+    const brokers = await countBrokers(connection)
+    const replicationFactor = Math.min(kafka.replicationFactor, brokers)
+    const eventsRetentionMs = Math.max(EVENTS_RETENTION_MS, retentionDays * DAY_MS)
+    const services = SERVICE_NAMES
+    const plan = planTopics({ services, replication: replicationFactor, eventsRetentionMs })
+    const left = await applyTopics(connection, plan)
+    const [wrong] = left
+    if (wrong !== undefined) {
+      const { topic, setting, wanted, found, mend } = wrong
+      throw new LogStartError(
+        `TOPICS_NOT_READY: ${topic}: ${setting} is ${found}, not ${wanted}: ${mend}`,
+      )
+    }
+    const survives =
+      brokers < 3 ? 'survives the death of a broker process, not power loss' : 'survives a broker'
+    const text = `${plan.length} topics are as they must be, ${replicationFactor} of each: ${survives}`
+    return { replicationFactor, text }
+  } catch (error) {
+    if (!(error instanceof KafkaLogError)) throw error
+    throw new LogStartError(`KAFKA_${error.code}: ${error.message}`, { cause: error })
+  }
+}
+
+interface Ground {
+  readonly config: AllInOneConfig
+  readonly ports: Ports
+  readonly dataDir: string
+  readonly credentials: Credentials
+  readonly plan: readonly ServiceProcess[]
+  readonly topics: Topics
+}
+
+async function openGround(
+  config: AllInOneConfig,
+  mains: ((service: ServiceName) => string) | undefined,
+): Promise<Ground> {
+  const ports = systemPorts('all-in-one', config.logLevel)
+  const dataDir = resolve(config.data)
+  makeDataDirectory(dataDir, ['snapshots'])
+  const { randomness } = ports
+  const nodes = nodeIdsOf(config)
+  const credentials = openCredentials({ dataDir, randomness, tenants: QUICKSTART_TENANTS, nodes })
+  const topics = await prepareTopics(config, ports)
+  const { replicationFactor } = topics
+  const base = { config, dataDir, replicationFactor }
+  const plan = planProcesses(mains === undefined ? base : { ...base, mains })
+  return { config, ports, dataDir, credentials, plan, topics }
+}
+
+/**
+ * The whole platform on Kafka: each replica of each service is a process of its own, started and
+ * looked after by this one, which leads nothing itself. When the start fails, or `signal` is aborted
+ * during it, everything that it has started is ended first.
+ */
+export async function startDistributed(
+  config: AllInOneConfig,
+  output: PlatformOutput,
+  more: {
+    readonly signal?: AbortSignal
+    /** Mains to run instead of the product's (fault tests do that). */
+    readonly mains?: (service: ServiceName) => string
+  } = {},
+): Promise<RunningPlatform> {
+  const { signal, mains } = more
+  const startedMs = performance.now()
+  const ground = await openGround(config, mains)
+  const { ports, dataDir, credentials, plan } = ground
+  const transport = createGrpcTransport({ clock: ports.clock })
+  const services = new ServiceProcesses(ports, { dataDir, plan, transport })
+  const addresses = {
+    pool: addressesOf(plan, 'pool-manager'),
+    workspaces: addressesOf(plan, 'mediator'),
+  }
+  const configs = localNodeConfigs({ config, dataDir, tokens: credentials.nodes, addresses })
+  const nodes = new LocalNodes(ports, { dataDir, configs })
+  const each = SERVICE_NAMES.map((name) => [name, addressesOf(plan, name)] as const)
+  const peers = new Peers({
+    transport,
+    ports,
+    addresses: new Map(each),
+    token: credentials.service,
+  })
+  const connected = nodesReady(peers, config.nodes)
+  const missing = async () => [...(await services.missing()), ...(await connected())]
+  const { host, port } = config
+  const health = await serveHealth({ host, port: port + 1, missing })
+  const end = async (): Promise<void> => {
+    await nodes.stop()
+    await services.stop()
+    await transport.close()
+    health.close()
+  }
+  const address = addressesOf(plan)
+  const ready = async (): Promise<void> => {
+    await services.start(signal)
+    signal?.throwIfAborted()
+    writeCliContext({ dataDir, address, credentials })
+    const local = await nodes.start()
+    greetDistributed(output, { config, plan, topics: ground.topics.text, local })
+    while ((await missing()).length > 0) await ports.timers.sleep(50, signal)
+    const seconds = ((performance.now() - startedMs) / 1_000).toFixed(1)
+    output.say(`ready in ${seconds} s: ${plan.length} processes, ${config.nodes} nodes connected`)
+    const base = { address, ports, dataDir, credentials, config, output }
+    if (config.quickstart) await runQuickstart(base)
+  }
+  try {
+    await abortable(ready(), signal)
+  } catch (error) {
+    await end()
+    throw error
+  }
+  return {
+    async stop() {
+      output.say('stopping: tasks, nodes, control plane (jobs go on at the next start)')
+      await end()
+      output.say('stopped')
+    },
+  }
+}
