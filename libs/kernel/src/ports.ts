@@ -3,6 +3,7 @@
  * operating system (`@serverless-ai/kernel/system`), the simulator to virtual time and seeded
  * faults. No package awaits anything else.
  */
+import type { Tracer } from './tracing.ts'
 
 /** Reads of time. All values are milliseconds; fractions are allowed. */
 export interface Clock {
@@ -94,4 +95,6 @@ export interface Ports {
   readonly randomness: Randomness
   readonly disk: Disk
   readonly logger: Logger
+  /** Absent = nothing is traced. */
+  readonly tracer?: Tracer | undefined
 }

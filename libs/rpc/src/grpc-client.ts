@@ -6,14 +6,17 @@ import {
   credentials,
   Metadata,
   type ServiceError,
+  type StatusObject,
 } from '@grpc/grpc-js'
 import {
   type CallOptions,
   type ClientOf,
   type Clock,
   type RpcError,
+  TRACEPARENT,
   type Transport,
 } from '@serverless-ai/kernel'
+import { beginMade, type CallTelemetry, type ToldCall } from './call-telemetry.ts'
 import { CLIENT_OPTIONS, SECURE_CLIENT_OPTIONS } from './channel-options.ts'
 import { codeOf } from './codes.ts'
 import { rpcError } from './error-table.ts'
@@ -53,12 +56,20 @@ class Caller {
   readonly #method: AnyMethod
   readonly #clock: Clock
   readonly #token: string | undefined
+  readonly #telemetry: CallTelemetry
 
-  constructor(client: () => Client, method: AnyMethod, clock: Clock, token: string | undefined) {
-    this.#client = client
-    this.#method = method
-    this.#clock = clock
-    this.#token = token
+  constructor(init: {
+    client: () => Client
+    method: AnyMethod
+    clock: Clock
+    token: string | undefined
+    telemetry: CallTelemetry
+  }) {
+    this.#client = init.client
+    this.#method = init.method
+    this.#clock = init.clock
+    this.#token = init.token
+    this.#telemetry = init.telemetry
   }
 
   readonly #serialize = (value: unknown): Buffer => toBuffer(this.#method.requestSerialize(value))
@@ -81,8 +92,13 @@ class Caller {
     return (request: unknown, options: CallOptions = {}) => this.#unary(request, options)
   }
 
-  #metadata(options: CallOptions): Metadata {
+  #begin(): ToldCall | undefined {
+    return beginMade({ method: this.#method, clock: this.#clock, telemetry: this.#telemetry })
+  }
+
+  #metadata(options: CallOptions, told: ToldCall | undefined): Metadata {
     const metadata = new Metadata()
+    if (told?.span !== undefined) metadata.set(TRACEPARENT, told.span.context)
     for (const [key, value] of Object.entries(options.metadata ?? {})) metadata.set(key, value)
     if (this.#token !== undefined) metadata.set('authorization', `Bearer ${this.#token}`)
     return metadata
@@ -95,26 +111,29 @@ class Caller {
   #unary(request: unknown, options: CallOptions): Promise<unknown> {
     if (options.signal?.aborted) return Promise.reject(rpcError('CANCELLED'))
     const { promise, resolve, reject } = Promise.withResolvers<unknown>()
+    const told = this.#begin()
     const call = this.#client().makeUnaryRequest(
       this.#method.path,
       this.#serialize,
       this.#parse,
       request,
-      this.#metadata(options),
+      this.#metadata(options, told),
       this.#deadline(options.timeoutMs ?? UNARY_TIMEOUT_MS),
       (error, answer) => (error === null ? resolve(answer) : reject(errorOf(error))),
     )
+    follow(call, told)
     return cancelled(promise, options.signal, call)
   }
 
   #upload(requests: AsyncIterable<unknown>, options: CallOptions): Promise<unknown> {
     if (options.signal?.aborted) return Promise.reject(rpcError('CANCELLED'))
     const { promise, resolve, reject } = Promise.withResolvers<unknown>()
+    const told = this.#begin()
     const call = this.#client().makeClientStreamRequest(
       this.#method.path,
       this.#serialize,
       this.#parse,
-      this.#metadata(options),
+      this.#metadata(options, told),
       this.#deadline(options.timeoutMs),
       (error, answer) => {
         scope.abort(rpcError('CANCELLED'))
@@ -122,32 +141,37 @@ class Caller {
         else reject(errorOf(error))
       },
     )
+    follow(call, told)
     const scope = send(call, requests, reject)
     return cancelled(promise, options.signal, call)
   }
 
   async *#download(request: unknown, options: CallOptions): AsyncGenerator<unknown> {
     if (options.signal?.aborted) throw rpcError('CANCELLED')
+    const told = this.#begin()
     const call = this.#client().makeServerStreamRequest(
       this.#method.path,
       this.#serialize,
       this.#parse,
       request,
-      this.#metadata(options),
+      this.#metadata(options, told),
       this.#deadline(options.timeoutMs),
     )
+    follow(call, told)
     yield* answersOf(call, options.signal)
   }
 
   async *#bidi(requests: AsyncIterable<unknown>, options: CallOptions): AsyncGenerator<unknown> {
     if (options.signal?.aborted) throw rpcError('CANCELLED')
+    const told = this.#begin()
     const call = this.#client().makeBidiStreamRequest(
       this.#method.path,
       this.#serialize,
       this.#parse,
-      this.#metadata(options),
+      this.#metadata(options, told),
       this.#deadline(options.timeoutMs),
     )
+    follow(call, told)
     let broken: unknown
     const scope = send(call, requests, (error) => {
       broken = error
@@ -160,6 +184,15 @@ class Caller {
       scope.abort(rpcError('CANCELLED'))
     }
   }
+}
+
+/** Tells the end of a call to those who are told of it. */
+function follow(
+  call: { on(event: 'status', listener: (status: StatusObject) => void): unknown },
+  told: ToldCall | undefined,
+): void {
+  if (told === undefined) return
+  call.on('status', ({ code }) => told.end(code === 0 ? 'OK' : codeOf(code)))
 }
 
 /** Ties a call with one answer to the caller's signal. */
@@ -220,7 +253,7 @@ async function* answersOf(call: Reading, signal: AbortSignal | undefined): Async
 const RETIRED_MAX = 16
 
 /** Settings of outgoing calls. */
-export interface GrpcTransportOptions {
+export interface GrpcTransportOptions extends CallTelemetry {
   readonly clock: Clock
   /**
    * Mutual TLS: the own certificate, and who is trusted. A server must be the service that serves
@@ -234,11 +267,13 @@ export interface GrpcTransportOptions {
 class GrpcTransport implements Transport {
   readonly #clock: Clock
   readonly #tls: TlsSource | undefined
+  readonly #telemetry: CallTelemetry
   readonly #clients = new Map<string, Client>()
   readonly #retired: Client[] = []
   readonly #unfollow: () => void
 
-  constructor({ clock, tls }: GrpcTransportOptions) {
+  constructor({ clock, tls, observer, tracer }: GrpcTransportOptions) {
+    this.#telemetry = { observer, tracer }
     this.#clock = clock
     this.#tls = tls
     this.#unfollow = tls?.onChange(() => this.#retire()) ?? (() => undefined)
@@ -248,8 +283,9 @@ class GrpcTransport implements Transport {
     const names = this.#tls === undefined ? [] : serviceNamesOf(service)
     const server = names.map(serverOf).find((name) => name !== undefined)
     const channel = () => this.#clientOf(target.address, server)
+    const [clock, telemetry, { token }] = [this.#clock, this.#telemetry, target]
     return clientFrom(service, (method) =>
-      new Caller(channel, method, this.#clock, target.token).bind(),
+      new Caller({ client: channel, method, clock, token, telemetry }).bind(),
     )
   }
 

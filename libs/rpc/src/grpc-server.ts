@@ -22,6 +22,7 @@ import type {
   TransportServer,
 } from '@serverless-ai/kernel'
 import { admit } from './auth.ts'
+import { beginServed, parentOf, type ToldCall } from './call-telemetry.ts'
 import { SERVER_OPTIONS } from './channel-options.ts'
 import { CODE_NUMBERS } from './codes.ts'
 import { rpcError } from './error-table.ts'
@@ -201,12 +202,15 @@ class GrpcServer implements TransportServer, ListsServices {
     callback: sendUnaryData<unknown>,
   ): Promise<void> {
     const scope = this.#scopeOf(call)
+    const told = this.#told(entry, call)
     try {
       const context = this.#begin(entry, call, scope)
-      const answer = Promise.resolve(entry.handler(input(scope), context))
-      callback(null, await scope.race(answer))
+      const handle = () => Promise.resolve(entry.handler(input(scope), context))
+      const answer = await scope.race(told === undefined ? handle() : told.within(handle))
+      told?.end('OK')
+      callback(null, answer)
     } catch (thrown) {
-      callback(this.#failure(thrown, scope, entry))
+      callback(statusOf(this.#failure(thrown, { scope, entry, told })))
     } finally {
       this.#end(scope)
     }
@@ -215,6 +219,7 @@ class GrpcServer implements TransportServer, ListsServices {
   /** A call with a stream of answers. */
   async #stream(entry: Entry, call: Writing, input: (scope: CallScope) => unknown): Promise<void> {
     const scope = this.#scopeOf(call)
+    const told = this.#told(entry, call)
     try {
       const context = this.#begin(entry, call, scope)
       const items = entry.handler(input(scope), context)
@@ -225,8 +230,9 @@ class GrpcServer implements TransportServer, ListsServices {
         return full === undefined ? undefined : scope.race(full)
       })
       call.end()
+      told?.end('OK')
     } catch (thrown) {
-      call.emit('error', this.#failure(thrown, scope, entry))
+      call.emit('error', statusOf(this.#failure(thrown, { scope, entry, told })))
     } finally {
       this.#end(scope)
     }
@@ -271,9 +277,21 @@ class GrpcServer implements TransportServer, ListsServices {
     )
   }
 
-  #failure(thrown: unknown, scope: CallScope, { method }: Entry) {
-    const log = { logger: this.#rules.logger, path: method.path }
-    return statusOf(toRpcError(thrown, scope, log))
+  #told({ method }: Entry, { metadata }: AnyCall): ToldCall | undefined {
+    const { clock, tracer } = this.#rules
+    const parent = tracer === undefined ? undefined : parentOf(metadata)
+    return beginServed({ method, clock, telemetry: this.#rules }, parent)
+  }
+
+  #failure(
+    thrown: unknown,
+    call: { scope: CallScope; entry: Entry; told: ToldCall | undefined },
+  ): RpcError {
+    const { scope, entry, told } = call
+    const log = { logger: this.#rules.logger, path: entry.method.path }
+    const error = toRpcError(thrown, scope, log)
+    told?.end(error.code, error.reason)
+    return error
   }
 
   #end(scope: CallScope): void {

@@ -1,6 +1,7 @@
-import type { Clock, Logger, Timers } from '@serverless-ai/kernel'
+import type { Clock, Logger, Timers, Tracer } from '@serverless-ai/kernel'
 import { ACCESS, type AccessTable } from './access.ts'
 import type { Authenticate } from './auth.ts'
+import type { CallObserver } from './call-telemetry.ts'
 import { rpcError } from './error-table.ts'
 
 /** What a server of either transport needs. */
@@ -15,10 +16,15 @@ export interface RpcServerOptions {
   readonly unaryTimeoutMs?: number
   /** Allows addresses other than the loopback, without transport security. Default false. */
   readonly insecureDev?: boolean
+  /** Told of every call that ends. Default: nobody. */
+  readonly observer?: CallObserver | undefined
+  /** Makes spans of calls with one answer. Default: none are made. */
+  readonly tracer?: Tracer | undefined
 }
 
 /** Options with their defaults. */
-export type ServerRules = Required<RpcServerOptions>
+type ToldOf = 'observer' | 'tracer'
+export type ServerRules = Required<Omit<RpcServerOptions, ToldOf>> & Pick<RpcServerOptions, ToldOf>
 
 export const UNARY_TIMEOUT_MS = 30_000
 

@@ -1,5 +1,6 @@
 export { Gate } from './gate.ts'
 export { type DiskFault, type DiskOperation, type MemoryDisk, memoryDisk } from './memory-disk.ts'
+export { type MemoryTracer, memoryTracer, type RecordedSpan } from './memory-tracer.ts'
 export { type LoggedLine, RecordingLogger, type TestPorts, testPorts } from './ports.ts'
 export { type SeededRandomness, seededRandomness } from './random.ts'
 export { VirtualTime } from './virtual-time.ts'
