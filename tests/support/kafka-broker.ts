@@ -1,14 +1,11 @@
 // Finds or starts a Kafka broker for the suites that need one, in this order: `SAI_TEST_BROKERS`;
 // a container engine that has the image; Java with the broker's jars, resolved by Maven.
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { createHash, randomBytes } from 'node:crypto'
+import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import {
   chmodSync,
-  closeSync,
   existsSync,
-  mkdirSync,
   mkdtempSync,
-  openSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -19,6 +16,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { openKafkaLog } from '@serverless-ai/eventlog/kafka'
+import { startCluster } from './kafka-cluster.ts'
+import { settingsText } from './kafka-settings.ts'
 import { freePorts } from './ports.ts'
 import { quietPorts } from './quiet-ports.ts'
 import { ROOT } from './root.ts'
@@ -61,11 +60,13 @@ export async function startKafkaBroker(): Promise<KafkaBroker> {
   if (given) return { brokers: given, from: 'SAI_TEST_BROKERS', stop: async () => undefined }
   const image = process.env['SAI_KAFKA_IMAGE'] ?? KAFKA_IMAGE
   if (await imageAtHand(image)) return startContainer(image)
-  if ((await works('java', '-version')) && (await works('openssl', 'version'))) {
-    return startJava(await brokerJars())
+  try {
+    return await startJava(await brokerJars())
+  } catch (error) {
+    if (!(error instanceof NoBrokerError)) throw error
+    const none = `no container engine has ${image}, and ${error.message}`
+    throw new NoBrokerError(`no Kafka broker: SAI_TEST_BROKERS is empty, ${none}`)
   }
-  const none = `no container engine has ${image}, no Java and openssl are here`
-  throw new NoBrokerError(`no Kafka broker: SAI_TEST_BROKERS is empty, ${none}`)
 }
 
 async function works(command: string, ...args: readonly string[]): Promise<boolean> {
@@ -99,20 +100,19 @@ async function answers(brokers: string): Promise<boolean> {
   }
 }
 
-/** Settings of the template, with the words between @ signs filled in. */
-function properties(values: Readonly<Record<string, string | number>>): string {
-  const template = readFileSync(join(ROOT, 'infra/kafka/server.properties'), 'utf8')
-  return template.replace(/@(\w+)@/g, (_, name: string) => String(values[name]))
-}
-
 async function startContainer(image: string): Promise<KafkaBroker> {
   const port = await freePorts(2)
   const directory = mkdtempSync(join(tmpdir(), 'kafka-settings-'))
   // The container's user is not ours.
   chmodSync(directory, 0o755)
-  const values = { port, controllerPort: port + 1, dataDirectory: '/tmp/kafka-data' }
-  // Whatever address the port is mapped to, inside the container the broker listens on all.
-  const settings = properties(values).replace('PLAINTEXT://127.0.0.1', 'PLAINTEXT://0.0.0.0')
+  const controller = `127.0.0.1:${port + 1}`
+  const settings = settingsText({
+    'controller.quorum.voters': `1@${controller}`,
+    // Whatever address the port is mapped to, inside the container the broker listens on all.
+    listeners: `PLAINTEXT://0.0.0.0:${port},CONTROLLER://${controller}`,
+    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
+    'log.dirs': '/tmp/kafka-data',
+  })
   writeFileSync(join(directory, 'server.properties'), settings)
   const flags = ['--detach', '--rm', '--publish', `127.0.0.1:${port}:${port}`]
   const mount = ['--volume', `${directory}:/mnt/shared/config:ro`]
@@ -125,15 +125,19 @@ async function startContainer(image: string): Promise<KafkaBroker> {
   return ready({ brokers: `127.0.0.1:${port}`, from: `container of ${image}`, stop })
 }
 
-/** Folder of the broker's jars, in the user's cache; fetched by Maven the first time. */
-async function brokerJars(): Promise<string> {
+/**
+ * Folder of the broker's jars, in the user's cache; fetched by Maven the first time. Rejects with
+ * {@link NoBrokerError} where Java or Maven are missing.
+ */
+export async function brokerJars(): Promise<string> {
+  if (!(await works('java', '-version'))) throw new NoBrokerError('no Java is here')
   const pom = join(ROOT, 'infra/kafka/pom.xml')
   const version = createHash('sha256').update(readFileSync(pom)).digest('hex').slice(0, 12)
   const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache')
   const jars = join(cache, 'serverless-ai', `kafka-${version}`)
   if (existsSync(jars)) return jars
   if (!(await works('mvn', '--version'))) {
-    throw new NoBrokerError('no Kafka broker: Java is here, but no Maven that fetches its jars')
+    throw new NoBrokerError('Java is here, but no Maven that fetches its jars')
   }
   const half = `${jars}.${process.pid}`
   const goal = ['dependency:copy-dependencies', `-DoutputDirectory=${half}`]
@@ -142,83 +146,33 @@ async function brokerJars(): Promise<string> {
   return jars
 }
 
-/** Settings of a listener with TLS and SCRAM, under a certificate made for this run. */
-async function secureSettings(
-  directory: string,
-  port: number,
-): Promise<{ listener: SecureListener; lines: readonly string[] }> {
-  const [key, certificate] = [join(directory, 'key.pem'), join(directory, 'certificate.pem')]
-  const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost']
-  const files = ['-keyout', key, '-out', certificate]
-  await run('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', ...names, ...files])
-  const ca = readFileSync(certificate, 'utf8')
-  const store = join(directory, 'store.pem')
-  writeFileSync(store, readFileSync(key, 'utf8') + ca)
-  const username = 'contract'
-  const password = randomBytes(12).toString('hex')
-  const login = 'org.apache.kafka.common.security.scram.ScramLoginModule required;'
-  const lines = [
-    'sasl.enabled.mechanisms=SCRAM-SHA-512',
-    `listener.name.secure.scram-sha-512.sasl.jaas.config=${login}`,
-    'ssl.keystore.type=PEM',
-    `ssl.keystore.location=${store}`,
-  ]
-  return { listener: { brokers: `localhost:${port}`, ca, username, password }, lines }
-}
-
 async function startJava(jars: string): Promise<KafkaBroker> {
-  const directory = mkdtempSync(join(tmpdir(), 'kafka-broker-'))
-  const port = await freePorts(3)
-  const dataDirectory = join(directory, 'data')
-  mkdirSync(dataDirectory)
-  const { listener, lines } = await secureSettings(directory, port + 2)
-  const settings = join(directory, 'server.properties')
-  const plain = properties({ port, controllerPort: port + 1, dataDirectory })
-  const both = plain.replace(/^(advertised\.)?listeners=.*$/gm, `$&,SECURE://localhost:${port + 2}`)
-  const mapped = both.replace(/^listener\.security\.protocol\.map=.*$/m, '$&,SECURE:SASL_SSL')
-  writeFileSync(settings, [mapped, ...lines, ''].join('\n'))
-  const java = ['-Xmx768m', '-cp', join(jars, '*')]
-  const id = 'c2VydmVybGVzcy1haS10ZQ'
-  const user = `SCRAM-SHA-512=[name=${listener.username},password=${listener.password}]`
-  const format = ['format', '-t', id, '-c', settings, '--add-scram', user]
-  await run('java', [...java, 'kafka.tools.StorageTool', ...format])
-  const output = openSync(join(directory, 'output.txt'), 'w')
-  const child = spawn('java', [...java, 'kafka.Kafka', settings], {
-    stdio: ['ignore', output, output],
-  })
-  closeSync(output)
-  const onExit = (): void => void child.kill('SIGKILL')
-  process.once('exit', onExit)
-  const stop = async (): Promise<void> => {
-    process.removeListener('exit', onExit)
-    await end(child)
-    rmSync(directory, { recursive: true, force: true })
+  const user = 'contract'
+  const options = { jars, brokers: 1, security: 'both', users: [user], heapMib: 768 } as const
+  const cluster = await startCluster(options)
+  const { brokers, tls, sasl } = cluster.as(user)
+  const [, port = ''] = brokers[0]?.split(':') ?? []
+  // By name here, and by address in what the broker tells of itself: the certificate has both.
+  const secure = {
+    brokers: `localhost:${port}`,
+    ca: tls?.ca ?? '',
+    username: user,
+    password: sasl?.password ?? '',
   }
   const from = `Java with ${jars}`
-  return ready({ brokers: `127.0.0.1:${port}`, secure: listener, from, stop }, () => {
-    if (child.exitCode === null) return
-    const said = readFileSync(join(directory, 'output.txt'), 'utf8').slice(-2000)
-    throw new Error(`the broker ended with ${child.exitCode}:\n${said}`)
-  })
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  const ended = new Promise((resolve) => child.once('exit', resolve))
-  // Nothing in it is wanted any more, so it need not shut down in order.
-  child.kill('SIGKILL')
-  await ended
+  return {
+    brokers: cluster.connection.brokers.join(','),
+    secure,
+    from,
+    stop: () => cluster.stop(),
+  }
 }
 
 /** Waits until the broker answers; stops it when it never does. */
-async function ready(
-  broker: KafkaBroker,
-  alive: () => void = () => undefined,
-): Promise<KafkaBroker> {
+async function ready(broker: KafkaBroker): Promise<KafkaBroker> {
   const deadline = performance.now() + START_TIMEOUT_MS
   try {
     while (!(await answers(broker.brokers))) {
-      alive()
       if (performance.now() > deadline) throw new Error('the broker does not answer')
       await sleep(100)
     }

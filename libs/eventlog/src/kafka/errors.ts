@@ -37,7 +37,7 @@ export type KafkaErrorCode =
 
 /** Node's codes of a TLS handshake that failed over certificates or protocol. */
 const TLS_CODE =
-  /^(ERR_TLS_|ERR_SSL_|CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_MISMATCH|INVALID_CA|EPROTO)/
+  /^(ERR_TLS_|ERR_SSL_|CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_|INVALID_CA|EPROTO)/
 
 /** True when the error, or one that caused it, is of a TLS handshake. */
 export function isTlsFailure(error: unknown): boolean {

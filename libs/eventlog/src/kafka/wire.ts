@@ -153,7 +153,7 @@ export class KafkaWire {
     return answer.brokers.length
   }
 
-  /** Asks for a topic by name: rejects when it does not exist or may not be seen. {@link WireError} */
+  /** Rejects when the topic does not exist or may not be seen. {@link WireError} */
   async describe(topic: string): Promise<void> {
     await this.#anywhere((connection) => metadataV12.api.async(connection, [topic], false, false))
   }
