@@ -1,0 +1,212 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { kafkaConfig, kafkaSettings } from '@serverless-ai/config'
+import type { EventLog } from '@serverless-ai/eventlog'
+import { applyTopics, openKafkaLog, planTopics } from '@serverless-ai/eventlog/kafka'
+import { openCredentials, SERVICE_NAMES, type ServiceName } from '@serverless-ai/hosting'
+import { systemRandomness } from '@serverless-ai/kernel/system'
+import { freePorts } from '../support/ports.ts'
+import { quietPorts } from '../support/quiet-ports.ts'
+import { ROOT } from '../support/root.ts'
+import { until } from '../support/until.ts'
+
+/** What a cluster is made with. */
+export interface ClusterInit {
+  /** Bootstrap addresses, `host:port` with commas between. */
+  readonly brokers: string
+  readonly replicationFactor: number
+  /** Replicas of each service; 1 where it says nothing. */
+  readonly replicas: Readonly<Partial<Record<ServiceName, number>>>
+  readonly tenant: string
+  /** Main of a service, to run another build. Default: this one's. */
+  readonly mainOf?: (service: ServiceName) => string
+  /** More environment for its processes, to switch a protection off by a wrapper of the tests. */
+  readonly env?: Readonly<Record<string, string>>
+}
+
+const OUTPUT_KEPT = 20_000
+const START_TIMEOUT_MS = 60_000
+
+/** One replica of a service: a process that can be killed, paused and started again. */
+export class Replica {
+  readonly service: ServiceName
+  /** `scheduler-1`. */
+  readonly name: string
+  readonly port: number
+  readonly #start: (replica: Replica) => ChildProcess
+  #child: ChildProcess | undefined
+  output = ''
+
+  constructor(
+    at: { service: ServiceName; name: string; port: number },
+    start: (replica: Replica) => ChildProcess,
+  ) {
+    this.service = at.service
+    this.name = at.name
+    this.port = at.port
+    this.#start = start
+  }
+
+  get address(): string {
+    return `127.0.0.1:${this.port}`
+  }
+
+  get running(): boolean {
+    return this.#child?.exitCode === null && this.#child.signalCode === null
+  }
+
+  start(): void {
+    const child = this.#start(this)
+    const take = (chunk: Buffer): void => {
+      this.output = `${this.output}${chunk.toString()}`.slice(-OUTPUT_KEPT)
+    }
+    child.stdout?.on('data', take)
+    child.stderr?.on('data', take)
+    this.#child = child
+  }
+
+  /** SIGKILL; resolves when the process is gone. */
+  async kill(): Promise<void> {
+    await this.#end('SIGKILL')
+  }
+
+  /** SIGTERM: in order. */
+  async stop(): Promise<void> {
+    await this.#end('SIGTERM')
+  }
+
+  pause(): void {
+    this.#child?.kill('SIGSTOP')
+  }
+
+  resume(): void {
+    this.#child?.kill('SIGCONT')
+  }
+
+  async #end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+    const child = this.#child
+    if (child === undefined || !this.running) return
+    const ended = new Promise((resolve) => child.once('exit', resolve))
+    child.kill(signal)
+    await ended
+  }
+
+  /** Resolves when it is ready: it has caught up, and reaches what it needs. */
+  async ready(timeoutMs = START_TIMEOUT_MS): Promise<void> {
+    const url = `http://127.0.0.1:${this.port + 1}/readyz`
+    const ask = async (): Promise<'ready' | 'ended' | undefined> => {
+      if (!this.running) return 'ended'
+      return (await fetch(url)).ok ? 'ready' : undefined
+    }
+    const said = (): string => `output:\n${this.output.slice(-2_000)}`
+    const state = await until(`${this.name} to be ready`, ask, { timeoutMs }).catch((error) => {
+      throw new Error(`${String(error)}\n${said()}`)
+    })
+    if (state === 'ended') throw new Error(`${this.name} has ended\n${said()}`)
+  }
+}
+
+/** The control plane on Kafka: every replica of every service a process of its own. */
+export class Cluster {
+  readonly dataDir: string
+  readonly replicas: readonly Replica[]
+  readonly #init: ClusterInit
+  readonly tokens: ReturnType<typeof openCredentials>
+  /** Clusters share a broker: each has topics of its own. */
+  readonly #topicPrefix = `t${randomBytes(4).toString('hex')}.`
+
+  private constructor(init: ClusterInit, firstPort: number) {
+    this.#init = init
+    this.dataDir = mkdtempSync(join(tmpdir(), 'sai-cluster-'))
+    const { dataDir } = this
+    this.tokens = openCredentials({
+      ...{ dataDir, randomness: systemRandomness },
+      ...{ tenants: [init.tenant], nodes: [] },
+    })
+    let port = firstPort
+    this.replicas = SERVICE_NAMES.flatMap((service) =>
+      Array.from({ length: init.replicas[service] ?? 1 }, (_, index) => {
+        const at = { service, name: `${service}-${index + 1}`, port }
+        port += 2
+        return new Replica(at, (replica) => this.#spawn(replica))
+      }),
+    )
+  }
+
+  /** Makes the topics, starts all replicas and waits until they are ready. */
+  static async start(init: ClusterInit): Promise<Cluster> {
+    const processes = SERVICE_NAMES.map((service) => init.replicas[service] ?? 1)
+    const ports = 2 * processes.reduce((sum, one) => sum + one, 0)
+    const cluster = new Cluster(init, await freePorts(ports))
+    const plan = planTopics({ services: SERVICE_NAMES, replication: init.replicationFactor })
+    try {
+      await applyTopics(cluster.#connection(), plan)
+      for (const replica of cluster.replicas) replica.start()
+      await Promise.all(cluster.replicas.map((replica) => replica.ready()))
+      return cluster
+    } catch (error) {
+      await cluster.close()
+      throw error
+    }
+  }
+
+  #connection(): Parameters<typeof openKafkaLog>[0] {
+    const brokers = this.#init.brokers.split(',')
+    const settings = kafkaSettings(kafkaConfig.parse({ brokers, topicPrefix: this.#topicPrefix }))
+    return { ...settings, ports: quietPorts }
+  }
+
+  /** Its log, for a look from outside. Close it. */
+  openLog(): Promise<EventLog> {
+    return openKafkaLog(this.#connection())
+  }
+
+  /** Addresses of a service's replicas, with commas between. */
+  addressOf(service: ServiceName): string {
+    return this.of(service)
+      .map(({ address }) => address)
+      .join(',')
+  }
+
+  of(service: ServiceName): readonly Replica[] {
+    return this.replicas.filter((replica) => replica.service === service)
+  }
+
+  /** Replica of a name. Throws when there is none. */
+  named(name: string): Replica {
+    const found = this.replicas.find((replica) => replica.name === name)
+    if (found === undefined) throw new RangeError(`no replica is called '${name}'`)
+    return found
+  }
+
+  #spawn(replica: Replica): ChildProcess {
+    const { service, name, port } = replica
+    const { brokers, replicationFactor, mainOf, env } = this.#init
+    const main = mainOf?.(service) ?? join(ROOT, 'services', service, 'dist/main.js')
+    const peers = SERVICE_NAMES.filter((other) => other !== service).flatMap((other) => [
+      `--peers.${other}`,
+      this.addressOf(other),
+    ])
+    const names = this.of(service).map((one) => one.name)
+    const args = [
+      ...['--data', this.dataDir, '--port', String(port)],
+      ...['--replica', name, '--replicas', names.join(',')],
+      ...['--kafka.brokers', brokers, '--kafka.topic-prefix', this.#topicPrefix],
+      ...['--kafka.replication-factor', String(replicationFactor)],
+      ...peers,
+    ]
+    return spawn(process.execPath, [main, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...env },
+    })
+  }
+
+  /** Ends all processes at once and removes their data. */
+  async close(): Promise<void> {
+    await Promise.all(this.replicas.map((replica) => replica.kill()))
+    rmSync(this.dataDir, { recursive: true, force: true })
+  }
+}

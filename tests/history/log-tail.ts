@@ -1,0 +1,135 @@
+import { decodeRecord, type EventLog, eventsTopic, logTopic } from '@serverless-ai/eventlog'
+import type { ServiceName } from '@serverless-ai/hosting'
+import type { Landed } from '@serverless-ai/sim'
+
+/** A record of a service's log as it was first seen. */
+interface SeenRecord {
+  readonly atMs: number
+  readonly epoch: number
+  /** Of a claim: who claims. */
+  readonly replica: string | undefined
+}
+
+const FETCH_BYTES = 4 * 1024 * 1024
+const WAIT_MS = 200
+const PARTITION = 0
+
+const nowMs = (): number => performance.timeOrigin + performance.now()
+
+/** Reads the private logs of services as they grow, and notes when each record was first seen. */
+export class LogTail {
+  readonly #log: EventLog
+  readonly #services: readonly ServiceName[]
+  readonly #records = new Map<ServiceName, SeenRecord[]>()
+  readonly #wakers = new Set<() => void>()
+  readonly #stop = new AbortController()
+  #loops: Promise<unknown> = Promise.resolve()
+  /** Why a loop ended before its time; undefined = none did. */
+  failure: unknown
+
+  constructor(log: EventLog, services: readonly ServiceName[]) {
+    this.#log = log
+    this.#services = services
+    for (const service of services) this.#records.set(service, [])
+  }
+
+  start(): void {
+    this.#loops = Promise.all(
+      this.#services.map((service) =>
+        this.#follow(service).catch((error: unknown) => {
+          if (!this.#stop.signal.aborted) this.failure = error
+        }),
+      ),
+    )
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort()
+    await this.#loops
+  }
+
+  /** Newest epoch of a service, and who claimed it; epoch 0 = nobody yet. */
+  leader(service: ServiceName): { readonly epoch: number; readonly replica: string } {
+    let newest = { epoch: 0, replica: '' }
+    for (const { epoch, replica } of this.#records.get(service) ?? []) {
+      if (replica !== undefined && epoch > newest.epoch) newest = { epoch, replica }
+    }
+    return newest
+  }
+
+  /** When the first commit of an epoch above `epoch` was seen. Rejects when none is in time. */
+  async commitAbove(service: ServiceName, epoch: number, timeoutMs: number): Promise<number> {
+    const deadline = nowMs() + timeoutMs
+    for (;;) {
+      const records = this.#records.get(service) ?? []
+      const found = records.find((one) => one.replica === undefined && one.epoch > epoch)
+      if (found !== undefined) return found.atMs
+      if (this.failure !== undefined) throw this.failure
+      const left = deadline - nowMs()
+      if (left <= 0) throw new Error(`no commit of ${service} above epoch ${epoch}`)
+      await this.#grown(left)
+    }
+  }
+
+  #grown(timeoutMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer)
+        this.#wakers.delete(done)
+        resolve()
+      }
+      const timer = setTimeout(done, timeoutMs)
+      this.#wakers.add(done)
+    })
+  }
+
+  async #follow(service: ServiceName): Promise<void> {
+    const address = { topic: logTopic(service), partition: PARTITION }
+    const { signal } = this.#stop
+    let { start: from } = await this.#log.range(address)
+    while (!signal.aborted) {
+      const want = { from, maxBytes: FETCH_BYTES, waitMs: WAIT_MS, signal }
+      const { records } = await this.#log.fetch(address, want)
+      const atMs = nowMs()
+      for (const record of records) {
+        from = record.position + 1
+        this.#take(service, record.value, atMs)
+      }
+      if (records.length > 0) for (const wake of [...this.#wakers]) wake()
+    }
+  }
+
+  #take(service: ServiceName, value: Uint8Array, atMs: number): void {
+    const { body } = decodeRecord(value)
+    const records = this.#records.get(service)!
+    if (body?.$case === 'claim') {
+      const { epoch, replica } = body.value
+      records.push({ atMs, epoch: Number(epoch), replica })
+    } else if (body?.$case === 'commit') {
+      records.push({ atMs, epoch: Number(body.value.epoch), replica: undefined })
+    }
+  }
+}
+
+/** Everything that stands in the topics of services: each private log before its public events. */
+export async function readCell(
+  log: EventLog,
+  services: readonly ServiceName[],
+): Promise<readonly Landed[]> {
+  const landed: Landed[] = []
+  for (const service of services) {
+    for (const topic of [logTopic(service), eventsTopic(service)]) {
+      const address = { topic, partition: PARTITION }
+      let { start: from } = await log.range(address)
+      for (;;) {
+        const { records } = await log.fetch(address, { from, maxBytes: FETCH_BYTES, waitMs: 0 })
+        if (records.length === 0) break
+        for (const { position, key, headers, value } of records) {
+          landed.push({ atMs: 0, topic, partition: PARTITION, position, key, headers, value })
+          from = position + 1
+        }
+      }
+    }
+  }
+  return landed
+}
