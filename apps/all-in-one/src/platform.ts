@@ -1,5 +1,9 @@
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import {
   type Credentials,
+  DataDirectoryError,
+  LogStartError,
   listenHttp,
   openPlatform,
   type PlatformOptions,
@@ -11,6 +15,7 @@ import { abortable } from '@serverless-ai/kernel'
 import { writeCliContext } from './cli-context.ts'
 import { type AllInOneConfig, nodeIdsOf, QUICKSTART_TENANTS } from './config.ts'
 import { createControlPlane } from './control-plane.ts'
+import { PROCESSES_FILE } from './distributed/record.ts'
 import { LocalNodes, localNodeConfigs } from './local-nodes.ts'
 import { nodesReady } from './nodes-ready.ts'
 import { greet, type PlatformOutput } from './output.ts'
@@ -19,8 +24,24 @@ import type { RunningPlatform } from './running.ts'
 
 type Opened = { readonly options: PlatformOptions; readonly credentials: Credentials }
 
-/** Opens data directory, log and tokens of the all-in-one. */
-function openAllInOne(config: AllInOneConfig): Promise<Opened> {
+/**
+ * Opens data directory, log and tokens of the all-in-one.
+ * @throws LogStartError, DataDirectoryError, and what `openPlatform` throws
+ */
+async function openAllInOne(config: AllInOneConfig): Promise<Opened> {
+  const data = resolve(config.data)
+  if (config.replicas > 1) {
+    throw new LogStartError(
+      `REPLICAS_NEED_KAFKA: without it one process runs all services: add --kafka HOST:PORT, or ` +
+        'leave --replicas out',
+    )
+  }
+  if (existsSync(join(data, PROCESSES_FILE))) {
+    throw new DataDirectoryError(
+      `DATA_DIRECTORY_OF_ANOTHER_LOG: ${data} belongs to a history on Kafka; start it with ` +
+        '--kafka HOST:PORT, or choose another one with --data DIR',
+    )
+  }
   return openPlatform({
     config,
     ports: systemPorts('all-in-one', config.logLevel),

@@ -15,12 +15,15 @@ export { DataDirectoryError, makeDataDirectory, openPlatform, systemPorts } from
 export { Readiness, type ReadinessCheck } from './readiness.ts'
 export {
   createPlatformApp,
+  defineService,
   EXIT_UNAVAILABLE,
   exitStatusOf,
   isStartError,
   ListenError,
   listenHttp,
   runService,
+  type ServiceStart,
+  type ServiceWrap,
 } from './run-service.ts'
 export { RuntimeHost } from './runtime-host.ts'
 export type { ServiceKit } from './service-kit.ts'

@@ -4,11 +4,12 @@ import { NestFactory } from '@nestjs/core'
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify'
 import { ConfigError, EXIT_CONFIG, loadConfigOrExit } from '@serverless-ai/config'
 import { LogOpenError } from '@serverless-ai/eventlog'
-import { RpcError } from '@serverless-ai/kernel'
+import { type Ports, RpcError } from '@serverless-ai/kernel'
 import type { z } from 'zod'
 import type { serviceConfig } from './config.ts'
 import { CredentialsError } from './credentials.ts'
 import { LogStartError } from './event-log.ts'
+import type { PlatformOptions } from './options.ts'
 import { PlatformModule } from './platform.module.ts'
 import { DataDirectoryError, openPlatform, systemPorts } from './platform.ts'
 
@@ -74,22 +75,40 @@ export async function listenHttp(
   }
 }
 
+/** A service that can be started alone. */
+export interface ServiceStart<S extends typeof serviceConfig> {
+  readonly name: string
+  readonly schema: S
+  readonly module: (config: z.output<S>) => DynamicModule
+  /** Services it needs to be ready. */
+  readonly peers: readonly string[]
+}
+
+/** Names the types of a {@link ServiceStart}; does nothing. */
+export const defineService = <S extends typeof serviceConfig>(
+  service: ServiceStart<S>,
+): ServiceStart<S> => service
+
+/** What fault tests put between a service and the world. */
+export interface ServiceWrap {
+  readonly ports: (ports: Ports, dataDir: string) => Ports
+  readonly options: (options: PlatformOptions) => PlatformOptions
+}
+
 /**
  * Main of a service that is started alone: on Kafka, or on its own SQLite data directory; its peers
  * elsewhere. Peers that cannot be reached make it not ready, not dead. SIGTERM and SIGINT stop it in
  * order, and so does the end of a process that started it with a channel to it.
  */
-export async function runService<S extends typeof serviceConfig>(init: {
-  name: string
-  schema: S
-  module: (config: z.output<S>) => DynamicModule
-  /** Peers it needs to be ready. */
-  peers: readonly string[]
-}): Promise<void> {
+export async function runService<S extends typeof serviceConfig>(
+  init: ServiceStart<S>,
+  wrap?: ServiceWrap,
+): Promise<void> {
   const config = loadConfigOrExit(`sai-${init.name}`, init.schema, {
     defaults: { data: `.sai-${init.name}` },
   }) as z.output<S>
-  const ports = systemPorts(init.name, config.logLevel)
+  const system = systemPorts(init.name, config.logLevel)
+  const ports = wrap?.ports(system, config.data) ?? system
   try {
     const peers = Object.fromEntries(
       Object.entries(config.peers).flatMap(([service, address]) =>
@@ -101,7 +120,8 @@ export async function runService<S extends typeof serviceConfig>(init: {
     const services = [name, ...required]
     const base = { config, ports, tenants: [], nodes: [], peers, required, replicas, tls }
     const { options } = await openPlatform({ ...base, advertise, services })
-    const app = await createPlatformApp(PlatformModule.with(options), [init.module(config)])
+    const wrapped = wrap?.options(options) ?? options
+    const app = await createPlatformApp(PlatformModule.with(wrapped), [init.module(config)])
     app.enableShutdownHooks()
     if (process.connected) process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))
     await listenHttp(app, config)

@@ -1,2 +1,3 @@
 export { faultToleranceDefinition } from './app/definition.ts'
 export { FaultToleranceModule } from './fault-tolerance.module.ts'
+export { faultToleranceService } from './service.ts'

@@ -1,10 +1,4 @@
 import { runService } from '@serverless-ai/hosting'
-import { faultToleranceConfig } from './config.ts'
-import { FaultToleranceModule } from './fault-tolerance.module.ts'
+import { faultToleranceService } from './service.ts'
 
-await runService({
-  name: 'fault-tolerance',
-  schema: faultToleranceConfig,
-  module: () => FaultToleranceModule.with(),
-  peers: ['mediator', 'scheduler', 'pool-manager'],
-})
+await runService(faultToleranceService)

@@ -1,10 +1,4 @@
 import { runService } from '@serverless-ai/hosting'
-import { mediatorConfig } from './config.ts'
-import { MediatorModule } from './mediator.module.ts'
+import { mediatorService } from './service.ts'
 
-await runService({
-  name: 'mediator',
-  schema: mediatorConfig,
-  module: (config) => MediatorModule.with(config),
-  peers: ['scheduler', 'pool-manager', 'fault-tolerance'],
-})
+await runService(mediatorService)

@@ -1,3 +1,4 @@
+export { type DirectoryLock, lockDirectory } from './adapters/os/lock.ts'
 export {
   type LocalNodeConfig,
   localNodeStatus,

@@ -1,10 +1,4 @@
-import { runService, serviceConfig } from '@serverless-ai/hosting'
-import { poolManagerConfig } from './config.ts'
-import { PoolManagerModule } from './pool-manager.module.ts'
+import { runService } from '@serverless-ai/hosting'
+import { poolManagerService } from './service.ts'
 
-await runService({
-  name: 'pool-manager',
-  schema: serviceConfig.extend(poolManagerConfig.shape),
-  module: (config) => PoolManagerModule.with(config),
-  peers: ['scheduler', 'mediator'],
-})
+await runService(poolManagerService)

@@ -1,10 +1,4 @@
 import { runService } from '@serverless-ai/hosting'
-import { schedulerConfig } from './config.ts'
-import { SchedulerModule } from './scheduler.module.ts'
+import { schedulerService } from './service.ts'
 
-await runService({
-  name: 'scheduler',
-  schema: schedulerConfig,
-  module: () => SchedulerModule.with(),
-  peers: ['pool-manager'],
-})
+await runService(schedulerService)

@@ -5,6 +5,7 @@ import {
   countBrokers,
   EVENTS_RETENTION_MS,
   KafkaLogError,
+  openKafkaLog,
   planTopics,
 } from '@serverless-ai/eventlog/kafka'
 import {
@@ -18,6 +19,7 @@ import {
   systemPorts,
 } from '@serverless-ai/hosting'
 import { abortable, type Ports } from '@serverless-ai/kernel'
+import type { DirectoryLock } from '@serverless-ai/node-agent'
 import { createGrpcTransport } from '@serverless-ai/rpc'
 import { writeCliContext } from '../cli-context.ts'
 import { type AllInOneConfig, nodeIdsOf, QUICKSTART_TENANTS } from '../config.ts'
@@ -26,6 +28,7 @@ import { nodesReady } from '../nodes-ready.ts'
 import { greetDistributed, type PlatformOutput } from '../output.ts'
 import { runQuickstart } from '../quickstart.ts'
 import type { RunningPlatform } from '../running.ts'
+import { checkHistory, takeDirectory } from './directory.ts'
 import { serveHealth } from './health-server.ts'
 import { addressesOf, planProcesses, type ServiceProcess } from './plan.ts'
 import { ServiceProcesses } from './processes.ts'
@@ -39,10 +42,16 @@ interface Topics {
 }
 
 /**
- * Makes the topics of the platform, with as many copies as there are brokers for.
- * @throws LogStartError
+ * Makes the topics of the platform, with as many copies as there are brokers for, and looks whether
+ * their history is that of the data directory.
+ * @throws LogStartError, DataDirectoryError
  */
-async function prepareTopics(config: AllInOneConfig, ports: Ports): Promise<Topics> {
+async function prepareTopics(ground: {
+  config: AllInOneConfig
+  ports: Ports
+  dataDir: string
+}): Promise<Topics> {
+  const { config, ports, dataDir } = ground
   const { kafka, retentionDays } = config
   const connection = { ...kafkaSettings(kafka), ports }
   try {
@@ -59,6 +68,8 @@ async function prepareTopics(config: AllInOneConfig, ports: Ports): Promise<Topi
         `TOPICS_NOT_READY: ${topic}: ${setting} is ${found}, not ${wanted}: ${mend}`,
       )
     }
+    const log = await openKafkaLog(connection)
+    await checkHistory(dataDir, log).finally(() => log.close())
     const survives =
       brokers < 3 ? 'survives the death of a broker process, not power loss' : 'survives a broker'
     const text = `${plan.length} topics are as they must be, ${replicationFactor} of each: ${survives}`
@@ -76,6 +87,7 @@ interface Ground {
   readonly credentials: Credentials
   readonly plan: readonly ServiceProcess[]
   readonly topics: Topics
+  readonly lock: DirectoryLock
 }
 
 async function openGround(
@@ -85,14 +97,15 @@ async function openGround(
   const ports = systemPorts('all-in-one', config.logLevel)
   const dataDir = resolve(config.data)
   makeDataDirectory(dataDir, ['snapshots'])
+  const lock = await takeDirectory(dataDir, ports.timers)
   const { randomness } = ports
   const nodes = nodeIdsOf(config)
   const credentials = openCredentials({ dataDir, randomness, tenants: QUICKSTART_TENANTS, nodes })
-  const topics = await prepareTopics(config, ports)
+  const topics = await prepareTopics({ config, ports, dataDir })
   const { replicationFactor } = topics
   const base = { config, dataDir, replicationFactor }
   const plan = planProcesses(mains === undefined ? base : { ...base, mains })
-  return { config, ports, dataDir, credentials, plan, topics }
+  return { config, ports, dataDir, credentials, plan, topics, lock }
 }
 
 /**
@@ -112,7 +125,7 @@ export async function startDistributed(
   const { signal, mains } = more
   const startedMs = performance.now()
   const ground = await openGround(config, mains)
-  const { ports, dataDir, credentials, plan } = ground
+  const { ports, dataDir, credentials, plan, lock } = ground
   const transport = createGrpcTransport({ clock: ports.clock })
   const services = new ServiceProcesses(ports, { dataDir, plan, transport })
   const addresses = {
@@ -137,6 +150,7 @@ export async function startDistributed(
     await services.stop()
     await transport.close()
     health.close()
+    await lock.release()
   }
   const address = addressesOf(plan)
   const ready = async (): Promise<void> => {

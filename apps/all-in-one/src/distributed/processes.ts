@@ -8,6 +8,7 @@ import { abortable, type Ports, RpcError, type Timer, type Transport } from '@se
 import { Restarts } from '../restarts.ts'
 import { type Child, lastWords, startChild } from './child.ts'
 import type { ServiceProcess } from './plan.ts'
+import { PROCESSES_FILE } from './record.ts'
 import { ServiceStartError } from './start-error.ts'
 
 /** How often something that may not be started yet is looked at again, ms. */
@@ -120,7 +121,7 @@ export class ServiceProcesses {
     const processes = this.#plan.map(({ name, service, replica, address, health }) => {
       return { name, service, replica, address, health, pid: this.#running.get(name)?.pid ?? 0 }
     })
-    const path = join(this.#dataDir, 'processes.json')
+    const path = join(this.#dataDir, PROCESSES_FILE)
     writePrivate(path, { pid: process.pid, processes })
   }
 }
