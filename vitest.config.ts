@@ -1,11 +1,12 @@
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config'
 
 // Specs run on the sources: every workspace package offers them under this condition.
-const conditions = ['sai-source', 'node', 'import', 'module', 'default']
+const conditions = ['sai-source', 'node', 'import', 'default']
 const roots = ['{libs,services,apps}/*/src', 'tests', 'examples', 'tools']
 const specs = (end: string) => roots.map((root) => `${root}/**/*.${end}`)
 const never = ['**/node_modules/**', '**/dist/**']
-// Suites that need a broker run only when their project is named, so that `npm test` needs none.
+// Suites that need a broker or an object store run only when their project is named, so that
+// `npm test` needs neither.
 const named = (project: string): boolean =>
   process.argv.some((word, index, words) =>
     word === '--project' ? words[index + 1] === project : word === `--project=${project}`,
@@ -20,6 +21,19 @@ const kafka: TestProjectInlineConfiguration = {
     pool: 'forks',
     fileParallelism: false,
     testTimeout: 120_000,
+    hookTimeout: 60_000,
+  },
+}
+const s3: TestProjectInlineConfiguration = {
+  extends: true,
+  test: {
+    name: 's3',
+    include: specs('s3.spec.ts'),
+    exclude: never,
+    globalSetup: ['tests/support/s3-setup.ts'],
+    pool: 'forks',
+    fileParallelism: false,
+    testTimeout: 60_000,
     hookTimeout: 60_000,
   },
 }
@@ -39,7 +53,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: specs('spec.ts'),
-          exclude: [...never, '**/*.int.spec.ts', '**/*.kafka.spec.ts'],
+          exclude: [...never, ...['int', 'kafka', 's3'].map((end) => `**/*.${end}.spec.ts`)],
           pool: 'threads',
           isolate: false,
           testTimeout: 30_000,
@@ -59,6 +73,7 @@ export default defineConfig({
         },
       },
       ...(named('kafka') ? [kafka] : []),
+      ...(named('s3') ? [s3] : []),
     ],
   },
 })

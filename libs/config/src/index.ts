@@ -12,3 +12,9 @@ export {
 export { EXIT_CONFIG, loadConfigOrExit, processInput } from './process.ts'
 export type { ConfigSchema } from './shape.ts'
 export { nearest } from './shape.ts'
+export {
+  type SnapshotBucketSettings,
+  type SnapshotsConfig,
+  snapshotBucketSettings,
+  snapshotsConfig,
+} from './snapshots.ts'

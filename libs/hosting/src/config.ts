@@ -1,4 +1,4 @@
-import { type DeepReadonly, kafkaConfig } from '@serverless-ai/config'
+import { type DeepReadonly, kafkaConfig, snapshotsConfig } from '@serverless-ai/config'
 import { z } from 'zod'
 
 /** `host:port`, or several of them with commas between: the replicas of one service. */
@@ -41,6 +41,7 @@ export const platformConfig = z.object({
     .default('warn')
     .meta({ description: 'Lowest level of log lines on standard error' }),
   kafka: kafkaConfig.prefault({}),
+  snapshots: snapshotsConfig.prefault({}),
 })
 export type PlatformConfig = DeepReadonly<z.output<typeof platformConfig>>
 

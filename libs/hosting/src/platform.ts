@@ -1,6 +1,5 @@
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { openSnapshotDirectory } from '@serverless-ai/eventlog'
 import type { Ports } from '@serverless-ai/kernel'
 import {
   systemClock,
@@ -9,7 +8,7 @@ import {
   systemTimers,
 } from '@serverless-ai/kernel/system'
 import { openTlsFiles, type ServerTls } from '@serverless-ai/rpc'
-import { createLogger } from '@serverless-ai/telemetry'
+import { createLogger, Metrics } from '@serverless-ai/telemetry'
 import { type PlatformConfig, type ServiceConfig, VERSION } from './config.ts'
 import {
   authenticateUsersWith,
@@ -19,6 +18,8 @@ import {
 } from './credentials.ts'
 import { openEventLog, usesKafka } from './event-log.ts'
 import { type PlatformOptions, SERVICE_NAMES } from './options.ts'
+import { openSnapshots } from './snapshots.ts'
+import { watchProcess } from './telemetry/process-metrics.ts'
 
 const DAY_MS = 86_400_000
 
@@ -76,6 +77,8 @@ async function openTls(
  *   RpcError (`TLS_MATERIAL_INVALID`): each names the file or the topic and the mend
  */
 export async function openPlatform(init: {
+  /** Name of the process in metrics and traces. Default `all-in-one`. */
+  name?: string
   config: PlatformConfig
   ports: Ports
   tenants: readonly string[]
@@ -97,15 +100,17 @@ export async function openPlatform(init: {
   makeDataDirectory(dataDir, usesKafka(config) ? ['snapshots'] : ['log', 'snapshots'])
   const replicas = [...new Set([config.replica, ...(init.replicas ?? [])])].sort()
   const { tenants, nodes, services = SERVICE_NAMES, advertise } = init
-  const { kafka } = config
-  const eventLog = await openEventLog({ kafka, dataDir, ports, replicas, services })
+  const { kafka, replica } = config
+  const metrics = new Metrics(init.name ?? 'all-in-one')
+  const eventLog = await openEventLog({ kafka, dataDir, ports, replicas, services, metrics })
+  watchProcess(metrics, { version: VERSION, replica, log: eventLog.kind })
   const { randomness } = ports
   const credentials = openCredentials({ dataDir, randomness, tenants, nodes })
   const options: PlatformOptions = {
     ports,
     eventLog,
-    snapshots: openSnapshotDirectory({ directory: `${dataDir}/snapshots`, ports }),
-    replica: config.replica,
+    snapshots: await openSnapshots({ snapshots: config.snapshots, dataDir, ports }),
+    replica,
     replicas,
     listen: `${config.host}:${config.port}`,
     ...(advertise === undefined ? {} : { advertise }),
@@ -119,6 +124,7 @@ export async function openPlatform(init: {
     version: VERSION,
     required: init.required,
     runtime: { retentionMs: config.retentionDays * DAY_MS },
+    metrics,
   }
   return { options, credentials }
 }
