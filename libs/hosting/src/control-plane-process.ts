@@ -13,6 +13,7 @@ import { addPlatformHandlers } from './platform-handlers.ts'
 import { Readiness } from './readiness.ts'
 import { RuntimeHost } from './runtime-host.ts'
 import type { ServiceKit } from './service-kit.ts'
+import { callObserver } from './telemetry/call-metrics.ts'
 
 /** Time for running calls to end at shutdown, ms. */
 const DRAIN_MS = 1_000
@@ -26,15 +27,23 @@ function addressesOf(options: PlatformOptions): ReadonlyMap<string, string> {
 function createServer(options: PlatformOptions): TransportServer {
   const { ports, authenticate, insecureDev } = options
   const { clock, timers, logger } = ports
-  const rules = { clock, timers, logger, authenticate, insecureDev, ...tlsOf(options) }
+  const told = telemetryOf(options)
+  const rules = { clock, timers, logger, authenticate, insecureDev, ...told, ...tlsOf(options) }
   return (options.server ?? createGrpcServer)(rules)
 }
 
 const tlsOf = ({ tls }: PlatformOptions) => (tls === undefined ? {} : { tls })
 
-function createTransport({ ports, tls }: PlatformOptions): Transport {
+const telemetryOf = ({ metrics, ports }: PlatformOptions) => ({
+  observer: metrics === undefined ? undefined : callObserver(metrics),
+  tracer: ports.tracer,
+})
+
+function createTransport(options: PlatformOptions): Transport {
+  const { ports, tls } = options
   return createGrpcTransport({
     clock: ports.clock,
+    ...telemetryOf(options),
     ...(tls === undefined ? {} : { tls: tls.source }),
   })
 }
@@ -69,6 +78,7 @@ export class ControlPlaneProcess {
       host,
       health,
       readiness: new Readiness({ health, peers, host }),
+      metrics: options.metrics,
       onStart: (hook) => this.#starting.push(hook),
       onStop: (hook) => this.#stopping.push(hook),
     }

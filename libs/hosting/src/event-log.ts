@@ -2,6 +2,8 @@ import { type KafkaConfig, kafkaSettings } from '@serverless-ai/config'
 import { type EventLog, openSqliteLog } from '@serverless-ai/eventlog'
 import type { TopicFinding } from '@serverless-ai/eventlog/kafka'
 import type { Ports } from '@serverless-ai/kernel'
+import type { Metrics } from '@serverless-ai/telemetry'
+import { appendObserver } from './telemetry/kafka-metrics.ts'
 
 /** The log that is configured cannot be used as it is. The message has a code and the mend. */
 export class LogStartError extends Error {
@@ -24,8 +26,9 @@ export async function openEventLog(init: {
   /** Names of all replicas; several need Kafka. */
   replicas: readonly string[]
   services: readonly string[]
+  metrics: Metrics
 }): Promise<EventLog> {
-  const { kafka, dataDir, ports, replicas, services } = init
+  const { kafka, dataDir, ports, replicas, services, metrics } = init
   if (!usesKafka(init)) {
     if (replicas.length > 1) throw replicasNeedKafka(replicas)
     return openSqliteLog({ directory: `${dataDir}/log`, ports })
@@ -40,7 +43,7 @@ export async function openEventLog(init: {
     const findings = await checkTopics(connection, plan)
     const wrong = findings.filter((finding) => !isMore(finding))
     if (wrong.length > 0) throw topicsNotReady(wrong)
-    return await openKafkaLog(connection)
+    return await openKafkaLog({ ...connection, observer: appendObserver(metrics) })
   } catch (error) {
     if (!(error instanceof KafkaLogError)) throw error
     throw new LogStartError(`KAFKA_${error.code}: ${error.message}`, { cause: error })

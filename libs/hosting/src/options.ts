@@ -2,6 +2,7 @@ import type { EventLog, SnapshotStore } from '@serverless-ai/eventlog'
 import type { Ports, Transport, TransportServer } from '@serverless-ai/kernel'
 import type { Authenticate, GrpcServerOptions, ServerTls } from '@serverless-ai/rpc'
 import type { RuntimeOptions } from '@serverless-ai/runtime'
+import type { Metrics } from '@serverless-ai/telemetry'
 
 /** The five services of the control plane and who they are called by name. */
 export const SERVICE_NAMES = ['mediator', 'scheduler', 'pool-manager', 'fault-tolerance'] as const
@@ -47,4 +48,6 @@ export interface PlatformOptions {
   readonly server?: (options: GrpcServerOptions) => TransportServer
   /** Settings of the partitions. Default: those of the runtime. */
   readonly runtime?: RuntimeOptions
+  /** Where the process counts what it does. Default: nowhere. */
+  readonly metrics?: Metrics
 }

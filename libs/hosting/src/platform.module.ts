@@ -9,6 +9,7 @@ import {
 import { ControlPlaneProcess } from './control-plane-process.ts'
 import { HealthController } from './health.controller.ts'
 import type { PlatformOptions } from './options.ts'
+import { MetricsController } from './telemetry/metrics.controller.ts'
 import { CONTROL_PLANE, SERVICE_KIT } from './tokens.ts'
 
 /** The process starts and stops with the application. */
@@ -39,7 +40,7 @@ export class PlatformModule {
     return {
       module: PlatformModule,
       global: true,
-      controllers: [HealthController],
+      controllers: [HealthController, MetricsController],
       providers: [
         { provide: CONTROL_PLANE, useFactory: () => new ControlPlaneProcess(options) },
         {

@@ -13,6 +13,7 @@ import { publicEventFromProto } from './feed.ts'
 import { askLeaderHealth } from './leader-health.ts'
 import type { PlatformOptions } from './options.ts'
 import type { Peers } from './peers.ts'
+import { runtimeObserver, watchRuntime } from './telemetry/runtime-metrics.ts'
 
 /** A runtime without its type parameters: what the host itself needs of it. */
 type AnyRuntime = Pick<
@@ -60,7 +61,7 @@ export class RuntimeHost {
   add<S, C extends Message, E extends Message>(
     definition: ServiceDefinition<S, C, E>,
   ): ServiceRuntime<S, C, E> {
-    const { ports, eventLog, snapshots, replica, partition } = this.#options
+    const { ports, eventLog, snapshots, replica, partition, metrics } = this.#options
     const { listen, advertise = listen } = this.#options
     const runtime = createRuntime(
       definition,
@@ -73,6 +74,7 @@ export class RuntimeHost {
         leaderHealth: this.#leaderHealth,
         address: advertise,
         partition,
+        ...(metrics && { observer: runtimeObserver(metrics, definition.name) }),
       },
       ports,
       this.#options.runtime,
@@ -81,6 +83,7 @@ export class RuntimeHost {
     this.#health.set(definition.name, () => this.#serving(runtime))
     this.#health.resolve((claim) => runtime.serves(claim))
     runtime.onLeadership(() => this.#health.changed())
+    if (metrics !== undefined) watchRuntime(metrics, runtime)
     return runtime
   }
 

@@ -1,5 +1,6 @@
 import type { Ports, Transport, TransportServer } from '@serverless-ai/kernel'
 import type { HealthRegistry } from '@serverless-ai/rpc'
+import type { Metrics } from '@serverless-ai/telemetry'
 import type { PlatformOptions } from './options.ts'
 import type { Peers } from './peers.ts'
 import type { Readiness } from './readiness.ts'
@@ -19,6 +20,8 @@ export interface ServiceKit {
   readonly host: RuntimeHost
   readonly health: HealthRegistry
   readonly readiness: Readiness
+  /** Metrics of this process; undefined where nobody wants them. */
+  readonly metrics: Metrics | undefined
   /** Called right before the partitions start. */
   onStart(hook: () => void): void
   /** Called at the stop, before the server closes: ends what the service has opened. */

@@ -4,6 +4,7 @@ import { SchedulerServiceService } from '@serverless-ai/contracts/schedule/v1/sc
 import type { ServiceKit } from '@serverless-ai/hosting/process'
 import { type MediatorRuntime, mediatorDefinition } from './app/definition.ts'
 import { mediatorHandlers } from './app/handlers.ts'
+import { watchMediator } from './app/metrics.ts'
 import type { BlobStore } from './app/workspaces.ts'
 
 export type { MediatorRuntime } from './app/definition.ts'
@@ -11,7 +12,7 @@ export type { BlobStore, Incoming } from './app/workspaces.ts'
 
 /** Makes the mediator in a process of the control plane; it starts and stops with it. */
 export function installMediator(
-  { host, peers, ports, server }: ServiceKit,
+  { host, peers, ports, server, metrics }: ServiceKit,
   { store }: { readonly store: BlobStore },
 ): { readonly runtime: MediatorRuntime } {
   const scheduler = peers.client(SchedulerServiceService, 'scheduler')
@@ -21,5 +22,6 @@ export function installMediator(
   const handlers = mediatorHandlers({ runtime, store, clock, timers, scheduler, recovery })
   server.add(JobServiceService, handlers.jobs)
   server.add(WorkspaceServiceService, handlers.workspaces)
+  if (metrics !== undefined) watchMediator(metrics, runtime)
   return { runtime }
 }

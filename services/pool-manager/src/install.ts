@@ -2,6 +2,7 @@ import { AgentServiceService } from '@serverless-ai/contracts/agent/v1/agent'
 import { PoolServiceService } from '@serverless-ai/contracts/pool/v1/pool'
 import type { ServiceKit } from '@serverless-ai/hosting/process'
 import { type PoolRuntime, poolManagerDefinition } from './app/definition.ts'
+import { watchPool } from './app/metrics.ts'
 import { createPoolApp } from './app/pool-app.ts'
 import type { PoolManagerConfig } from './config.ts'
 
@@ -13,11 +14,12 @@ export function installPoolManager(
   kit: ServiceKit,
   { leaseMs }: PoolManagerConfig,
 ): { readonly runtime: PoolRuntime } {
-  const { host, ports, server } = kit
+  const { host, ports, server, metrics } = kit
   const runtime = host.add(poolManagerDefinition())
   const app = createPoolApp({ runtime, ports, leaseMs })
   server.add(AgentServiceService, app.agents)
   server.add(PoolServiceService, app.pool)
+  if (metrics !== undefined) watchPool(metrics, runtime)
   kit.onStart(app.start)
   kit.onStop(app.stop)
   return { runtime }

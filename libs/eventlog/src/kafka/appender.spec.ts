@@ -2,7 +2,7 @@ import { VirtualTime } from '@serverless-ai/kernel/testing'
 import { describe, expect, it } from 'vitest'
 import { RECORD_MAX_BYTES } from '../port.ts'
 import { silent } from '../testing/silent.ts'
-import { PartitionAppender } from './appender.ts'
+import { type ObservedAppend, PartitionAppender } from './appender.ts'
 import { type Outgoing, type PartitionWriter, SendFailure } from './kafkajs-driver.ts'
 
 const TIMEOUT_MS = 1000
@@ -18,6 +18,8 @@ function rig() {
   const landed: string[][] = []
   const opens: Step[] = []
   const sends: Step[] = []
+  const ended: ObservedAppend[] = []
+  let retries = 0
   let opened = 0
   let closed = 0
   const play = async (steps: Step[]): Promise<void> => {
@@ -42,6 +44,12 @@ function rig() {
     topic: 'log',
     partition: 0,
     timeoutMs: TIMEOUT_MS,
+    observer: {
+      ended: (batch) => ended.push(batch),
+      retried: () => {
+        retries += 1
+      },
+    },
     async open() {
       await play(opens)
       opened += 1
@@ -56,9 +64,33 @@ function rig() {
     landed,
     opens,
     sends,
+    ended,
+    retries: () => retries,
     writers: () => ({ opened, closed }),
   }
 }
+
+describe('an observer of appends', () => {
+  it('hears of outcomes, bytes and time, and of what is sent again', async () => {
+    const r = rig()
+    await r.time.run(r.append('a'))
+    r.sends.push(failure('no'))
+    await r.time.run(r.append('b'))
+    r.sends.push(failure('unknown'))
+    await expect(r.time.run(r.append('c'))).rejects.toThrow(/may be in the log/)
+    const type = 'MESSAGE_TOO_LARGE'
+    const protocol = new (await kafkaError())(
+      Object.assign(new Error(type), { type, code: 1, retriable: false }),
+    )
+    r.sends.push(new SendFailure('refused', protocol))
+    await expect(r.time.run(r.append('d'))).rejects.toThrow(/max.message.bytes/)
+    const outcomes = r.ended.map(({ topic, outcome }) => `${topic} ${outcome}`)
+    expect(outcomes).toEqual(['log acknowledged', 'log acknowledged', 'log unknown', 'log refused'])
+    expect(r.retries()).toBe(1)
+    expect(r.ended.every(({ bytes, tookMs }) => bytes > 0 && tookMs >= 10)).toBe(true)
+    expect(r.ended[1]?.tookMs).toBeGreaterThan(100)
+  })
+})
 
 describe('appends to a Kafka partition', () => {
   it('shares batches among those who wait, in order, each whole', async () => {

@@ -13,6 +13,24 @@ const WAITING_MAX_BYTES = 64 * 1024 * 1024
 const FRAME_BYTES = 64
 const RETRY_MS = 100
 
+/** A batch whose outcome is known, as far as it ever will be. */
+export interface ObservedAppend {
+  /** With the prefix, if there is one. */
+  readonly topic: string
+  /** `refused`: certainly not written. */
+  readonly outcome: 'acknowledged' | 'unknown' | 'refused'
+  readonly bytes: number
+  /** From the first attempt on. */
+  readonly tookMs: number
+}
+
+/** Told of appends, for metrics: it must be quick, and must not throw. */
+export interface AppendObserver {
+  ended(append: ObservedAppend): void
+  /** A batch that was certainly not written is sent again. */
+  retried(topic: string): void
+}
+
 /** What the appender needs. */
 export interface AppenderOptions {
   readonly ports: { readonly clock: Clock; readonly timers: Timers; readonly logger: Logger }
@@ -22,6 +40,7 @@ export interface AppenderOptions {
   /** An append must have an outcome within about twice this, ms. */
   readonly timeoutMs: number
   readonly open: () => Promise<PartitionWriter>
+  readonly observer?: AppendObserver | undefined
 }
 
 interface Waiting {
@@ -101,18 +120,29 @@ export class PartitionAppender {
   async #run(): Promise<void> {
     while (this.#waiting.length > 0) {
       const batch = this.#next()
+      const startMs = this.#options.ports.clock.monotonicMs()
       try {
         let position = await this.#send(batch.flatMap(({ records }) => records))
         for (const { records, resolve } of batch) {
           resolve({ position })
           position += records.length
         }
+        this.#observe('acknowledged', batch, startMs)
       } catch (error) {
         const failure = error instanceof Error ? error : new Error(String(error))
+        const unknown = failure instanceof AppendOutcomeUnknownError
+        this.#observe(unknown ? 'unknown' : 'refused', batch, startMs)
         for (const { reject } of batch) reject(failure)
       }
     }
     this.#running = undefined
+  }
+
+  #observe(outcome: ObservedAppend['outcome'], batch: readonly Waiting[], startMs: number): void {
+    const { observer, topic, ports } = this.#options
+    if (observer === undefined) return
+    const bytes = batch.reduce((sum, each) => sum + each.bytes, 0)
+    observer.ended({ topic, outcome, bytes, tookMs: ports.clock.monotonicMs() - startMs })
   }
 
   #next(): Waiting[] {
@@ -147,6 +177,7 @@ export class PartitionAppender {
         if (final !== undefined) throw final
         if (this.#closed) throw new AppendRefusedError('CLOSED', 'the log is closed')
         if (ports.clock.monotonicMs() >= deadlineMs) throw this.#refused(failure)
+        this.#options.observer?.retried(this.#options.topic)
         await ports.timers.sleep(RETRY_MS)
       }
     }

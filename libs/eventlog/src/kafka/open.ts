@@ -3,7 +3,7 @@ import { checkAddress, checkEntries } from '../checks.ts'
 import { LogClosedError } from '../errors.ts'
 import type { LogEntry } from '../port.ts'
 import { AppendRefusedError, type EventLog, type FetchResult, type LogAddress } from '../port.ts'
-import { PartitionAppender } from './appender.ts'
+import { type AppendObserver, PartitionAppender } from './appender.ts'
 import { durabilityOf, type KafkaConnection, type KafkaTarget, kafkaTarget } from './connection.ts'
 import { clusterFailure } from './errors.ts'
 import { type Dial, openPartitionWriter } from './kafkajs-driver.ts'
@@ -16,6 +16,8 @@ export interface KafkaLogOptions extends KafkaConnection {
   readonly ports: { readonly clock: Clock; readonly timers: Timers; readonly logger: Logger }
   /** Where to connect instead of a broker's own address: for tunnels, and for faults in tests. */
   readonly dial?: Dial
+  /** Told of appends. Default: nobody. */
+  readonly observer?: AppendObserver
 }
 
 type FetchOptions = Parameters<EventLog['fetch']>[1]
@@ -76,11 +78,12 @@ class KafkaLog implements EventLog {
     const name = `${at.topic}/${at.partition}`
     let appender = this.#appenders.get(name)
     if (appender === undefined) {
-      const { ports, dial } = this.#options
+      const { ports, dial, observer } = this.#options
       const driver = { target: this.#target, logger: ports.logger, ...(dial && { dial }) }
       appender = new PartitionAppender({
         ...at,
         ports,
+        observer,
         timeoutMs: this.#target.requestTimeoutMs,
         open: () => openPartitionWriter({ ...driver, ...at }),
       })

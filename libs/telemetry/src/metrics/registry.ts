@@ -10,7 +10,7 @@ const PROCESS = ['process'] as const
 
 const service = { meaning: 'Service whose log it is', values: SERVICES }
 const process = { meaning: 'Name of the process: a service, or `all-in-one`' }
-const topic = { meaning: 'Topic without prefix' }
+const topic = { meaning: 'Topic, with its prefix where there is one' }
 const method = { meaning: 'Full name of the method, `package.Service/Method`' }
 const code = { meaning: 'Canonical gRPC code; `OK` = answered' }
 
