@@ -4,10 +4,11 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { kafkaConfig, kafkaSettings } from '@serverless-ai/config'
-import type { EventLog } from '@serverless-ai/eventlog'
+import { type EventLog, logTopic } from '@serverless-ai/eventlog'
 import { applyTopics, openKafkaLog, planTopics } from '@serverless-ai/eventlog/kafka'
 import { openCredentials, SERVICE_NAMES, type ServiceName } from '@serverless-ai/hosting'
 import { systemRandomness } from '@serverless-ai/kernel/system'
+import type { LabHost, LabNetwork } from '../support/kafka-network.ts'
 import { freePorts } from '../support/ports.ts'
 import { quietPorts } from '../support/quiet-ports.ts'
 import { ROOT } from '../support/root.ts'
@@ -23,6 +24,8 @@ export interface ClusterInit {
   readonly tenant: string
   /** Main of a service, to run another build. Default: this one's. */
   readonly mainOf?: (service: ServiceName) => string
+  /** Each replica is a host of it, so that it can be cut off. Default: all on the loopback. */
+  readonly network?: LabNetwork
   /** More environment for its processes, to switch a protection off by a wrapper of the tests. */
   readonly env?: Readonly<Record<string, string>>
 }
@@ -36,22 +39,42 @@ export class Replica {
   /** `scheduler-1`. */
   readonly name: string
   readonly port: number
+  readonly #host: LabHost | undefined
   readonly #start: (replica: Replica) => ChildProcess
   #child: ChildProcess | undefined
   output = ''
 
   constructor(
-    at: { service: ServiceName; name: string; port: number },
+    at: { service: ServiceName; name: string; port: number; host: LabHost | undefined },
     start: (replica: Replica) => ChildProcess,
   ) {
     this.service = at.service
     this.name = at.name
     this.port = at.port
+    this.#host = at.host
     this.#start = start
   }
 
+  get ip(): string {
+    return this.#host?.address ?? '127.0.0.1'
+  }
+
   get address(): string {
-    return `127.0.0.1:${this.port}`
+    return `${this.ip}:${this.port}`
+  }
+
+  /** Words before its command. */
+  get prefix(): readonly string[] {
+    return this.#host?.prefix ?? []
+  }
+
+  /** Cuts it off from everybody. Does nothing without a network. */
+  async cutOff(): Promise<void> {
+    await this.#host?.cutOff()
+  }
+
+  async reconnect(): Promise<void> {
+    await this.#host?.reconnect()
   }
 
   get running(): boolean {
@@ -96,7 +119,7 @@ export class Replica {
 
   /** Resolves when it is ready: it has caught up, and reaches what it needs. */
   async ready(timeoutMs = START_TIMEOUT_MS): Promise<void> {
-    const url = `http://127.0.0.1:${this.port + 1}/readyz`
+    const url = `http://${this.ip}:${this.port + 1}/readyz`
     const ask = async (): Promise<'ready' | 'ended' | undefined> => {
       if (!this.running) return 'ended'
       return (await fetch(url)).ok ? 'ready' : undefined
@@ -109,6 +132,29 @@ export class Replica {
   }
 }
 
+interface Place {
+  readonly service: ServiceName
+  readonly name: string
+  readonly port: number
+  readonly host: LabHost | undefined
+}
+
+/** Where each replica is to run. */
+async function placesOf({ replicas, network }: ClusterInit): Promise<readonly Place[]> {
+  const list = SERVICE_NAMES.flatMap((service) =>
+    Array.from({ length: replicas[service] ?? 1 }, (_, index) => {
+      return { service, name: `${service}-${index + 1}` }
+    }),
+  )
+  if (network === undefined) {
+    const first = await freePorts(2 * list.length)
+    return list.map((one, index) => ({ ...one, port: first + 2 * index, host: undefined }))
+  }
+  const places: Place[] = []
+  for (const one of list) places.push({ ...one, port: 7070, host: await network.host(one.name) })
+  return places
+}
+
 /** The control plane on Kafka: every replica of every service a process of its own. */
 export class Cluster {
   readonly dataDir: string
@@ -118,7 +164,7 @@ export class Cluster {
   /** Clusters share a broker: each has topics of its own. */
   readonly #topicPrefix = `t${randomBytes(4).toString('hex')}.`
 
-  private constructor(init: ClusterInit, firstPort: number) {
+  private constructor(init: ClusterInit, places: readonly Place[]) {
     this.#init = init
     this.dataDir = mkdtempSync(join(tmpdir(), 'sai-cluster-'))
     const { dataDir } = this
@@ -126,21 +172,12 @@ export class Cluster {
       ...{ dataDir, randomness: systemRandomness },
       ...{ tenants: [init.tenant], nodes: [] },
     })
-    let port = firstPort
-    this.replicas = SERVICE_NAMES.flatMap((service) =>
-      Array.from({ length: init.replicas[service] ?? 1 }, (_, index) => {
-        const at = { service, name: `${service}-${index + 1}`, port }
-        port += 2
-        return new Replica(at, (replica) => this.#spawn(replica))
-      }),
-    )
+    this.replicas = places.map((place) => new Replica(place, (replica) => this.#spawn(replica)))
   }
 
   /** Makes the topics, starts all replicas and waits until they are ready. */
   static async start(init: ClusterInit): Promise<Cluster> {
-    const processes = SERVICE_NAMES.map((service) => init.replicas[service] ?? 1)
-    const ports = 2 * processes.reduce((sum, one) => sum + one, 0)
-    const cluster = new Cluster(init, await freePorts(ports))
+    const cluster = new Cluster(init, await placesOf(init))
     const plan = planTopics({ services: SERVICE_NAMES, replication: init.replicationFactor })
     try {
       await applyTopics(cluster.#connection(), plan)
@@ -162,6 +199,11 @@ export class Cluster {
   /** Its log, for a look from outside. Close it. */
   openLog(): Promise<EventLog> {
     return openKafkaLog(this.#connection())
+  }
+
+  /** Its private log, as the brokers know it. */
+  topicOf(service: ServiceName): string {
+    return `${this.#topicPrefix}${logTopic(service)}`
   }
 
   /** Addresses of a service's replicas, with commas between. */
@@ -191,14 +233,18 @@ export class Cluster {
       this.addressOf(other),
     ])
     const names = this.of(service).map((one) => one.name)
+    const { network } = this.#init
     const args = [
-      ...['--data', this.dataDir, '--port', String(port)],
+      ...['--data', this.dataDir, '--port', String(port), '--host', replica.ip],
+      // The network is that of the test alone.
+      ...(network === undefined ? [] : ['--insecure-dev']),
       ...['--replica', name, '--replicas', names.join(',')],
       ...['--kafka.brokers', brokers, '--kafka.topic-prefix', this.#topicPrefix],
       ...['--kafka.replication-factor', String(replicationFactor)],
       ...peers,
     ]
-    return spawn(process.execPath, [main, ...args], {
+    const [program = '', ...words] = [...replica.prefix, process.execPath, main, ...args]
+    return spawn(program, words, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...env },
     })

@@ -102,7 +102,10 @@ export async function startCluster(options: ClusterOptions): Promise<BrokerClust
     const users = ['admin', ...(options.users ?? [])].map(
       (name): ScramUser => ({ name, password: randomBytes(12).toString('hex') }),
     )
-    const clusterId = randomBytes(16).toString('base64url')
+    const id = randomBytes(16)
+    // With the first bit set it could begin with a dash, which the tool takes for an option.
+    id[0] = id[0]! & 0x7f
+    const clusterId = id.toString('base64url')
     const starting = places.map(async ({ place, prefix, cable }) => {
       const home = join(directory, `broker-${place.id}`)
       mkdirSync(home)

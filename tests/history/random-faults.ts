@@ -1,0 +1,202 @@
+import { SERVICE_NAMES } from '@serverless-ai/hosting'
+import { readHistory } from '@serverless-ai/sim'
+import { brokerJars } from '../support/kafka-broker.ts'
+import { type BrokerCluster, startCluster } from '../support/kafka-cluster.ts'
+import { networkPermitted } from '../support/kafka-network.ts'
+import { Dice } from '../support/random.ts'
+import { until } from '../support/until.ts'
+import { type Anomaly, anomaliesOf } from './anomalies.ts'
+import { appliedOf } from './applied.ts'
+import { Cluster } from './cluster.ts'
+import { LoadGenerator } from './load.ts'
+import { readCell } from './log-tail.ts'
+import { makeQueue } from './queue.ts'
+
+/** Faults of a real cluster, each with what it hits. */
+const FAULTS = {
+  'replica-kill': 'replica',
+  'replica-pause': 'replica',
+  'replica-restart': 'replica',
+  'replica-cut': 'replica',
+  'broker-kill': 'broker',
+  'broker-pause': 'broker',
+  'broker-restart': 'broker',
+  'broker-cut': 'broker',
+} as const
+export type BrokerFault = keyof typeof FAULTS
+
+export interface RandomFaultsInit {
+  /** 1 or 3. */
+  readonly brokers: number
+  readonly seed: number
+  readonly minutes: number
+  readonly users: number
+  /** More environment for the services, to switch a protection off by a wrapper of the tests. */
+  readonly env?: Readonly<Record<string, string>>
+  readonly say?: (line: string) => void
+}
+
+/** What a stretch of random faults came to. */
+export interface RandomFaultsResult {
+  readonly seconds: number
+  readonly faults: Readonly<Record<string, number>>
+  readonly operations: number
+  readonly accepted: number
+  readonly commits: number
+  readonly leaderChanges: number
+  readonly anomalies: readonly Anomaly[]
+  /** Sentences about records that cannot be. */
+  readonly problems: readonly string[]
+}
+
+const TENANT = 'team-a'
+const REPLICAS = { mediator: 2, scheduler: 2 } as const
+const LONGEST_MS = 7_000
+const BETWEEN_MS = 1_500
+/** After a fault has ended, users get answers again within this. */
+const RECOVERY_TIMEOUT_MS = 90_000
+
+const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
+
+/**
+ * Users that never stop, on a cluster whose brokers and services fail one after the other; then a
+ * comparison of what they were answered with what the logs hold.
+ */
+export async function runRandomFaults(init: RandomFaultsInit): Promise<RandomFaultsResult> {
+  const network = await networkPermitted()
+  const jars = await brokerJars()
+  const kafka = await startCluster({ jars, brokers: init.brokers, network, heapMib: 320 })
+  try {
+    const cluster = await Cluster.start({
+      brokers: kafka.connection.brokers.join(','),
+      replicationFactor: init.brokers,
+      ...{ replicas: REPLICAS, tenant: TENANT },
+      ...(kafka.network === undefined ? {} : { network: kafka.network }),
+      ...(init.env === undefined ? {} : { env: init.env }),
+    })
+    try {
+      return await new Run(kafka, cluster, init).run()
+    } finally {
+      await cluster.close()
+    }
+  } finally {
+    await kafka.stop()
+  }
+}
+
+class Run {
+  readonly #kafka: BrokerCluster
+  readonly #cluster: Cluster
+  readonly #init: RandomFaultsInit
+  readonly #dice: Dice
+  readonly #counts: Partial<Record<BrokerFault, number>> = {}
+
+  constructor(kafka: BrokerCluster, cluster: Cluster, init: RandomFaultsInit) {
+    this.#kafka = kafka
+    this.#cluster = cluster
+    this.#init = init
+    this.#dice = new Dice(init.seed)
+  }
+
+  async run(): Promise<RandomFaultsResult> {
+    const { users, seed, minutes } = this.#init
+    await makeQueue(this.#cluster, TENANT)
+    const load = new LoadGenerator({
+      address: this.#cluster.addressOf('mediator'),
+      token: this.#cluster.tokens.tenants[TENANT] ?? '',
+      ...{ queue: TENANT, users, seed, pauseMs: 40 },
+    })
+    const startMs = performance.now()
+    load.start()
+    const endMs = startMs + minutes * 60_000
+    while (performance.now() < endMs) {
+      await this.#strike()
+      await this.#recovered(load)
+      await sleep(this.#dice.float() * BETWEEN_MS)
+    }
+    await load.stop(RECOVERY_TIMEOUT_MS)
+    for (const replica of this.#cluster.replicas) await replica.ready()
+    const log = await this.#cluster.openLog()
+    try {
+      const history = readHistory(await readCell(log, SERVICE_NAMES))
+      return {
+        seconds: Math.round((performance.now() - startMs) / 1_000),
+        faults: this.#counts,
+        operations: load.history.length,
+        accepted: load.accepted,
+        commits: history.commits.length,
+        leaderChanges: history.claims.length,
+        anomalies: anomaliesOf(load.history, appliedOf(history)),
+        problems: history.problems,
+      }
+    } finally {
+      await log.close()
+    }
+  }
+
+  async #recovered(load: LoadGenerator): Promise<void> {
+    const before = load.accepted
+    const users = `users to be answered again; repeated ${JSON.stringify([...load.repeated])}`
+    await until(users, () => (load.accepted > before ? true : undefined), {
+      timeoutMs: RECOVERY_TIMEOUT_MS,
+    })
+  }
+
+  async #strike(): Promise<void> {
+    const fault = this.#draw()
+    const forMs = Math.round(200 + this.#dice.float() * LONGEST_MS)
+    this.#counts[fault] = (this.#counts[fault] ?? 0) + 1
+    const { replicas } = this.#cluster
+    const { nodes } = this.#kafka
+    const replica = replicas[this.#dice.between(0, replicas.length - 1)]!
+    const node = nodes[this.#dice.between(0, nodes.length - 1)]!
+    const isReplica = FAULTS[fault] === 'replica'
+    this.#init.say?.(`${fault} ${isReplica ? replica.name : `kafka-${node.id}`}, ${forMs} ms`)
+    switch (fault) {
+      case 'replica-kill':
+      case 'replica-restart':
+        await (fault === 'replica-kill' ? replica.kill() : replica.stop())
+        await sleep(forMs / 4)
+        replica.start()
+        return replica.ready(RECOVERY_TIMEOUT_MS)
+      case 'replica-pause':
+        replica.pause()
+        await sleep(forMs)
+        replica.resume()
+        return
+      case 'replica-cut':
+        await replica.cutOff()
+        await sleep(forMs)
+        return replica.reconnect()
+      case 'broker-kill':
+      case 'broker-restart':
+        await (fault === 'broker-kill' ? node.kill() : node.stop())
+        await sleep(forMs / 4)
+        node.start()
+        return this.#whole()
+      case 'broker-pause':
+        node.pause()
+        await sleep(forMs)
+        node.resume()
+        return this.#whole()
+      case 'broker-cut':
+        await node.cutOff()
+        await sleep(forMs)
+        await node.reconnect()
+        return this.#whole()
+    }
+  }
+
+  #draw(): BrokerFault {
+    const cable = this.#kafka.network !== undefined
+    const kinds = (Object.keys(FAULTS) as readonly BrokerFault[]).filter(
+      (kind) => cable || !kind.endsWith('-cut'),
+    )
+    return kinds[this.#dice.between(0, kinds.length - 1)]!
+  }
+
+  /** Another broker may fail when all copies are whole again: two at once are one too many. */
+  #whole(): Promise<void> {
+    return this.#kafka.whole(this.#cluster.topicOf('mediator'), 0)
+  }
+}
