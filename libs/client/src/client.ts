@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { AdminServiceService } from '@serverless-ai/contracts/admin/v1/admin'
+import { EventFeedServiceService } from '@serverless-ai/contracts/feed/v1/feed'
 import {
   type ExplainJobResponse,
   type Job,
@@ -206,6 +207,8 @@ export interface PlatformClient extends AsyncDisposable {
   readonly incidents: ClientOf<typeof RecoveryServiceService>
   readonly checkpoints: ClientOf<typeof CheckpointServiceService>
   readonly admin: ClientOf<typeof AdminServiceService>
+  /** Public events and the present state as events: see `@serverless-ai/client/events`. */
+  readonly feeds: ClientOf<typeof EventFeedServiceService>
   /** Stores a gzipped tar (at most 100 MiB) and returns its name for descriptions. */
   uploadWorkspace(archive: Uint8Array): Promise<string>
   /** Makes a queue (operators). One request id for all attempts. */
@@ -238,6 +241,7 @@ export function connect(options: ConnectOptions): PlatformClient {
     incidents: transport.client(RecoveryServiceService, target),
     checkpoints: transport.client(CheckpointServiceService, target),
     admin: transport.client(AdminServiceService, target),
+    feeds: transport.client(EventFeedServiceService, target),
     async uploadWorkspace(archive) {
       const digest = `sha256:${createHash('sha256').update(archive).digest('hex')}`
       const timeoutMs = UPLOAD_TIMEOUT_MS

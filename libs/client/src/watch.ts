@@ -2,6 +2,7 @@ import type { Job, WatchJobResponse } from '@serverless-ai/contracts/job/v1/job'
 import { Job_State } from '@serverless-ai/contracts/job/v1/job'
 import { type Clock, type Randomness, RpcError, type Timers } from '@serverless-ai/kernel'
 import { isAway, pauseMs, type RetryPolicy } from '@serverless-ai/rpc'
+import { untilSilent } from './until-silent.ts'
 
 /** The server sends a heartbeat every 10 s: after this silence the stream is opened anew, ms. */
 const SILENCE_MS = 25_000
@@ -38,35 +39,6 @@ interface WatchPorts extends WatchPatience {
   readonly signal?: AbortSignal
 }
 
-class SilenceError extends RpcError {
-  constructor() {
-    super({ code: 'UNAVAILABLE', reason: 'WATCH_SILENT', message: 'the watch fell silent' })
-  }
-}
-
-/** One stream until it ends or falls silent. */
-async function* oneStream(
-  open: (signal: AbortSignal) => AsyncIterable<WatchJobResponse>,
-  { timers, signal }: WatchPorts,
-): AsyncGenerator<WatchJobResponse> {
-  const stop = new AbortController()
-  const leave = () => stop.abort(signal?.reason)
-  signal?.addEventListener('abort', leave, { once: true })
-  let timer = timers.after(SILENCE_MS, () => stop.abort(new SilenceError()))
-  try {
-    for await (const message of open(stop.signal)) {
-      timer.cancel()
-      timer = timers.after(SILENCE_MS, () => stop.abort(new SilenceError()))
-      yield message
-    }
-  } catch (error) {
-    throw stop.signal.reason instanceof SilenceError ? stop.signal.reason : error
-  } finally {
-    timer.cancel()
-    signal?.removeEventListener('abort', leave)
-  }
-}
-
 /**
  * The job as it is, then each change, until it is finished. Goes on where it was after a lost
  * connection; gives up when nobody answers for the attempts of the policy, or for `giveUpMs`.
@@ -82,7 +54,12 @@ export async function* watchJob(open: OpenWatch, ports: WatchPorts): AsyncGenera
       : clock.monotonicMs() - lostAtMs >= giveUpMs
   for (;;) {
     try {
-      for await (const message of oneStream((s) => open(position, s), ports)) {
+      const stream = untilSilent((s) => open(position, s), {
+        timers,
+        signal,
+        silenceMs: SILENCE_MS,
+      })
+      for await (const message of stream) {
         attempt = 0
         position = message.position
         if (message.job === undefined) continue

@@ -1,0 +1,1 @@
+export { type KafkaEventsOptions, kafkaEvents } from './kafka-events.ts'
