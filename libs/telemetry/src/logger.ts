@@ -1,10 +1,13 @@
 import type { Logger, LogLevel } from '@serverless-ai/kernel'
 import { type DestinationStream, type Logger as Pino, pino } from 'pino'
+import { activeIds } from './tracing/active.ts'
 
 /** Options of {@link createLogger}. */
 export interface LoggerOptions {
   /** Name of the service, in every line as `service`. */
   readonly service: string
+  /** Name of the replica, in every line as `replica`. Absent = in none. */
+  readonly replica?: string
   /** Lines below it are dropped. */
   readonly level: LogLevel | 'silent'
   /** Where lines go; standard error by default, so that standard output stays for answers. */
@@ -23,7 +26,7 @@ class PinoLogger implements Logger {
   }
 
   log(level: LogLevel, message: string, fields: Readonly<Record<string, unknown>> = {}): void {
-    this.#pino[level]({ ...this.#fields, ...fields }, message)
+    this.#pino[level]({ ...this.#fields, ...activeIds(), ...fields }, message)
   }
 
   // Merged here, not by pino: its children repeat a key that parent and child both have.
@@ -34,7 +37,7 @@ class PinoLogger implements Logger {
 
 /**
  * A structured logger: one JSON object per line with `level`, `time` (RFC 3339), `service`, `msg`
- * and the given fields. An `Error` under `err` or `error` is written with message and stack.
+ * and the given fields; inside of a trace with `traceId` and `spanId`, too. An `Error` under `err` or `error` is written with message and stack.
  * Lines are written at once, so none is lost when the process dies.
  */
 export function createLogger(options: LoggerOptions): Logger {
@@ -50,5 +53,6 @@ export function createLogger(options: LoggerOptions): Logger {
     },
     destination,
   )
-  return new PinoLogger(target, { service: options.service })
+  const { service, replica } = options
+  return new PinoLogger(target, replica === undefined ? { service } : { service, replica })
 }
