@@ -1,7 +1,7 @@
 export type { AppendObserver, ObservedAppend } from './appender.ts'
 export { durabilityOf, type KafkaConnection, type KafkaSasl, type KafkaTls } from './connection.ts'
 export { type KafkaErrorCode, KafkaLogError, LogGapError } from './errors.ts'
-export type { Dial } from './kafkajs-driver.ts'
+export type { Dial } from './kafkajs-socket.ts'
 export { type KafkaLogOptions, openKafkaLog } from './open.ts'
 export {
   applyTopics,

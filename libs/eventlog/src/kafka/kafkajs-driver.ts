@@ -1,12 +1,11 @@
 // Everything that knows kafkajs: writing, and making and describing topics. Types and errors of
 // kafkajs end here.
-import { isIP, type Socket, connect as tcpConnect } from 'node:net'
-import { connect as tlsConnect } from 'node:tls'
 import type { Logger } from '@serverless-ai/kernel'
-import kafkajs, { type ISocketFactoryArgs, type LogEntry as KafkaJsLogEntry } from 'kafkajs'
+import kafkajs, { type LogEntry as KafkaJsLogEntry } from 'kafkajs'
 import type { KafkaTarget } from './connection.ts'
 import { causes, isTlsFailure, type KafkaErrorCode } from './errors.ts'
-import { kafkaErrorCode } from './wire-error.ts'
+import { type Dial, PRODUCE, socketFactory } from './kafkajs-socket.ts'
+import { kafkaErrorCode, WireError } from './wire-error.ts'
 
 const {
   Kafka,
@@ -18,12 +17,6 @@ const {
   KafkaJSSASLAuthenticationError,
   logLevel,
 } = kafkajs
-
-/** Where to connect instead of a broker's own address. */
-export type Dial = (to: { readonly host: string; readonly port: number }) => {
-  readonly host: string
-  readonly port: number
-}
 
 /** What a driver needs. */
 export interface KafkaJsOptions {
@@ -82,6 +75,7 @@ const REFUSALS = new Set([
 function protocolType(error: unknown): string {
   if (error instanceof KafkaJSProtocolError) return error.type
   if (error instanceof KafkaJSAggregateError) return protocolType(error.errors[0])
+  if (error instanceof WireError) return error.code === 'NETWORK' ? '' : error.code
   return error instanceof Error && error.cause !== undefined ? protocolType(error.cause) : ''
 }
 
@@ -98,22 +92,11 @@ export function kafkaJsErrorCode(error: unknown): KafkaErrorCode {
   return cause === undefined ? 'REFUSED' : kafkaJsErrorCode(cause)
 }
 
-function socketFactory(dial: Dial) {
-  return ({ host, port, ssl, onConnect }: ISocketFactoryArgs): Socket => {
-    const to = dial({ host, port })
-    const name = isIP(host) === 0 ? { servername: host } : {}
-    const socket = ssl
-      ? tlsConnect({ ...to, ...name, ...ssl }, onConnect)
-      : tcpConnect(to, onConnect)
-    // kafkajs leaves Nagle's algorithm on, which holds small commits back.
-    socket.setNoDelay(true)
-    socket.setKeepAlive(true, 30_000)
-    return socket
-  }
-}
-
 /** A kafkajs client. Its complaints become lines of our log, one level lower: callers hear them. */
-function client({ target, logger, dial = (to) => to }: KafkaJsOptions) {
+function client(
+  { target, logger, dial = (to) => to }: KafkaJsOptions,
+  onRequest?: (kind: number) => void,
+) {
   const log = ({ namespace, log: { message } }: KafkaJsLogEntry): void =>
     logger.log('debug', `kafkajs: ${message}`, { namespace })
   return new Kafka({
@@ -125,7 +108,7 @@ function client({ target, logger, dial = (to) => to }: KafkaJsOptions) {
     retry: { retries: 2, initialRetryTime: 50, maxRetryTime: 500 },
     logLevel: logLevel.ERROR,
     logCreator: () => log,
-    socketFactory: socketFactory(dial),
+    socketFactory: socketFactory(dial, onRequest),
     ...(target.tls === undefined ? {} : { ssl: { ...target.tls } }),
     ...(target.sasl === undefined ? {} : { sasl: saslOf(target.sasl) }),
   })
@@ -149,18 +132,18 @@ export async function openPartitionWriter(
   options: KafkaJsOptions & { readonly topic: string; readonly partition: number },
 ): Promise<PartitionWriter> {
   const { topic, partition, target } = options
-  // Asked for each record of each attempt: counts what really left for the broker. kafkajs insists
-  // on at least one retry of its own and does not tell of it.
-  let asked = 0
-  const producer = client(options).producer({
+  // Counts what really left for a broker: kafkajs insists on at least one retry of its own and does
+  // not tell of it.
+  let left = 0
+  const onRequest = (kind: number): void => {
+    if (kind === PRODUCE) left += 1
+  }
+  const producer = client(options, onRequest).producer({
     idempotent: true,
     allowAutoTopicCreation: false,
     maxInFlightRequests: 1,
     retry: { retries: 1, initialRetryTime: 50 },
-    createPartitioner: () => () => {
-      asked += 1
-      return partition
-    },
+    createPartitioner: () => () => partition,
   })
   try {
     await producer.connect()
@@ -168,14 +151,14 @@ export async function openPartitionWriter(
     producer.disconnect().catch(() => undefined)
     throw new SendFailure('no', error)
   }
-  const outcome = (error: unknown, records: number): SendFailure['sent'] => {
-    if (asked === 0) return 'no'
-    return asked === records && REFUSALS.has(protocolType(error)) ? 'refused' : 'unknown'
+  const outcome = (error: unknown): SendFailure['sent'] => {
+    if (left === 0) return 'no'
+    return left === 1 && REFUSALS.has(protocolType(error)) ? 'refused' : 'unknown'
   }
   let sending: Promise<unknown> | undefined
   return {
     async send(records) {
-      asked = 0
+      left = 0
       const messages = records.map((record) => ({ ...record, headers: { ...record.headers } }))
       let answers: readonly { readonly partition: number; readonly baseOffset?: string }[]
       try {
@@ -184,7 +167,7 @@ export async function openPartitionWriter(
         sending = sent
         answers = await sent
       } catch (error) {
-        throw new SendFailure(outcome(error, records.length), error)
+        throw new SendFailure(outcome(error), error)
       }
       const position = answers.find((answer) => answer.partition === partition)?.baseOffset
       // Records for a partition that does not exist are left out without a word by kafkajs.

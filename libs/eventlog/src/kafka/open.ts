@@ -6,7 +6,8 @@ import { AppendRefusedError, type EventLog, type FetchResult, type LogAddress } 
 import { type AppendObserver, PartitionAppender } from './appender.ts'
 import { durabilityOf, type KafkaConnection, type KafkaTarget, kafkaTarget } from './connection.ts'
 import { clusterFailure } from './errors.ts'
-import { type Dial, openPartitionWriter } from './kafkajs-driver.ts'
+import { openPartitionWriter, type PartitionWriter, SendFailure } from './kafkajs-driver.ts'
+import type { Dial } from './kafkajs-socket.ts'
 import { type KafkaAddress, KafkaReader } from './reader.ts'
 import { KafkaWire } from './wire.ts'
 import { kafkaErrorCode, WireError } from './wire-error.ts'
@@ -78,18 +79,31 @@ class KafkaLog implements EventLog {
     const name = `${at.topic}/${at.partition}`
     let appender = this.#appenders.get(name)
     if (appender === undefined) {
-      const { ports, dial, observer } = this.#options
-      const driver = { target: this.#target, logger: ports.logger, ...(dial && { dial }) }
+      const { ports, observer } = this.#options
       appender = new PartitionAppender({
         ...at,
         ports,
         observer,
         timeoutMs: this.#target.requestTimeoutMs,
-        open: () => openPartitionWriter({ ...driver, ...at }),
+        open: () => this.#openWriter(at),
       })
       this.#appenders.set(name, appender)
     }
     return appender.append(entries)
+  }
+
+  /**
+   * Starts from the broker that leads: kafkajs asks the first of its list alone for as long as it
+   * takes connections, even if it never answers.
+   */
+  async #openWriter(at: KafkaAddress): Promise<PartitionWriter> {
+    const { ports, dial } = this.#options
+    const leader = await this.#wire.leader(at).catch((error: unknown) => {
+      throw new SendFailure('no', error)
+    })
+    const target = { ...this.#target, brokers: [`${leader.host}:${leader.port}`] }
+    const driver = { target, logger: ports.logger, ...(dial && { dial }) }
+    return openPartitionWriter({ ...driver, ...at })
   }
 
   async fetch(address: LogAddress, options: FetchOptions): Promise<FetchResult> {

@@ -3,13 +3,13 @@ import { eventsTopic, logTopic, RECORD_MAX_BYTES } from '../port.ts'
 import { type KafkaConnection, kafkaTarget } from './connection.ts'
 import { clusterFailure, KafkaLogError } from './errors.ts'
 import {
-  type Dial,
   type FoundTopic,
   kafkaJsErrorCode,
   type NewTopic,
   openTopicAdmin,
   type TopicAdmin,
 } from './kafkajs-driver.ts'
+import type { Dial } from './kafkajs-socket.ts'
 import { KafkaReader } from './reader.ts'
 import { KafkaWire } from './wire.ts'
 import { kafkaErrorCode, WireError } from './wire-error.ts'

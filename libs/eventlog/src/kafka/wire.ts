@@ -14,7 +14,7 @@ import {
 import type { LogRecord } from '../port.ts'
 import type { KafkaTarget } from './connection.ts'
 import { causes } from './errors.ts'
-import type { Dial } from './kafkajs-driver.ts'
+import type { Dial } from './kafkajs-socket.ts'
 import { recordsOf } from './records.ts'
 import { codeOf, WireError } from './wire-error.ts'
 
@@ -54,6 +54,8 @@ export class KafkaWire {
   readonly #all = new Set<Connection>()
   #known: readonly { readonly host: string; readonly port: number }[]
   #turn = 0
+  /** Brokers that did not answer the last time they were asked where something is. */
+  readonly #silent = new Set<string>()
   #closed = false
   constructor(target: KafkaTarget, dial: Dial = (to) => to) {
     this.#target = target
@@ -158,6 +160,19 @@ export class KafkaWire {
     await this.#anywhere((connection) => metadataV12.api.async(connection, [topic], false, false))
   }
 
+  /** Asks afresh who leads. {@link WireError} */
+  async leader(at: { topic: string; partition: number }): Promise<{ host: string; port: number }> {
+    const finding = this.#findLeader(at)
+    this.#leaders.set(`${at.topic}/${at.partition}`, finding)
+    try {
+      const { host, port } = await finding
+      return { host, port }
+    } catch (error) {
+      this.forgetLeader(at)
+      throw error
+    }
+  }
+
   /** Has the next request look for the leader again: one that was cut off does not know it. */
   forgetLeader(at: { topic: string; partition: number }): void {
     this.#leaders.delete(`${at.topic}/${at.partition}`)
@@ -204,19 +219,26 @@ export class KafkaWire {
     return { host: broker.host, port: broker.port, topicId: topic.topicId }
   }
 
-  /** Asks the brokers in turn until one answers. */
+  /** Asks the brokers in turn until one answers; those that were silent the last time come last. */
   async #anywhere<T>(ask: (connection: Connection) => Promise<T>): Promise<T> {
-    const brokers = [...this.#known, ...this.#bootstrap()]
+    const all = [...this.#known, ...this.#bootstrap()]
+    this.#turn += 1
+    const turned = all.map((_, n) => all[(this.#turn + n) % all.length]!)
+    const silent = (broker: (typeof all)[number]) => this.#silent.has(laneOf(broker))
+    const brokers = [...turned.filter((each) => !silent(each)), ...turned.filter(silent)]
     let failure: unknown
-    for (let n = 0; n < brokers.length; n += 1) {
-      this.#turn += 1
+    for (const broker of new Map(brokers.map((each) => [laneOf(each), each])).values()) {
       try {
-        return await this.#ask(brokers[this.#turn % brokers.length]!, ask)
+        // Such a question takes a broker no time: one that hangs must not hold the others up.
+        const answer = await this.#ask(broker, ask, this.#target.connectTimeoutMs)
+        this.#silent.delete(laneOf(broker))
+        return answer
       } catch (error) {
         failure = error
         // Another broker may be whole, and have a better certificate.
         const next = error instanceof WireError && ['NETWORK', 'TLS'].includes(error.code)
         if (!next) throw error
+        this.#silent.add(laneOf(broker))
       }
     }
     throw failure
@@ -225,11 +247,12 @@ export class KafkaWire {
   async #ask<T>(
     broker: { readonly host: string; readonly port: number },
     ask: (connection: Connection) => Promise<T>,
+    timeoutMs = this.#target.requestTimeoutMs,
   ): Promise<T> {
-    const lane = `${broker.host}:${broker.port}`
+    const lane = `${laneOf(broker)}/${timeoutMs}`
     let connection: Connection | undefined
     try {
-      connection = this.#idle.get(lane)?.pop() ?? (await this.#connect(broker))
+      connection = this.#idle.get(lane)?.pop() ?? (await this.#connect(broker, timeoutMs))
       const answer = await ask(connection)
       this.#giveBack(lane, connection)
       return answer
@@ -248,13 +271,13 @@ export class KafkaWire {
     }
   }
 
-  async #connect({ host, port }: { host: string; port: number }): Promise<Connection> {
+  async #connect(
+    { host, port }: { host: string; port: number },
+    requestTimeout: number,
+  ): Promise<Connection> {
     if (this.#closed) throw new WireError('NETWORK', 'closed')
-    const { clientId, connectTimeoutMs, requestTimeoutMs, tls, sasl } = this.#target
-    const options: ConnectionOptions = {
-      connectTimeout: connectTimeoutMs,
-      requestTimeout: requestTimeoutMs,
-    }
+    const { clientId, connectTimeoutMs: connectTimeout, tls, sasl } = this.#target
+    const options: ConnectionOptions = { connectTimeout, requestTimeout }
     if (tls !== undefined) {
       options.tls = { ...tls }
       if (isIP(host) === 0) options.tlsServerName = tls.servername ?? host
@@ -293,6 +316,8 @@ export class KafkaWire {
     connection.close().catch(() => undefined)
   }
 }
+
+const laneOf = ({ host, port }: { host: string; port: number }): string => `${host}:${port}`
 
 const MECHANISMS = {
   plain: 'PLAIN',

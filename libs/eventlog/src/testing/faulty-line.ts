@@ -1,7 +1,7 @@
 /** A network between a client and Kafka brokers that fails in the ways a network can. */
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import type { Randomness, Timers } from '@serverless-ai/kernel'
-import type { Dial } from '../kafka/kafkajs-driver.ts'
+import type { Dial } from '../kafka/kafkajs-socket.ts'
 
 /**
  * What becomes of a request that writes. `lost`: it never arrives and the connection breaks;
