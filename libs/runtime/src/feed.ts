@@ -149,6 +149,8 @@ export class Feed<S, C extends Message, E extends Message> {
     let seq = afterSeq
     while (!signal.aborted) {
       const batch: PublicEvent[] = []
+      // What was published before this read is found by it, or is not kept.
+      const published = this.#host.publisher()?.published.seq ?? 0
       try {
         const want = { from, maxBytes: WATCH_FETCH_BYTES, waitMs: HEARTBEAT_MS, signal }
         const { records } = await eventLog.fetch(address, want)
@@ -161,6 +163,8 @@ export class Feed<S, C extends Message, E extends Message> {
           batch.push(event)
         }
         if (records.length > 0 && batch.length === 0) continue
+        // Nothing follows, so no later event would ever show that some are missing.
+        if (records.length === 0 && seq < published) throw gap(afterSeq)
       } catch (error) {
         if (signal.aborted) return
         throw error instanceof LogOutOfRangeError ? gap(afterSeq) : error

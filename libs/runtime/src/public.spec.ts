@@ -169,4 +169,17 @@ describe('the feed', () => {
     const batch = await world.run(kept.next())
     expect(batch.value?.map(({ seq }: PublicEvent) => seq)).toEqual([3])
   })
+
+  it('says so, too, when all that a watch has missed is gone and nothing follows', async () => {
+    const world = new World()
+    const { runtime, log } = await world.started(bank())
+    for (const key of ['a', 'b', 'c']) await world.run(runtime.execute(add(key)))
+    await world.time.advance(100)
+    await world.run(log.trim(topic, 3))
+    const abort = new AbortController()
+    const behind = runtime.watchFeed(1, abort.signal)[Symbol.asyncIterator]()
+    expect(await reasonOf(world.run(behind.next()))).toBe('FEED_GAP')
+    const present = runtime.watchFeed(3, abort.signal)[Symbol.asyncIterator]()
+    expect((await world.run(present.next())).value).toEqual([])
+  })
 })
