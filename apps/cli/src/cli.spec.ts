@@ -1,4 +1,4 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PartitionStatus } from '@serverless-ai/contracts/admin/v1/admin'
 import { Job_State } from '@serverless-ai/contracts/job/v1/job'
@@ -289,6 +289,19 @@ describe('sai status', () => {
     await bench.sai('status', '--json', ...here())
     expect(JSON.parse(bench.out)).toMatchObject({ healthy: exit === 0 })
   })
+})
+
+test('sai status asks every process of a list, and names the one that does not answer', async () => {
+  bench.partitions = [
+    PartitionStatus.fromJSON({ service: 'scheduler', role: 'Leading', leader: 'r1' }),
+  ]
+  const { address } = JSON.parse(await readFile(join(bench.directory, 'cli.json'), 'utf8'))
+  const at = (...list: string[]) => bench.sai('status', '--address', list.join(), ...here())
+  expect(await at(address, '127.0.0.1:1')).toBe(1)
+  expect(bench.out).toContain(address)
+  expect(bench.out).toMatch(/DEGRADED\n {2}127\.0\.0\.1:1 does not answer/)
+  expect(await at(address, address)).toBe(0)
+  expect(bench.out.match(/scheduler\/0/g)).toHaveLength(2)
 })
 
 test('version', async () => {

@@ -1,7 +1,8 @@
 import { GetStatusResponse, type PartitionStatus } from '@serverless-ai/contracts/admin/v1/admin'
 import type { Command } from 'commander'
-import { type Globals, resolveConnection, withPlatform } from '../context.ts'
+import { type Connection, type Globals, resolveConnection, withPlatform } from '../context.ts'
 import { EXIT } from '../exit.ts'
+import type { Io } from '../io.ts'
 import { count, duration, table } from '../output/text.ts'
 import { answer, type CommandScope, withGlobals } from './shared.ts'
 
@@ -27,9 +28,20 @@ function troubles(partition: PartitionStatus): string[] {
   return [...found, ...unreachablePeers.map((peer) => `${service} cannot reach ${peer}`)]
 }
 
-function row(partition: PartitionStatus): string[] {
+/** What one process of the platform says of itself, or why it says nothing. */
+interface Told {
+  readonly address: string
+  readonly status?: GetStatusResponse
+  readonly problem?: string
+}
+
+/** A partition, where it was asked, if there are several processes. */
+type At = PartitionStatus & { readonly at: string }
+
+function row(partition: At): string[] {
   return [
     `${partition.service}/${partition.partition}`,
+    ...(partition.at === '' ? [] : [partition.at]),
     partition.role,
     partition.leader || '-',
     String(partition.epoch),
@@ -42,9 +54,11 @@ function row(partition: PartitionStatus): string[] {
 }
 
 /** The status for people. */
-function statusText(status: GetStatusResponse): string {
+function statusText(told: readonly Told[], found: readonly string[]): string {
+  const several = told.length > 1
   const heading = [
     'SERVICE',
+    ...(several ? ['AT'] : []),
     'ROLE',
     'LEADER',
     'EPOCH',
@@ -54,20 +68,50 @@ function statusText(status: GetStatusResponse): string {
     'EFFECTS',
     'PARKED',
   ]
-  const found = status.partitions.flatMap(troubles)
-  const verdict = found.length === 0 ? ['healthy'] : ['DEGRADED', ...found.map((one) => `  ${one}`)]
-  const digests = status.partitions.flatMap(({ service, digest }) =>
-    digest === '' ? [] : [`${service} ${digest}`],
+  const partitions = told.flatMap(({ status, address }) =>
+    (status?.partitions ?? []).map((one): At => ({ ...one, at: several ? address : '' })),
   )
+  const verdict = found.length === 0 ? ['healthy'] : ['DEGRADED', ...found.map((one) => `  ${one}`)]
+  const digests = partitions.flatMap(({ service, at, digest, position }) =>
+    digest === '' ? [] : [[service, at, digest, several ? `at ${position}` : ''].join(' ').trim()],
+  )
+  const status = told.find((one) => one.status !== undefined)?.status
   return [
-    `serverless-ai ${status.version}, data in ${status.dataDir}, ${status.durability}`,
+    `serverless-ai ${status?.version}, data in ${status?.dataDir}, ${status?.durability}`,
     '',
-    table([heading, ...status.partitions.map(row)]).trimEnd(),
+    table([heading, ...partitions.map(row)]).trimEnd(),
     '',
     ...digests,
     ...verdict,
     '',
   ].join('\n')
+}
+
+/** Asks every process of the platform. Throws when none of them answers. */
+async function ask(io: Io, connection: Connection, withDigest: boolean): Promise<readonly Told[]> {
+  const addresses = connection.address.split(',').map((one) => one.trim())
+  const one = (address: string) =>
+    withPlatform(io, { ...connection, address }, ({ admin }) => admin.getStatus({ withDigest }))
+  const answers = await Promise.allSettled(addresses.map(one))
+  const told = answers.map((answer, index): Told => {
+    const address = addresses[index] ?? ''
+    if (answer.status === 'fulfilled') return { address, status: answer.value }
+    const { reason } = answer
+    return { address, problem: reason instanceof Error ? reason.message : String(reason) }
+  })
+  const failed = answers.find((answer) => answer.status === 'rejected')
+  if (failed !== undefined && told.every(({ status }) => status === undefined)) throw failed.reason
+  return told
+}
+
+/** What is wrong with a platform of one or several processes; each sentence once. */
+function allTroubles(told: readonly Told[]): readonly string[] {
+  const each = told.flatMap(({ address, status, problem }) =>
+    status === undefined
+      ? [`${address} does not answer: ${problem}`]
+      : status.partitions.flatMap(troubles),
+  )
+  return [...new Set(each)]
 }
 
 /** `sai status` */
@@ -78,18 +122,20 @@ export function addStatus(program: Command, { io, checkout, exit }: CommandScope
     .action(async (options: Globals & { digest?: boolean }) => {
       // Operators only: without another wish the operator's context is taken.
       const connection = resolveConnection({ globals: options, io, checkout, prefer: 'admin' })
-      const request = { withDigest: options.digest === true }
-      const status = await withPlatform(io, connection, (platform) =>
-        platform.admin.getStatus(request),
+      const told = await ask(io, connection, options.digest === true)
+      const found = allTroubles(told)
+      const statuses = told.flatMap(({ address, status }) =>
+        status === undefined ? [] : [{ address, status: GetStatusResponse.toJSON(status) }],
       )
-      const found = status.partitions.flatMap(troubles)
       answer(io, options, {
         json: {
           healthy: found.length === 0,
           troubles: found,
-          status: GetStatusResponse.toJSON(status),
+          status: statuses[0]?.status,
+          // Where the platform is several processes, each says its own.
+          ...(told.length > 1 ? { statuses } : {}),
         },
-        text: () => statusText(status),
+        text: () => statusText(told, found),
       })
       if (found.length > 0) exit(EXIT.jobFailed)
     })
