@@ -37,6 +37,38 @@ const s3: TestProjectInlineConfiguration = {
     hookTimeout: 60_000,
   },
 }
+// The suites of the built platform again, on Kafka: each replica of each service is a process.
+const kafkaE2e: TestProjectInlineConfiguration = {
+  extends: true,
+  test: {
+    name: 'kafka-e2e',
+    include: [
+      'tests/e2e/*.int.spec.ts',
+      'tests/e2e/*.kafka-e2e.spec.ts',
+      'tests/crash/*.int.spec.ts',
+    ],
+    exclude: never,
+    globalSetup: ['tests/support/kafka-e2e-setup.ts'],
+    pool: 'forks',
+    fileParallelism: false,
+    maxConcurrency: 1,
+    testTimeout: 240_000,
+    hookTimeout: 120_000,
+  },
+}
+// Suites that need a container engine with the images of `node tools/images.ts`.
+const containers: TestProjectInlineConfiguration = {
+  extends: true,
+  test: {
+    name: 'containers',
+    include: specs('containers.spec.ts'),
+    exclude: never,
+    pool: 'forks',
+    fileParallelism: false,
+    testTimeout: 240_000,
+    hookTimeout: 240_000,
+  },
+}
 
 export default defineConfig({
   resolve: { conditions },
@@ -53,7 +85,10 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: specs('spec.ts'),
-          exclude: [...never, ...['int', 'kafka', 's3'].map((end) => `**/*.${end}.spec.ts`)],
+          exclude: [
+            ...never,
+            ...['int', 'kafka', 's3', 'kafka-e2e', 'containers'].map((end) => `**/*.${end}.spec.ts`),
+          ],
           pool: 'threads',
           isolate: false,
           testTimeout: 30_000,
@@ -74,6 +109,8 @@ export default defineConfig({
       },
       ...(named('kafka') ? [kafka] : []),
       ...(named('s3') ? [s3] : []),
+      ...(named('kafka-e2e') ? [kafkaE2e] : []),
+      ...(named('containers') ? [containers] : []),
     ],
   },
 })

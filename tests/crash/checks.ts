@@ -25,8 +25,8 @@ export async function endOf(platform: Platform): Promise<Ending> {
   const clients = await reachable(platform)
   const { dataDir } = platform
   const breaches = [...(await capacityBreaches(clients)), ...processBreaches(platform)]
-  await allPublished(clients)
-  const served = await lastStatus(clients)
+  await allPublished(platform)
+  const served = await lastStatus(platform)
   // Not a graceful end: its snapshots would take the place of those at and below these positions.
   await platform.kill()
   breaches.push(...served.breaches, ...(await stopBreaches(platform)))
@@ -63,7 +63,7 @@ async function capacityBreaches({ pool, queues }: Clients): Promise<string[]> {
 
 /** Sentences about processes other than the control plane and one supervisor and agent per node. */
 function processBreaches(platform: Platform): string[] {
-  const wanted = new Set([process.pid, platform.pid])
+  const wanted = new Set([process.pid, ...platform.controlPlane])
   for (const nodeId of platform.nodeIds()) {
     const { supervisor, agent } = platform.node(nodeId)
     wanted.add(supervisor).add(agent)
@@ -75,16 +75,16 @@ function processBreaches(platform: Platform): string[] {
 }
 
 /** What the leaders say at the end, and sentences about what they should not have to say. */
-async function lastStatus({
-  admin,
-}: Clients): Promise<{ services: readonly Served[]; breaches: readonly string[] }> {
+async function lastStatus(
+  platform: Platform,
+): Promise<{ services: readonly Served[]; breaches: readonly string[] }> {
   const settled = async () => {
-    const { partitions } = await admin.getStatus({ withDigest: false })
+    const partitions = await platform.leaders({ withDigest: false })
     return partitions.every((one) => one.unsettledEffects === 0) ? true : undefined
   }
   // Those that are never settled are told below, with the service's name.
   await until('effects to be settled', settled, { timeoutMs: 30_000 }).catch(() => undefined)
-  const { partitions } = await admin.getStatus({ withDigest: true })
+  const partitions = await platform.leaders({ withDigest: true })
   const breaches = partitions.flatMap(({ service, alarm, parkedInputs, unsettledEffects }) => [
     ...(alarm === '' ? [] : [`${service}: ${alarm}`]),
     ...(parkedInputs === 0 ? [] : [`${service}: ${parkedInputs} inputs are parked`]),

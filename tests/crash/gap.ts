@@ -1,4 +1,4 @@
-import type { Service } from '../support/fold.ts'
+import { SERVICES, type Service } from '../support/fold.ts'
 import type { Clients, Platform } from '../support/platform.ts'
 import { until } from '../support/until.ts'
 import { expirePublicEvents } from './history.ts'
@@ -17,12 +17,13 @@ export async function reachable(platform: Platform): Promise<Clients> {
   return clients
 }
 
-/** Waits until nothing that is committed is unpublished. */
-export async function allPublished({ admin }: Clients): Promise<void> {
+/** Waits until every service has a leader, and nothing that is committed is unpublished. */
+export async function allPublished(platform: Platform): Promise<void> {
   await until(
     'public events to be out',
     async () => {
-      const { partitions } = await admin.getStatus({ withDigest: false })
+      const partitions = await platform.leaders({ withDigest: false })
+      if (partitions.length < SERVICES.length) return undefined
       return partitions.every((one) => one.publishedSeq === one.publicSeq) ? true : undefined
     },
     { timeoutMs: 30_000 },
@@ -35,7 +36,7 @@ export async function allPublished({ admin }: Clients): Promise<void> {
  * Returns a sentence when there is no gap after all.
  */
 export async function makeGap(platform: Platform, service: Service): Promise<string[]> {
-  await platform.ready(60_000)
+  await platform.ready(90_000)
   const clients = await reachable(platform)
   const stamp = Date.now().toString(36)
   let next = 0
@@ -49,7 +50,7 @@ export async function makeGap(platform: Platform, service: Service): Promise<str
     }
   }
   await Promise.all(Array.from({ length: 32 }, worker))
-  await allPublished(clients)
+  await allPublished(platform)
   await platform.kill()
   const expired = await expirePublicEvents(platform.dataDir, service)
   return expired < 500 ? [`only ${expired} public events expired: no gap`] : []

@@ -1,10 +1,12 @@
 import { expect, it } from 'vitest'
+import { onKafka } from '../support/environment.ts'
 import { freshSeed } from '../support/random.ts'
 import { runKills } from './kills.ts'
 import { nameOfKill, planKills, someMoments } from './plan.ts'
 
 const seed = freshSeed()
-const kills = planKills({ seed, random: 2, moments: someMoments(seed, 2) })
+const moments = someMoments(seed, 2)
+const kills = planKills({ seed, random: 2, moments, severalProcesses: onKafka() })
 
 const names = kills.map(nameOfKill).join('; ')
 

@@ -76,7 +76,7 @@ async function run(
   journal: string,
 ): Promise<KillsResult> {
   const { seen, breaches } = await killAll(options, platform, recorder)
-  await platform.ready(60_000)
+  await platform.ready(90_000)
   options.say?.(`${recorder.acknowledged.length} jobs, ${recorder.running} still under way`)
   await recorder.finish(FINISH_TIMEOUT_MS)
   const { acknowledged, repeated, recovered } = recorder

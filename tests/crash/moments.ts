@@ -90,3 +90,8 @@ export function parseOrder(text: string): CrashOrder {
  * consumer, as if all of them were slow.
  */
 export const STALL_VARIABLE = 'SAI_CRASH_STALL'
+/** The same for the processes of a platform on Kafka: a file of the data directory. */
+export const STALL_FILE = 'crash-stall'
+
+/** Snapshots come often where kills are to meet them. */
+export const SNAPSHOT_EVERY_COMMITS = 8

@@ -58,11 +58,20 @@ export function planKills(init: {
   readonly seed: number
   readonly random: number
   readonly moments: readonly Moment[]
+  /**
+   * Whether the control plane is several processes: each counts moments for itself, and sees fewer.
+   * Default false.
+   */
+  readonly severalProcesses?: boolean
 }): readonly Kill[] {
+  const most = (moment: Moment): number => {
+    if (init.severalProcesses !== true || isNodeMoment(moment)) return nthMax(moment)
+    return moment === 'claim-sent-unread' ? 1 : Math.min(3, nthMax(moment))
+  }
   const dice = new Dice(init.seed)
   const node = () => dice.between(0, NODES - 1)
   const named = init.moments.map((moment): Kill => {
-    return { at: 'moment', moment, nth: dice.between(1, nthMax(moment)), node: node() }
+    return { at: 'moment', moment, nth: dice.between(1, most(moment)), node: node() }
   })
   const targets = Array.from({ length: Math.ceil(init.random / TARGETS.length) }, () =>
     dice.shuffled(TARGETS),

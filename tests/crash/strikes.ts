@@ -52,12 +52,13 @@ export class Strikes {
       }
     }
     if (victims.includes(this.#platform.pid)) await this.#platform.exited()
+    await this.#gone(victims)
     return executions
   }
 
   /** Processes to kill at once; waits until those of the node are there. */
   async #victims(kill: RandomKill): Promise<readonly number[]> {
-    const controlPlane = this.#platform.pid
+    const controlPlane = this.#oneOfControlPlane(kill)
     if (kill.target === 'control plane') return [controlPlane]
     const nodeId = nodeIdOf(kill)
     const { supervisor, agent } = await this.#alive(nodeId)
@@ -71,8 +72,27 @@ export class Strikes {
       case 'node':
         return this.#nodePids(nodeId)
       case 'machine':
-        return [controlPlane, ...this.#platform.nodeIds().flatMap((id) => this.#nodePids(id))]
+        return [
+          ...this.#platform.controlPlane,
+          ...this.#platform.nodeIds().flatMap((id) => this.#nodePids(id)),
+        ]
     }
+  }
+
+  /**
+   * The process of the control plane that a kill means: the only one, or a replica of a service. The
+   * one that looks after these goes with the whole machine only.
+   */
+  #oneOfControlPlane({ afterMs }: RandomKill): number {
+    const running = this.#platform.processes.filter(({ pid }) => pid > 0 && isAlive(pid))
+    return running[afterMs % Math.max(1, running.length)]?.pid ?? this.#platform.pid
+  }
+
+  /** Nothing that was killed is taken for running. */
+  async #gone(victims: readonly number[]): Promise<void> {
+    const what = 'what was killed to be gone'
+    const gone = () => (victims.some(isAlive) ? undefined : true)
+    await until(what, gone, { timeoutMs: 10_000, everyMs: 10 })
   }
 
   async #killAtMoment(order: OrderedKill): Promise<number> {
@@ -94,7 +114,7 @@ export class Strikes {
       withdrawOrder(directory)
       const output = this.#platform.output.slice(-2_000)
       this.breaches.push(`${nameOfKill(order)} did not come about; last output:\n${output}`)
-    } else if (!onNode) {
+    } else if (!onNode && this.#platform.processes.length === 0) {
       await this.#platform.exited()
     }
     return executions

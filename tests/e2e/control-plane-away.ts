@@ -134,7 +134,7 @@ export async function runControlPlaneAway(options: AwayOptions): Promise<AwayRes
       )
     }
     platform.spawn()
-    await platform.ready(60_000)
+    await platform.ready(90_000)
     const adopted = pidsOf(platform, keepId)
     if (adopted.join() !== keep.join()) breaches.push(`keep tasks were ${keep}, are ${adopted}`)
     const ended = await untilJob(clients, keepId, 'ends', isEnded, 120_000 + awayMs)

@@ -113,8 +113,9 @@ describe('a client that knows nothing but reflection', () => {
   it('submits, watches and cancels a job', async () => {
     const file = join(platform.dataDir, 'reflect.yaml')
     writeFileSync(file, shell('reflected', { tasks: 1, script: 'sleep 600' }))
+    const address = await platform.leaderAddress('mediator')
     const call = (...args: string[]) =>
-      exec(process.execPath, [REFLECT, '--address', platform.address, '--token', token, ...args])
+      exec(process.execPath, [REFLECT, '--address', address, '--token', token, ...args])
     const submitted = await call('submit', file)
     const jobId = /"jobId":\s*"(j-[^"]+)"/.exec(submitted.stdout)?.[1] ?? ''
     await untilJob(team, jobId, 'runs', (job) => job.state === Job_State.RUNNING, 20_000)

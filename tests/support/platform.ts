@@ -1,15 +1,17 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { AdminServiceService } from '@serverless-ai/contracts/admin/v1/admin'
+import { AdminServiceService, type PartitionStatus } from '@serverless-ai/contracts/admin/v1/admin'
 import { JobServiceService, WorkspaceServiceService } from '@serverless-ai/contracts/job/v1/job'
 import { PoolServiceService } from '@serverless-ai/contracts/pool/v1/pool'
 import { RecoveryServiceService } from '@serverless-ai/contracts/recovery/v1/recovery'
 import { QueueServiceService } from '@serverless-ai/contracts/schedule/v1/schedule'
 import type { ClientOf, Transport } from '@serverless-ai/kernel'
-import { systemClock } from '@serverless-ai/kernel/system'
-import { createGrpcTransport } from '@serverless-ai/rpc'
+import { systemClock, systemRandomness, systemTimers } from '@serverless-ai/kernel/system'
+import { createGrpcTransport, followLeader } from '@serverless-ai/rpc'
+import { type ServiceProcess, serviceProcesses, testBrokers, topicPrefixOf } from './environment.ts'
 import { freePorts } from './ports.ts'
 import { isAlive, processes } from './process-tree.ts'
 import { ROOT } from './root.ts'
@@ -36,13 +38,27 @@ export interface PlatformInit {
   readonly main?: string
   readonly args?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
+  /** Replicas of each service where the suites run on Kafka. Default 2. */
+  readonly replicas?: number
 }
 
 const MAIN = join(ROOT, 'apps/all-in-one/dist/main.js')
 
+/** Ports that a platform on Kafka takes from its own on: health, and ten for each service. */
+const KAFKA_PORTS = 50
+
+/** A transport that follows leaders through the replicas of each service. */
+function following(transport: Transport): Transport {
+  return followLeader(transport, {
+    clock: systemClock,
+    timers: systemTimers,
+    randomness: systemRandomness,
+  })
+}
+
 /**
  * The platform as users start it: the built main on a data directory of its own, with real agents
- * and tasks.
+ * and tasks; in one process, or on Kafka in several ({@link testBrokers}).
  */
 export class Platform {
   readonly dataDir: string
@@ -50,21 +66,26 @@ export class Platform {
   readonly #init: PlatformInit
   /** First port for tasks: 100 for each node. */
   readonly taskPortFirst: number
-  readonly #transport: Transport = createGrpcTransport({ clock: systemClock })
+  readonly #plain: Transport = createGrpcTransport({ clock: systemClock })
+  readonly #transport: Transport
+  /** Topics of this platform alone. */
+  readonly #topicPrefix: string
   #child: ChildProcess | undefined
   output = ''
 
   private constructor(init: PlatformInit, port: number, taskPortFirst: number) {
     this.#init = init
+    this.#transport = testBrokers() === '' ? this.#plain : following(this.#plain)
     this.port = port
     this.taskPortFirst = taskPortFirst
     this.dataDir = init.dataDir ?? mkdtempSync(join(tmpdir(), 'sai-e2e-'))
+    this.#topicPrefix = topicPrefixOf(this.dataDir) ?? `t${randomUUID().slice(0, 8)}.`
     // Tasks run as other users: they must get through to their own directories.
     chmodSync(this.dataDir, 0o711)
   }
 
   static async start(init: PlatformInit = {}): Promise<Platform> {
-    const port = await freePorts(2)
+    const port = await freePorts(testBrokers() === '' ? 2 : KAFKA_PORTS)
     const platform = new Platform(init, port, await freePorts(300))
     platform.spawn()
     await platform.ready()
@@ -81,6 +102,7 @@ export class Platform {
       ...['--devices-per-node', String(devicesPerNode)],
       ...['--task-port-first', String(this.taskPortFirst)],
       ...(quickstart ? [] : ['--no-quickstart']),
+      ...this.logArgs(),
       ...(this.#init.args ?? []),
     ]
     const child = spawn(process.execPath, args, {
@@ -96,8 +118,61 @@ export class Platform {
     return child
   }
 
+  /** What a start says about the log. */
+  logArgs(): readonly string[] {
+    const brokers = testBrokers()
+    if (brokers === '') return []
+    const { replicas = 2 } = this.#init
+    const kafka = ['--kafka', brokers, '--kafka.topic-prefix', this.#topicPrefix]
+    return [...kafka, '--replicas', String(replicas)]
+  }
+
+  /** Where the platform is: one address, or those of all its processes. */
   get address(): string {
-    return `127.0.0.1:${this.port}`
+    const { processes } = this
+    if (processes.length === 0) return `127.0.0.1:${this.port}`
+    return processes.map(({ address }) => address).join(',')
+  }
+
+  /** The processes of the services; none where one process has them all. */
+  get processes(): readonly ServiceProcess[] {
+    return serviceProcesses(this.dataDir)
+  }
+
+  /** Processes of the control plane: that of the platform first. */
+  get controlPlane(): readonly number[] {
+    const pids = this.processes.map(({ pid }) => pid)
+    return [this.pid, ...pids].filter((pid) => pid > 0 && isAlive(pid))
+  }
+
+  /** What the leader of each service says of itself; services without one are missing. */
+  async leaders(init: { withDigest: boolean }): Promise<readonly PartitionStatus[]> {
+    const token = this.#tokenOf('admin')
+    const asked = await Promise.all(
+      this.address.split(',').map(async (address) => {
+        const admin = this.#plain.client(AdminServiceService, { address, token })
+        const { partitions } = await admin.getStatus(init)
+        return partitions.filter(({ role }) => role === 'Leading')
+      }),
+    )
+    return asked.flat()
+  }
+
+  /** Address of the process that leads a service: where clients go that follow nobody. */
+  async leaderAddress(service: string): Promise<string> {
+    const { processes } = this
+    if (processes.length === 0) return this.address
+    const found = (await this.leaders({ withDigest: false })).find((one) => one.service === service)
+    const process = processes.find(
+      (one) => one.service === service && one.replica === found?.leader,
+    )
+    if (process === undefined) throw new Error(`nobody leads ${service}`)
+    return process.address
+  }
+
+  #tokenOf(identity: string): string {
+    const tokens = JSON.parse(readFileSync(join(this.dataDir, 'tokens.json'), 'utf8'))
+    return tokens[identity] ?? tokens.tenants[identity]
   }
 
   get pid(): number {
@@ -108,8 +183,8 @@ export class Platform {
     return this.#child
   }
 
-  /** Resolves when `/readyz` says yes. */
-  async ready(timeoutMs = 30_000): Promise<void> {
+  /** Resolves when `/readyz` says yes. Several processes take longer than one. */
+  async ready(timeoutMs = testBrokers() === '' ? 30_000 : 90_000): Promise<void> {
     const url = `http://127.0.0.1:${this.port + 1}/readyz`
     await until(
       `ready; output so far:\n${this.output.slice(-4_000)}`,
@@ -122,9 +197,7 @@ export class Platform {
 
   /** Clients with a token of `tokens.json`: `admin`, `service`, or a tenant. */
   as(identity: string): Clients {
-    const tokens = JSON.parse(readFileSync(join(this.dataDir, 'tokens.json'), 'utf8'))
-    const token: string = tokens[identity] ?? tokens.tenants[identity]
-    const target = { address: this.address, token }
+    const target = { address: this.address, token: this.#tokenOf(identity) }
     return {
       jobs: this.#transport.client(JobServiceService, target),
       workspaces: this.#transport.client(WorkspaceServiceService, target),
@@ -168,10 +241,21 @@ export class Platform {
     })
   }
 
-  /** SIGKILL to the control plane; nodes and tasks go on. */
+  /** SIGKILL to the control plane, all of its processes; nodes and tasks go on. */
   async kill(): Promise<void> {
     this.#child?.kill('SIGKILL')
     await this.exited()
+    // Nobody is left who starts them anew.
+    for (const { pid } of this.processes) killHard(pid)
+    await this.#servicesEnded()
+  }
+
+  async #servicesEnded(): Promise<void> {
+    const running = () => this.processes.filter(({ pid }) => pid > 0 && isAlive(pid))
+    await until('the services to end', () => (running().length === 0 ? true : undefined), {
+      timeoutMs: 15_000,
+      everyMs: 10,
+    })
   }
 
   /** Resolves with the exit code when the control plane has ended. */
@@ -200,16 +284,12 @@ export class Platform {
       this.#child.kill('SIGINT')
       await this.exited().catch(() => this.#child?.kill('SIGKILL'))
     }
-    for (const pid of this.leftovers()) {
-      try {
-        process.kill(pid, 'SIGKILL')
-      } catch {}
-    }
-    await this.#transport.close()
+    for (const pid of this.leftovers()) killHard(pid)
+    await this.#plain.close()
     if (this.#init.dataDir === undefined) rmSync(this.dataDir, { recursive: true, force: true })
   }
 
-  /** Supervisors, agents and tasks that still run. */
+  /** Services, supervisors, agents and tasks that still run. */
   leftovers(): readonly number[] {
     const own = this.nodeIds().flatMap((nodeId) => {
       try {
@@ -222,6 +302,17 @@ export class Platform {
     const tasks = processes()
       .filter((info) => info.environment.includes(this.dataDir))
       .map((info) => info.pid)
-    return [...new Set([...own, ...tasks])].filter((pid) => pid !== process.pid)
+    const services = processes()
+      .filter(({ command }) => command.includes(`${this.dataDir}/processes/`))
+      .map(({ pid }) => pid)
+    return [...new Set([...own, ...tasks, ...services])].filter((pid) => pid !== process.pid)
+  }
+}
+
+function killHard(pid: number): void {
+  try {
+    if (pid > 0) process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has ended by itself.
   }
 }

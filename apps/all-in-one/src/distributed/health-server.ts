@@ -33,7 +33,7 @@ export function serveHealth(init: {
   })
   return new Promise((resolve, reject) => {
     server.once('error', (error) => {
-      const what = `cannot listen on ${host}:${port} (health of the platform): ${error.message}`
+      const what = `cannot listen on ${host}:${port} (health of the platform on ${port - 1}): ${error.message}`
       reject(new ListenError(`${what}; choose other ports with --port`))
     })
     server.listen(port, host, () => {

@@ -1,0 +1,1 @@
+export { startDistributed } from './platform.ts'
