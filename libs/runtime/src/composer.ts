@@ -135,7 +135,9 @@ export class Composer<S, C extends Message, E extends Message> {
       if (item === undefined) break
       const crowded = item.alone === true && draft.taken.length > 0
       draft.taken.push(item)
+      draft.trace = item.trace
       const fate = crowded ? 'later' : this.#take(batch, item)
+      draft.trace = undefined
       if (fate !== 'taken') draft.taken.pop()
       if (fate === 'later') {
         mailbox.unshift([item])

@@ -1,5 +1,6 @@
 import type { Logger, Message, Ports } from '@serverless-ai/kernel'
 import type { LogClock } from './log-clock.ts'
+import type { Traces } from './traces.ts'
 import type { RuntimeEnvironment, ServiceDefinition } from './types.ts'
 
 /** Longest wait of an idle read of a log, ms. */
@@ -40,4 +41,6 @@ export interface RuntimeContext<S, C extends Message, E extends Message> {
   readonly logger: Logger
   readonly options: RuntimeSettings
   readonly logClock: LogClock
+  /** Absent = nothing is traced. */
+  readonly traces?: Traces | undefined
 }

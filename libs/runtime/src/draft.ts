@@ -1,8 +1,9 @@
-import type { Json, Message } from '@serverless-ai/kernel'
+import type { Json, Message, TraceContext } from '@serverless-ai/kernel'
 import type { AnswerFact, CommitFacts, EventFact, Mark, PublicFact, RuntimeFact } from './facts.ts'
 import type { Framework } from './framework.ts'
 import { sourceKey } from './framework.ts'
 import type { CommandItem, Item } from './items.ts'
+import type { TracedFacts } from './traces.ts'
 import type { PublicDraft } from './types.ts'
 
 /** Envelope bytes of an entry besides its texts, an upper bound. */
@@ -36,6 +37,10 @@ export class Draft<C extends Message, E extends Message> {
   readonly releases: Release[] = []
   readonly requests = new Map<string, CommandItem<C>>()
   readonly domain: E[] = []
+  /** Context of the item that is being taken. */
+  trace: TraceContext | undefined
+  /** What items with a context have put in. */
+  readonly traced: TracedFacts = { publics: new Map(), effects: new Map() }
   readonly #answers: AnswerFact[] = []
   readonly #events: EventFact[] = []
   readonly #publics: PublicFact[] = []
@@ -91,15 +96,21 @@ export class Draft<C extends Message, E extends Message> {
     const { type, key, tenant, payload } = draft
     const seq = this.framework.publicSeq + this.#publics.length + 1
     this.#publics.push({ seq, type, key, tenant, payload })
+    if (this.trace !== undefined) this.traced.publics.set(seq, this.trace)
     this.bytes += payload.byteLength + type.length + key.length + tenant.length + ENTRY_BYTES
   }
 
   fact(fact: RuntimeFact): void {
     this.#runtime.push(fact)
     this.bytes += factBytes(fact)
-    if (fact.type === 'EffectAdded') this.#effects.set(fact.key, true)
+    if (fact.type === 'EffectAdded') this.#effectAdded(fact.key)
     else if (fact.type === 'EffectSettled') this.#effects.set(fact.key, false)
     else if (fact.type === 'TimerSet' || fact.type === 'TimerCleared') this.#timers.add(fact.key)
+  }
+
+  #effectAdded(key: string): void {
+    this.#effects.set(key, true)
+    if (this.trace !== undefined) this.traced.effects.set(key, this.trace)
   }
 
   mark(mark: Mark): void {

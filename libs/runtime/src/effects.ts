@@ -2,7 +2,7 @@
  * Performs the outbox: effects leave after their commit is effective and are performed again until
  * an event settles them.
  */
-import type { Message } from '@serverless-ai/kernel'
+import type { Message, Span } from '@serverless-ai/kernel'
 import { errorText } from './errors.ts'
 import type { CommitFacts } from './facts.ts'
 import type { OpenEffect } from './framework.ts'
@@ -81,19 +81,37 @@ export class Effects<S, C extends Message, E extends Message> implements Session
     const stop = (): void => abort.abort(signal.reason)
     signal.addEventListener('abort', stop, { once: true })
     this.#running.set(effect.id, { key: effect.key, abort })
+    const span = this.#span(job)
     try {
       const { key, kind, payload } = effect
       const request = { key, kind, payload }
-      const command = await context.definition.perform!(request, { attempt, signal: abort.signal })
-      const item = { kind: 'outcome', effectId: effect.id, key, command, onLost: () => {} } as const
+      const perform = () => context.definition.perform!(request, { attempt, signal: abort.signal })
+      const command = await (span === undefined
+        ? perform()
+        : context.traces!.tracer.within(span.context, perform))
+      const item = {
+        ...({ kind: 'outcome', effectId: effect.id, key, command, onLost: () => {} } as const),
+        trace: span?.context,
+      }
+      span?.end()
       if (!abort.signal.aborted) this.#session.submit(item)
     } catch (error) {
+      span?.end({ error: errorText(error) })
       if (!abort.signal.aborted) this.#again(job, error)
     } finally {
       signal.removeEventListener('abort', stop)
       this.#running.delete(effect.id)
       this.#next()
     }
+  }
+
+  /** The span of an attempt, where the effect belongs to a trace. */
+  #span({ effect, attempt }: Job): Span | undefined {
+    const { traces } = this.#session.context
+    const parent = traces?.ofEffect(effect.key)
+    if (parent === undefined) return undefined
+    const attributes = { 'sai.key': effect.key, 'sai.attempt': attempt }
+    return traces?.span(`effect ${effect.kind}`, { parent, attributes })
   }
 
   /** The slot is free for others while an effect backs off. */

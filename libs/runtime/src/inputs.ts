@@ -3,7 +3,7 @@
  * folded with what they led to.
  */
 import { eventsTopic, LogOutOfRangeError, type LogRecord } from '@serverless-ai/eventlog'
-import type { Message, Timer } from '@serverless-ai/kernel'
+import { type Message, type Span, type Timer, TRACEPARENT } from '@serverless-ai/kernel'
 import { bootstrap } from './bootstrap.ts'
 import { IDLE_FETCH_MS } from './context.ts'
 import { errorText } from './errors.ts'
@@ -172,7 +172,7 @@ export class InputReader<S, C extends Message, E extends Message> implements Ses
     try {
       const command = this.#source.toCommand(event)
       if (command === undefined) this.#skipped()
-      else this.#submit(command, parkedEvent(event, offset))
+      else this.#submit(command, parkedEvent(event, offset), this.#span(event, record))
     } catch (error) {
       this.#submit(undefined, { ...parkedEvent(event, offset), error: errorText(error) })
     }
@@ -189,7 +189,25 @@ export class InputReader<S, C extends Message, E extends Message> implements Ses
     this.#timer ??= timers.after(MARK_AFTER_MS, () => this.#flush())
   }
 
-  #submit(command: C | undefined, parked: ParkedFact): void {
+  /** The span of a public event that leads to something here, as part of the trace it came with. */
+  #span({ type, key, source, seq }: PublicEvent, { headers }: LogRecord): Span | undefined {
+    const parent = headers[TRACEPARENT]
+    const { traces } = this.#session.context
+    if (traces === undefined || parent === undefined) return undefined
+    const attributes = {
+      'messaging.operation.name': 'process',
+      'messaging.destination.name': eventsTopic(source),
+      'sai.event': type,
+      'sai.key': key,
+      'sai.seq': seq,
+    }
+    const name = `consume ${type.slice(type.lastIndexOf('.') + 1)}`
+    const span = traces.span(name, { kind: 'consumer', parent, attributes })
+    traces.note(key, span.context)
+    return span
+  }
+
+  #submit(command: C | undefined, parked: ParkedFact, span?: Span): void {
     this.#outstanding += 1
     this.#session.submit({
       kind: 'input',
@@ -197,11 +215,13 @@ export class InputReader<S, C extends Message, E extends Message> implements Ses
       mark: this.#cursor,
       parked,
       undecodable: command === undefined,
+      trace: span?.context,
       onCommitted: () => {
+        span?.end()
         this.#outstanding -= 1
         this.#room.notify()
       },
-      onLost: () => {},
+      onLost: (error) => span?.end({ error: error.message }),
     })
   }
 

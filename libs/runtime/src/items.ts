@@ -1,5 +1,5 @@
 /** What waits in the mailbox of a leading partition. */
-import type { Message, Refusal } from '@serverless-ai/kernel'
+import type { Message, Refusal, TraceContext } from '@serverless-ai/kernel'
 import type { Mark, ParkedFact, RuntimeFact } from './facts.ts'
 import type { Answer, PositionToken } from './types.ts'
 
@@ -8,6 +8,8 @@ interface ItemBase {
   poison?: Refusal
   /** Set after its commit came out too large: nothing else may share the next one. */
   alone?: boolean
+  /** What it leads to belongs to this; undefined = to no trace. */
+  readonly trace?: TraceContext | undefined
   /**
    * This leader will not commit the item, or will not learn whether it did: `error` says which
    * (NOT_LEADING, STOPPING; OUTCOME_UNKNOWN).

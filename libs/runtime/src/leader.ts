@@ -159,7 +159,9 @@ export class Leader<S, C extends Message, E extends Message> {
   async #append(flight: InFlight<C, E>): Promise<void> {
     const { eventLog } = this.#host.context.environment
     const { clock, timers } = this.#host.context.ports
-    const entries = [{ key: '', headers: {}, value: flight.own.bytes }]
+    const { own, draft } = flight
+    const headers = this.#host.context.traces?.headersOf(own.facts, draft.traced) ?? {}
+    const entries = [{ key: '', headers, value: own.bytes }]
     for (let pauseMs = APPEND_RETRY_MS; ; pauseMs = Math.min(2 * pauseMs, APPEND_RETRY_MAX_MS)) {
       const startMs = clock.monotonicMs()
       try {

@@ -207,7 +207,10 @@ export class Lifecycle<S, C extends Message, E extends Message> {
     const { position } = record
     const seen = position <= this.#seenThrough
     this.#seenThrough = Math.max(this.#seenThrough, position)
-    if (applied.kind === 'commit') this.context.logClock.observe(applied.facts.atMs)
+    if (applied.kind === 'commit') {
+      this.context.logClock.observe(applied.facts.atMs)
+      this.context.traces?.folded(record.headers, applied.facts)
+    }
     if (applied.kind === 'voided') return applied.isNew && applied.position < position
     if (seen || applied.kind === 'damaged') return false
     const { claims } = this.#succession

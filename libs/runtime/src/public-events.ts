@@ -2,12 +2,18 @@
  * Public events on their topic: CloudEvents in the binary form, the value is the protobuf message.
  */
 import type { LogEntry, LogRecord } from '@serverless-ai/eventlog'
-import { InvariantError } from '@serverless-ai/kernel'
+import { InvariantError, TRACEPARENT, type TraceContext } from '@serverless-ai/kernel'
 import type { Unpublished } from './framework.ts'
 import type { PublicEvent } from './types.ts'
 
-/** Entry of the events topic for a public event. */
-export function entryOf(service: string, partition: number, event: Unpublished): LogEntry {
+/** Entry of the events topic for a public event; `trace`: what led to it, if that is known. */
+export function entryOf(init: {
+  readonly service: string
+  readonly partition: number
+  readonly event: Unpublished
+  readonly trace?: TraceContext | undefined
+}): LogEntry {
+  const { service, partition, event, trace } = init
   return {
     key: event.key,
     headers: {
@@ -19,6 +25,7 @@ export function entryOf(service: string, partition: number, event: Unpublished):
       ce_time: new Date(event.atMs).toISOString(),
       ce_tenant: event.tenant,
       'content-type': 'application/protobuf',
+      ...(trace === undefined ? {} : { [TRACEPARENT]: trace }),
     },
     value: event.payload,
   }

@@ -131,7 +131,10 @@ export class Publisher<S, C extends Message, E extends Message> implements Sessi
     const { context, partition, signal } = this.#session
     const service = context.definition.name
     const address = { topic: eventsTopic(service), partition }
-    const entries = batch.map((event) => entryOf(service, partition, event))
+    const { traces } = context
+    const entries = batch.map((event) =>
+      entryOf({ service, partition, event, trace: traces?.ofPublic(event.seq) }),
+    )
     for (let pauseMs = RETRY_MS; ; pauseMs = Math.min(2 * pauseMs, RETRY_MAX_MS)) {
       try {
         const { position } = await context.environment.eventLog.append(address, entries)

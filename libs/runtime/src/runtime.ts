@@ -1,6 +1,6 @@
 /** One partition of a service, as services see it. */
 import { LogOutOfRangeError } from '@serverless-ai/eventlog'
-import { type Message, type Ports, RpcError } from '@serverless-ai/kernel'
+import { type Message, type Ports, RpcError, type TraceContext } from '@serverless-ai/kernel'
 import { type RuntimeContext, type RuntimeOptions, settingsOf } from './context.ts'
 import { Feed, type FeedPage } from './feed.ts'
 import { Lifecycle } from './lifecycle.ts'
@@ -9,6 +9,7 @@ import { LogClock } from './log-clock.ts'
 import { type ReadOptions, Reads } from './reads.ts'
 import { statusOf } from './status.ts'
 import { submitCommand } from './submit.ts'
+import { Traces } from './traces.ts'
 import type {
   Answer,
   EffectiveChange,
@@ -147,6 +148,10 @@ class PartitionRuntime<S, C extends Message, E extends Message> implements Servi
     return written
   }
 
+  traceOf(key: string): TraceContext | undefined {
+    return this.#life.context.traces?.ofEntity(key)
+  }
+
   stop(): Promise<void> {
     return this.#life.stop()
   }
@@ -179,5 +184,6 @@ export function createRuntime<S, C extends Message, E extends Message>(
     logger: ports.logger.child({ service: name, partition }),
     options: settingsOf(options),
     logClock: new LogClock(ports.clock),
+    traces: ports.tracer && new Traces(ports.tracer, { service: name, partition }),
   })
 }

@@ -1,4 +1,4 @@
-import { type Message, RpcError } from '@serverless-ai/kernel'
+import { type Message, RpcError, type Span } from '@serverless-ai/kernel'
 import { deadlineExceeded } from './errors.ts'
 import type { CommandItem, Waiter } from './items.ts'
 import type { LeadSession } from './lead-session.ts'
@@ -39,6 +39,16 @@ function admit<S, C extends Message, E extends Message>(
   }
 }
 
+/** The span of a command, from here until it is answered, where its caller is traced. */
+function spanOf<S, C extends Message, E extends Message>(
+  session: LeadSession<S, C, E>,
+  { type }: C,
+): Span | undefined {
+  const { traces } = session.context
+  const parent = traces?.tracer.active()
+  return parent === undefined ? undefined : traces?.span(`commit ${type}`, { parent })
+}
+
 /** Puts a command into the mailbox; resolves when its commit was read back. */
 export function submitCommand<S, C extends Message, E extends Message>(
   session: LeadSession<S, C, E>,
@@ -47,6 +57,7 @@ export function submitCommand<S, C extends Message, E extends Message>(
 ): Promise<Answer> {
   admit(session, options)
   if (options.signal?.aborted === true) return Promise.reject(options.signal.reason)
+  const span = spanOf(session, command)
   return new Promise((resolve, reject) => {
     const { timers } = session.context.ports
     const release = (): void => {
@@ -56,16 +67,20 @@ export function submitCommand<S, C extends Message, E extends Message>(
     const waiter: Waiter = {
       resolve: (answer) => {
         release()
+        span?.set({ 'sai.position': answer.position })
+        span?.end(answer.ok ? {} : { error: answer.refusal.reason })
         resolve(answer)
       },
       reject: (error) => {
         release()
+        span?.end({ error: error instanceof RpcError ? error.reason : error.message })
         reject(error)
       },
     }
     const item: CommandItem<C> = {
       kind: 'command',
       command,
+      trace: span?.context,
       requestId: options.requestId ?? '',
       bodyHash: options.bodyHash ?? new Uint8Array(0),
       waiters: [waiter],

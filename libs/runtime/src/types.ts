@@ -7,6 +7,7 @@ import type {
   Json,
   Message,
   Refusal,
+  TraceContext,
 } from '@serverless-ai/kernel'
 import type { RuntimeObserver } from './observer.ts'
 
@@ -231,6 +232,11 @@ export interface ServiceRuntime<S, C extends Message, E extends Message> {
   digest(): Promise<{ position: number; digest: string }>
   /** Writes a snapshot now. */
   snapshot(): Promise<string>
+  /**
+   * Context of the last traced change of an entity, by the key of its public events; undefined =
+   * none is known, which says nothing of the entity. For spans only.
+   */
+  traceOf(key: string): TraceContext | undefined
   /** Finish the batch, snapshot, yield, close. */
   stop(): Promise<void>
 }
