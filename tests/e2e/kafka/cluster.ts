@@ -1,0 +1,65 @@
+// What the specs of this folder share: a cluster, or one line that says why there is none.
+import { tmpdir } from 'node:os'
+import {
+  applyTopics,
+  type KafkaConnection,
+  openKafkaLog,
+  planTopics,
+} from '@serverless-ai/eventlog/kafka'
+import { brokerJars, NoBrokerError } from '../../support/kafka-broker.ts'
+import { networkPermitted } from '../../support/kafka-network.ts'
+import { disksPermitted } from '../../support/kafka-node.ts'
+import { quietPorts } from '../../support/quiet-ports.ts'
+
+/** What this machine allows; with `CI` set, less than all is a failure. */
+export interface Means {
+  /** Folder of the broker's jars; empty = none to be had. */
+  readonly jars: string
+  /** Hosts can be cut off. */
+  readonly network: boolean
+  /** Disks can be filled up. */
+  readonly disks: boolean
+}
+
+/** Finds out what can be done here, and says what is left out. */
+export async function meansHere(): Promise<Means> {
+  let jars = ''
+  let why = ''
+  try {
+    jars = await brokerJars()
+  } catch (error) {
+    if (!(error instanceof NoBrokerError)) throw error
+    why = error.message
+  }
+  const network = await networkPermitted()
+  const disks = await disksPermitted(tmpdir())
+  const missing = [
+    ...(jars === '' ? [`all faults of brokers: ${why}`] : []),
+    ...(network ? [] : ['brokers that are cut off: no root, or no iproute2']),
+    ...(disks ? [] : ['full disks: no root']),
+  ]
+  if (missing.length > 0) {
+    if (process.env['CI']) throw new Error(`CI leaves nothing out: ${missing.join('; ')}`)
+    console.log(`left out: ${missing.join('; ')}`)
+  }
+  return { jars, network, disks }
+}
+
+/** The service whose topics the specs use. */
+export const SERVICE = 'contract'
+/** Its private log. */
+export const LOG = { topic: `serverlessai.log.${SERVICE}.v1`, partition: 0 } as const
+
+/** Makes the private log of {@link SERVICE}. */
+export async function makeLog(
+  connection: KafkaConnection,
+  options: { replication: number; cells?: number },
+): Promise<void> {
+  const plan = planTopics({ services: [SERVICE], ...options }).filter(({ kind }) => kind === 'log')
+  const left = await applyTopics({ ...connection, ports: quietPorts }, plan)
+  if (left.length > 0) throw new Error(`topics are not as planned: ${JSON.stringify(left)}`)
+}
+
+/** Opens a log with a short patience: faults are the rule here. */
+export const open = (connection: KafkaConnection) =>
+  openKafkaLog({ requestTimeoutMs: 2000, connectTimeoutMs: 1000, ...connection, ports: quietPorts })
