@@ -1,5 +1,6 @@
 // Builds the images without a registry: node tools/images.ts [IMAGE...] [--base IMAGE] [--tag TAG]
-// IMAGE: control-plane, agent, kafka, prometheus; without a name the first two.
+// IMAGE: control-plane, agent, kafka, prometheus; without a name the first two. The tag is the
+// version of the product, that of the last two `local`.
 import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -72,10 +73,15 @@ function buildKafka(options: Options): void {
   buildForeign('kafka', options, { key, fill })
 }
 
+/** Of the product: the tag of its images. */
+function version(): string {
+  return JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).version
+}
+
 function main(): void {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { base: { type: 'string' }, tag: { type: 'string', default: 'local' } },
+    options: { base: { type: 'string' }, tag: { type: 'string', default: version() } },
   })
   const isImage = (name: string): name is Image => IMAGES.some((image) => image === name)
   const unknown = positionals.find((name) => !isImage(name))

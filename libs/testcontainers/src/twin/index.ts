@@ -1,0 +1,1 @@
+export { ServerlessAiTwin, StartedServerlessAiTwin } from './twin.ts'
