@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { duration, wholeNumber, withNegatives } from '../support/flags.ts'
 import type { Campaign } from './campaigns/campaign.ts'
+import { consumers } from './campaigns/consumers.ts'
 import { defects } from './campaigns/defects.ts'
 import { kills } from './campaigns/kills.ts'
 import { nodeFaults } from './campaigns/node-faults.ts'
@@ -11,6 +12,7 @@ import { interleavings, poolWalk, runtimeHistories, schedulerWalk } from './camp
 const CAMPAIGNS: readonly Campaign[] = [
   nodeFaults,
   kills,
+  consumers,
   interleavings,
   runtimeHistories,
   schedulerWalk,

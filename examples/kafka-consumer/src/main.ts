@@ -13,6 +13,7 @@ const USAGE = `usage: SAI_TOKEN=TOKEN node dist/main.js [--kafka HOST:PORT,…] 
   --cell N              which cell (0)
   --topic-prefix TEXT   prefix of the platform's topics
   --table FILE          where the table is kept (jobs.db)
+  --batch N             events of one transaction, at most (500)
   --quiet               do not print each event`
 
 async function main(): Promise<void> {
@@ -24,6 +25,7 @@ async function main(): Promise<void> {
       cell: { type: 'string', default: '0' },
       'topic-prefix': { type: 'string', default: '' },
       table: { type: 'string', default: 'jobs.db' },
+      batch: { type: 'string', default: '500' },
       quiet: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -36,6 +38,7 @@ async function main(): Promise<void> {
   using table = new JobTable(values.table, ({ seq, type, key }) => {
     if (!values.quiet) console.log(`${seq} ${type} ${key}`)
   })
+  console.log(`going on after event ${table.load()?.seq ?? 0}`)
   const stop = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort())
   const whose = { feeds: platform.feeds, service, partition }
@@ -47,6 +50,7 @@ async function main(): Promise<void> {
           : kafkaEvents({ kafka: client(brokers), service, partition, topicPrefix }),
       snapshots: feedSnapshots(whose),
       table,
+      batchMax: Number(values.batch),
       signal: stop.signal,
       onBootstrap({ cause, after, mark }) {
         console.log(`events ${after.seq + 1} to ${mark.seq} by the present state: ${cause.kind}`)

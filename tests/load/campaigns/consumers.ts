@@ -1,0 +1,31 @@
+import { runConsumers } from '../../e2e/consumers/consumers.ts'
+import { startKafkaBroker } from '../../support/kafka-broker.ts'
+import { inPieces } from './pieces.ts'
+
+const EVENTS_PER_KILL = 500
+
+/** SIGKILL to consumers of public events while a publisher repeats itself, is late and leaves out. */
+export const consumers = inPieces({
+  name: 'consumers',
+  about:
+    `COUNT (default 200) kills of consumers of public events, ${EVENTS_PER_KILL} events for each: ` +
+    'half read from Kafka, half watch by gRPC; the publisher repeats, is late, and leaves out',
+  full: 200,
+  slice: 10,
+  perCase: 20,
+  settings: { eventsPerKill: EVENTS_PER_KILL, consumers: ['kafka', 'grpc'] },
+  async run({ seed, first, count }) {
+    await using broker = await disposable()
+    const { brokers } = broker
+    const say = (line: string) => console.log(`    ${line}`)
+    const rest = { kills: count, eventsPerKill: EVENTS_PER_KILL, say }
+    const { breaches, facts } = await runConsumers({ seed: seed + first, brokers, ...rest })
+    if (breaches.length > 0) throw new Error(breaches.join('; '))
+    return facts
+  },
+})
+
+async function disposable() {
+  const broker = await startKafkaBroker()
+  return { brokers: broker.brokers, [Symbol.asyncDispose]: () => broker.stop() }
+}
