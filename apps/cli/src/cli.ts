@@ -4,10 +4,12 @@ import { Command, CommanderError } from 'commander'
 import { addCerts } from './commands/certs.ts'
 import { addFleet } from './commands/fleet.ts'
 import { addJob } from './commands/job.ts'
+import { addLevel } from './commands/level.ts'
 import { addRun } from './commands/run.ts'
 import { type CommandScope, withGlobals } from './commands/shared.ts'
 import { addStatus } from './commands/status.ts'
 import { addTopics } from './commands/topics.ts'
+import { addLog } from './commands/void.ts'
 import { addWorkspace } from './commands/workspace.ts'
 import { CliError, EXIT, exitOf } from './exit.ts'
 import type { Io } from './io.ts'
@@ -44,6 +46,8 @@ function programOf(scope: CommandScope): Command {
   const admin = program.command('admin').description('the work of operators')
   addCerts(admin, scope)
   addTopics(admin, scope)
+  addLevel(admin, scope)
+  addLog(admin, scope)
   program
     .command('version')
     .description('print the version')

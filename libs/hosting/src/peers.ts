@@ -50,7 +50,7 @@ export class Peers {
    * (`followLeader`); where nobody answers they fail after one round. Channels are shared.
    */
   client<S>(shape: S, service: string): ClientOf<S> {
-    const address = this.#addressOf(service)
+    const address = this.addressOf(service)
     return this.#following.client(shape, { address, token: this.#token })
   }
 
@@ -72,7 +72,8 @@ export class Peers {
     this.#timer?.cancel()
   }
 
-  #addressOf(service: string): string {
+  /** Configured address of a service, or those of its replicas with commas between. */
+  addressOf(service: string): string {
     const address = this.#addresses.get(service)
     if (address !== undefined) return address
     throw new RpcError({
@@ -84,7 +85,7 @@ export class Peers {
 
   /** A service can be reached when one of its replicas serves. */
   async #probe(service: string): Promise<void> {
-    const list = this.#addressOf(service)
+    const list = this.addressOf(service)
     const problems = await Promise.all(
       addressesOf(list).map((address) => this.#problemAt(address, service)),
     )

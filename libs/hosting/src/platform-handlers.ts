@@ -3,6 +3,8 @@ import {
   type GetStatusRequest,
   type GetStatusResponse,
   type PartitionStatus,
+  type VoidRecordRequest,
+  type VoidRecordResponse,
 } from '@serverless-ai/contracts/admin/v1/admin'
 import {
   EventFeedServiceService,
@@ -12,14 +14,19 @@ import {
   type WatchFeedResponse,
 } from '@serverless-ai/contracts/feed/v1/feed'
 import type { CallContext } from '@serverless-ai/kernel'
+import { raiseFeatureLevel } from './feature-levels.ts'
 import { publicEventToProto } from './feed.ts'
 import type { ServiceKit } from './service-kit.ts'
 
-type PlatformKit = Pick<ServiceKit, 'options' | 'ports' | 'server' | 'peers' | 'host'>
+type PlatformKit = Pick<ServiceKit, 'options' | 'ports' | 'server' | 'peers' | 'host' | 'transport'>
 
 /** Serves what every process of the control plane has: its status and the feeds of its services. */
 export function addPlatformHandlers(kit: PlatformKit): void {
-  kit.server.add(AdminServiceService, { getStatus: (request) => status(kit, request) })
+  kit.server.add(AdminServiceService, {
+    getStatus: (request) => status(kit, request),
+    raiseFeatureLevel: (request) => raiseFeatureLevel(kit, request),
+    voidRecord: (request) => voidRecord(kit, request),
+  })
   kit.server.add(EventFeedServiceService, {
     getFeedSnapshot: (request) => snapshot(kit, request),
     watchFeed: (request, context) => watch(kit, request, context),
@@ -52,6 +59,23 @@ async function status(
     dataDir: options.dataDir,
     durability: options.eventLog.durability,
     nowMs: BigInt(Math.trunc(ports.clock.wallMs())),
+    replica: options.replica,
+    replicas: [...(options.replicas ?? [options.replica])],
+  }
+}
+
+async function voidRecord(
+  { host }: PlatformKit,
+  request: VoidRecordRequest,
+): Promise<VoidRecordResponse> {
+  const { service, recordHash, validateOnly } = request
+  const position = Number(request.position)
+  const outcome = await host.get(service).voidRecord({ position, recordHash, validateOnly })
+  return {
+    ...outcome,
+    events: [...outcome.events],
+    atMs: BigInt(outcome.atMs),
+    voidPosition: BigInt(outcome.voidPosition),
   }
 }
 

@@ -28,6 +28,8 @@ type AnyRuntime = Pick<
   | 'digest'
   | 'feedSnapshot'
   | 'watchFeed'
+  | 'raiseFeatureLevel'
+  | 'voidRecord'
 >
 
 /**

@@ -24,6 +24,11 @@ export interface DecideContext {
   readonly atMs: number
   /** 32 hex digits, unique per decision: the source of new ids. */
   readonly nonce: string
+  /**
+   * Feature level of the log: events and rules of higher ones must not be used yet, because not
+   * every version that may lead knows them. Absent = the first level, 1.
+   */
+  readonly featureLevel?: number
 }
 
 /** Why a command was not carried out. */

@@ -36,6 +36,16 @@ const TABLE = {
     'the job was taken, the scheduler has not answered yet',
   ],
   EXCEEDS_QUEUE_MAX: ['FAILED_PRECONDITION', 422, 'the gang alone is above the queue maximum'],
+  FEATURE_LEVEL_LOWER: [
+    'FAILED_PRECONDITION',
+    409,
+    'the log is at a higher feature level; none is taken back',
+  ],
+  FEATURE_LEVEL_UNKNOWN: [
+    'FAILED_PRECONDITION',
+    409,
+    'the leader does not know that feature level; upgrade first',
+  ],
   FEED_GAP: ['OUT_OF_RANGE', 410, 'events after that number are no longer kept; take a snapshot'],
   FEED_SLOW_READER: ['RESOURCE_EXHAUSTED', 429, 'the reader is too slow; resume from its mark'],
   GANG_NOT_FOUND: ['NOT_FOUND', 404, 'the job has no such gang'],
@@ -96,6 +106,11 @@ const TABLE = {
   PUBLISH_BACKLOG: ['RESOURCE_EXHAUSTED', 429, 'too many events wait to be published; try again'],
   QUEUE_EXISTS: ['ALREADY_EXISTS', 409, 'the queue exists already with other settings'],
   RATE_LIMITED: ['RESOURCE_EXHAUSTED', 429, 'too many requests; try again later'],
+  REPLICAS_NOT_READY: [
+    'FAILED_PRECONDITION',
+    409,
+    'not every replica is known to know the feature level',
+  ],
   REQUEST_FROM_FUTURE: [
     'INVALID_ARGUMENT',
     400,
@@ -136,6 +151,12 @@ const TABLE = {
   UNAVAILABLE: ['UNAVAILABLE', 503, 'the service cannot be reached now'],
   UNIMPLEMENTED: ['UNIMPLEMENTED', 501, 'the server does not serve this method'],
   UNKNOWN_QUEUE: ['NOT_FOUND', 404, 'the queue does not exist for this tenant'],
+  VOID_BREAKS_LOG: [
+    'FAILED_PRECONDITION',
+    409,
+    'what follows the record cannot be folded without its events',
+  ],
+  VOID_MISMATCH: ['FAILED_PRECONDITION', 409, 'the record is another one, or holds no events'],
   WATCH_ENDED: ['UNAVAILABLE', 503, 'the watch ended before the job did'],
   WATCH_SILENT: ['UNAVAILABLE', 503, 'the watch fell silent'],
   WORKSPACE_DISK_FULL: ['RESOURCE_EXHAUSTED', 507, 'the disk of the workspaces is full'],

@@ -22,7 +22,7 @@ import type { RuntimeObserver } from './observer.ts'
 import { Pace } from './pace.ts'
 import type { Partition } from './partition.ts'
 import { SpoiledError } from './prepare.ts'
-import type { Answer, ServiceDefinition } from './types.ts'
+import type { Answer, PositionToken, ServiceDefinition } from './types.ts'
 
 /** Items of one batch at most, so that a batch does not hold up the event loop for long. */
 const BATCH_ITEMS_MAX = 1024
@@ -163,6 +163,7 @@ export class Composer<S, C extends Message, E extends Message> {
         return this.#outcome(batch, item)
       case 'fact':
         batch.draft.fact(item.fact)
+        this.#release(batch, item.onCommitted)
         return 'taken'
       case 'marks':
         return 'taken'
@@ -182,8 +183,16 @@ export class Composer<S, C extends Message, E extends Message> {
     }
   }
 
-  #confirm({ draft, state }: Batch<S, C, E>, { onConfirmed }: ConfirmItem): void {
-    draft.releases.push((at) => onConfirmed(state.tokenAt(at.position, at.publicSeq)))
+  #confirm(batch: Batch<S, C, E>, { onConfirmed }: ConfirmItem): void {
+    this.#release(batch, onConfirmed)
+  }
+
+  #release(
+    { draft, state }: Batch<S, C, E>,
+    told: ((token: PositionToken) => void) | undefined,
+  ): void {
+    if (told === undefined) return
+    draft.releases.push((at) => told(state.tokenAt(at.position, at.publicSeq)))
   }
 
   #command(batch: Batch<S, C, E>, item: CommandItem<C>): Fate {

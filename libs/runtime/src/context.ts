@@ -43,4 +43,6 @@ export interface RuntimeContext<S, C extends Message, E extends Message> {
   readonly logClock: LogClock
   /** Absent = nothing is traced. */
   readonly traces?: Traces | undefined
+  /** Highest feature level that this version of the service knows. */
+  readonly level: number
 }

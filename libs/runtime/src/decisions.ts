@@ -3,19 +3,21 @@
  * events.
  */
 import { COMMIT_MAX_BYTES } from '@serverless-ai/eventlog'
-import type {
-  Accepted,
-  DecideContext,
-  Decision,
-  Logger,
-  Message,
-  Randomness,
-  Refusal,
+import {
+  type Accepted,
+  type DecideContext,
+  type Decision,
+  invariant,
+  type Logger,
+  type Message,
+  type Randomness,
+  type Refusal,
 } from '@serverless-ai/kernel'
 import { acceptedOutcome, type Draft, eventBytes, factBytes } from './draft.ts'
 import { errorText } from './errors.ts'
 import type { EventFact, RuntimeFact } from './facts.ts'
 import type { Item } from './items.ts'
+import { levelInUse, levelOf } from './levels.ts'
 import type { Partition } from './partition.ts'
 import { preparedFacts, SpoiledError } from './prepare.ts'
 import type { ServiceDefinition } from './types.ts'
@@ -81,13 +83,13 @@ export class Decisions<S, C extends Message, E extends Message> {
     let facts: readonly RuntimeFact[]
     let events: readonly EventFact[]
     try {
-      decision = decider.decide(what.command, state.core, this.#context(draft.atMs))
+      decision = decider.decide(what.command, state.core, this.#context({ draft, state }))
       if (!decision.accepted) {
         for (const fact of what.facts) draft.fact(fact)
         return { kind: 'decided', decision }
       }
       facts = [...what.facts, ...preparedFacts(draft, decision, what.facts)]
-      events = this.#encode(decision.events)
+      events = this.#encode(decision.events, state)
     } catch (error) {
       const { type } = what.command
       this.#logger.log('error', 'a command could not be decided', { type, error: errorText(error) })
@@ -119,10 +121,11 @@ export class Decisions<S, C extends Message, E extends Message> {
     let facts: readonly RuntimeFact[] = []
     let events: readonly EventFact[] = []
     try {
-      decision = this.#definition.decider.afterBatch?.(state.core, this.#context(draft.atMs))
+      const context = this.#context({ draft, state })
+      decision = this.#definition.decider.afterBatch?.(state.core, context)
       if (decision === undefined) return
       facts = preparedFacts(draft, decision, [])
-      events = this.#encode(decision.events)
+      events = this.#encode(decision.events, state)
     } catch (error) {
       this.#logger.log('error', 'the round after the batch failed', { error: errorText(error) })
       return
@@ -139,10 +142,18 @@ export class Decisions<S, C extends Message, E extends Message> {
 
   /**
    * The events are written down before they are evolved: what the core does to the objects later
-   * changes nothing that is committed.
+   * changes nothing that is committed. Throws for an event of a level that the log is not at: a
+   * version that does not know it could not fold it.
    */
-  #encode(events: readonly E[]): EventFact[] {
+  #encode(events: readonly E[], { framework }: Partition<S, C, E>): EventFact[] {
     const version = this.#definition.schemaVersion
+    if (this.#definition.eventLevels !== undefined) {
+      const inUse = levelInUse(framework)
+      for (const { type } of events) {
+        const level = levelOf(this.#definition, type)
+        invariant(level <= inUse, `'${type}' needs feature level ${level}, the log is at ${inUse}`)
+      }
+    }
     return events.map((event) => ({ type: event.type, version, data: JSON.stringify(event) }))
   }
 
@@ -182,8 +193,9 @@ export class Decisions<S, C extends Message, E extends Message> {
     throw new SpoiledError('the commit came out too large with its public events')
   }
 
-  #context(atMs: number): DecideContext {
-    return { atMs, nonce: Buffer.from(this.#randomness.bytes(16)).toString('hex') }
+  #context({ draft, state }: Batch<S, C, E>): DecideContext {
+    const nonce = Buffer.from(this.#randomness.bytes(16)).toString('hex')
+    return { atMs: draft.atMs, nonce, featureLevel: levelInUse(state.framework) }
   }
 }
 

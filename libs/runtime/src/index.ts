@@ -1,5 +1,6 @@
 export { callOptions, readOptions } from './call-options.ts'
 export type { RuntimeOptions } from './context.ts'
+export { FEATURE_LEVEL, FeatureLevelError } from './levels.ts'
 export { HistoryLostError } from './loader.ts'
 export type { ObservedCommit, RuntimeObserver } from './observer.ts'
 export { formatPosition, type Position, parsePosition } from './position.ts'

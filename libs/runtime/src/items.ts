@@ -78,6 +78,7 @@ export interface OutcomeItem<C> extends ItemBase {
 export interface FactItem extends ItemBase {
   readonly kind: 'fact'
   readonly fact: RuntimeFact
+  readonly onCommitted?: (token: PositionToken) => void
 }
 
 /** Marks of inputs that need no decision, wanted now. */

@@ -9,6 +9,7 @@ import type { RuntimeContext } from './context.ts'
 import { notLeading, stopping } from './errors.ts'
 import type { LeadSession } from './lead-session.ts'
 import { Leadership } from './leadership.ts'
+import { FeatureLevelError } from './levels.ts'
 import { Observers } from './observers.ts'
 import type { Applied, Partition } from './partition.ts'
 import { submitFact } from './session.ts'
@@ -44,7 +45,7 @@ export class Lifecycle<S, C extends Message, E extends Message> {
     this.context = context
     const { definition, environment, logger } = context
     this.address = { topic: logTopic(definition.name), partition: environment.partition }
-    this.condition = new Condition(definition.name, logger)
+    this.condition = new Condition({ service: definition.name, level: context.level }, logger)
     this.observers = new Observers(logger)
     this.snapshots = new Snapshots(context, {
       address: this.address,
@@ -171,7 +172,7 @@ export class Lifecycle<S, C extends Message, E extends Message> {
   /** The partition cannot go on; the process does. */
   #fail(error: unknown): void {
     if (this.condition.alarm !== '' || this.#stopping) return
-    this.condition.failed(error)
+    this.condition.failed(error, this.#tail.state)
     this.#started.reject(error instanceof Error ? error : new Error(String(error)))
     void this.#close(this.condition.error())
   }
@@ -190,7 +191,12 @@ export class Lifecycle<S, C extends Message, E extends Message> {
     this.condition.look(state)
     this.#leadership.caughtUp(state)
     this.changed.notify()
-    if (!this.condition.mayLead(state)) this.#started.reject(new Error(this.condition.warning))
+    if (!this.condition.mayLead(state)) {
+      const { name } = this.context.definition
+      this.#started.reject(
+        new FeatureLevelError(`FEATURE_LEVEL_TOO_LOW: ${name}: ${this.condition.warning}`),
+      )
+    }
     this.#succession.reachedEnd(state, { sinceMs, first })
   }
 

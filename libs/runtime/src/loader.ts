@@ -1,15 +1,17 @@
 /** Brings a partition back: newest usable snapshot, then the tail; or the whole log. */
 import {
+  decodeRecord,
   type EventLog,
   type LogAddress,
   LogOutOfRangeError,
+  type LogRecord,
   type SnapshotInfo,
   type SnapshotStore,
   type VoidJson,
 } from '@serverless-ai/eventlog'
 import type { Json, Logger, Message, Timers } from '@serverless-ai/kernel'
 import { errorText } from './errors.ts'
-import { Partition, type SnapshotContent } from './partition.ts'
+import { type Applied, FoldError, Partition, type SnapshotContent } from './partition.ts'
 import type { ServiceDefinition } from './types.ts'
 
 /** Bytes that one read of the log asks for while folding. */
@@ -42,6 +44,14 @@ export interface LoadOptions {
   readonly voids?: readonly VoidJson[]
   /** Fold only what is needed to get to this position. */
   readonly notAbove?: number
+}
+
+/** How to fold up to a position. */
+export interface FoldOptions extends LoadOptions {
+  readonly position: number
+  readonly signal?: AbortSignal
+  /** Told of each record; from the start of it again when the fold begins anew. */
+  readonly applied?: (record: LogRecord, applied: Applied<Message>) => void
 }
 
 /** True when the snapshot lacks a void of a record that is folded into it. */
@@ -163,7 +173,7 @@ export async function loadPartition<S, C extends Message, E extends Message>(
 export async function foldUpTo<S, C extends Message, E extends Message>(
   context: FoldContext<S, C, E>,
   address: LogAddress,
-  options: LoadOptions & { position: number; signal?: AbortSignal },
+  options: FoldOptions,
 ): Promise<Partition<S, C, E>> {
   return (await foldFrom(context, address, options)).state
 }
@@ -172,7 +182,7 @@ export async function foldUpTo<S, C extends Message, E extends Message>(
 export async function foldFrom<S, C extends Message, E extends Message>(
   context: FoldContext<S, C, E>,
   address: LogAddress,
-  options: LoadOptions & { position: number; signal?: AbortSignal },
+  options: FoldOptions,
 ): Promise<{ state: Partition<S, C, E>; snapshot: string }> {
   const { position } = options
   const { eventLog } = context.environment
@@ -189,10 +199,14 @@ export async function foldFrom<S, C extends Message, E extends Message>(
     const { records } = await eventLog.fetch(address, want)
     for (const record of records) {
       if (record.position > position) return loaded
-      const applied = state.apply(record)
+      const applied = await applyOrSeek(context, address, { record, state })
+      // What was folded already is void: again, with the void known from the start.
+      if (applied === undefined) {
+        return foldFrom(context, address, { ...options, voids: state.voids.toJson() })
+      }
+      options.applied?.(record, applied)
       if (applied.kind === 'damaged') throw new HistoryLostError(applied.reason)
       if (applied.kind === 'voided' && applied.isNew && applied.position < record.position) {
-        // What was folded already is void: again, with the void known from the start.
         return foldFrom(context, address, { ...options, voids: state.voids.toJson() })
       }
     }
@@ -200,4 +214,52 @@ export async function foldFrom<S, C extends Message, E extends Message>(
     await context.ports.timers.yieldTurn()
   }
   return loaded
+}
+
+/** Applies a record; undefined = it cannot be folded, and a void of it lies ahead: fold again. */
+async function applyOrSeek<S, C extends Message, E extends Message>(
+  context: FoldContext<S, C, E>,
+  address: LogAddress,
+  { record, state }: { record: LogRecord; state: Partition<S, C, E> },
+): Promise<Applied<E> | undefined> {
+  try {
+    return state.apply(record)
+  } catch (error) {
+    if (error instanceof FoldError && (await seekVoid(context, address, { error, state }))) {
+      return undefined
+    }
+    throw error
+  }
+}
+
+/**
+ * Looks further ahead in the log for an administrator's void of a record that cannot be folded.
+ * True when there is one that the state did not know: now it does, and has to be folded again.
+ */
+export async function seekVoid<S, C extends Message, E extends Message>(
+  { environment, ports, logger }: Pick<FoldContext<S, C, E>, 'environment' | 'ports' | 'logger'>,
+  address: LogAddress,
+  { error, state }: { error: FoldError; state: Partition<S, C, E> },
+): Promise<boolean> {
+  const { eventLog } = environment
+  const { end } = await eventLog.range(address)
+  for (let from = error.position + 1; from < end; ) {
+    const { records } = await eventLog.fetch(address, {
+      from,
+      maxBytes: FETCH_MAX_BYTES,
+      waitMs: 0,
+    })
+    if (records.length === 0) break
+    for (const { position, value } of records) {
+      from = position + 1
+      const { body } = decodeRecord(value)
+      if (body?.$case !== 'void' || Number(body.value.position) !== error.position) continue
+      if (!state.voids.add(body.value)) continue
+      const fields = { position: error.position, voidPosition: position }
+      logger.log('warn', 'a record that cannot be folded is void', fields)
+      return true
+    }
+    await ports.timers.yieldTurn()
+  }
+  return false
 }

@@ -3,6 +3,7 @@ import { LogOutOfRangeError } from '@serverless-ai/eventlog'
 import { type Message, type Ports, RpcError, type TraceContext } from '@serverless-ai/kernel'
 import { type RuntimeContext, type RuntimeOptions, settingsOf } from './context.ts'
 import { Feed, type FeedPage } from './feed.ts'
+import { checkRaise, knownLevel, levelInUse } from './levels.ts'
 import { Lifecycle } from './lifecycle.ts'
 import { foldUpTo, PastNotKeptError } from './loader.ts'
 import { LogClock } from './log-clock.ts'
@@ -20,7 +21,10 @@ import type {
   RuntimeStatus,
   ServiceDefinition,
   ServiceRuntime,
+  VoidOutcome,
+  VoidRequest,
 } from './types.ts'
+import { voidRecord } from './voiding.ts'
 
 /** Pasts folded at once by `readAt`; more wait their turn. */
 const PASTS_AT_ONCE = 2
@@ -148,6 +152,29 @@ class PartitionRuntime<S, C extends Message, E extends Message> implements Servi
     return written
   }
 
+  async raiseFeatureLevel(
+    level: number,
+    options: { readonly validateOnly?: boolean } = {},
+  ): Promise<{ inUse: number; token: PositionToken }> {
+    // Proof of leadership first: what is refused rests on what is in the log.
+    await this.confirm()
+    const { inUse, token } = await this.#reads.read((state) => {
+      return { inUse: levelInUse(state.framework), token: state.token }
+    })
+    checkRaise(this.service, { wanted: level, known: this.#life.context.level, inUse })
+    if (options.validateOnly === true || level === inUse) return { inUse, token }
+    const session = this.#life.leading()
+    const fact = { type: 'FeatureLevelRaised', level } as const
+    const raised = await new Promise<PositionToken>((resolve, reject) => {
+      session.submit({ kind: 'fact', fact, onCommitted: resolve, onLost: reject })
+    })
+    return { inUse: level, token: raised }
+  }
+
+  voidRecord(request: VoidRequest): Promise<VoidOutcome> {
+    return voidRecord(this.#life.context, this.#life.address, request)
+  }
+
   traceOf(key: string): TraceContext | undefined {
     return this.#life.context.traces?.ofEntity(key)
   }
@@ -185,5 +212,6 @@ export function createRuntime<S, C extends Message, E extends Message>(
     options: settingsOf(options),
     logClock: new LogClock(ports.clock),
     traces: ports.tracer && new Traces(ports.tracer, { service: name, partition }),
+    level: knownLevel(definition),
   })
 }

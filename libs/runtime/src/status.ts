@@ -1,4 +1,5 @@
 import type { Message } from '@serverless-ai/kernel'
+import { levelInUse } from './levels.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import type { RuntimeStatus } from './types.ts'
 
@@ -31,5 +32,7 @@ export function statusOf<S, C extends Message, E extends Message>(
     lagRecords: life.lagRecords,
     alarm: life.condition.alarm || blocked || life.condition.warning,
     blocked,
+    featureLevel: framework === undefined ? 0 : levelInUse(framework),
+    knownFeatureLevel: context.level,
   }
 }

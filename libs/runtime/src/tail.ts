@@ -11,7 +11,7 @@ import {
 import { abortable, type Message } from '@serverless-ai/kernel'
 import type { RuntimeContext } from './context.ts'
 import { errorText } from './errors.ts'
-import { FETCH_MAX_BYTES, HistoryLostError, loadPartition } from './loader.ts'
+import { FETCH_MAX_BYTES, HistoryLostError, loadPartition, seekVoid } from './loader.ts'
 import { type Applied, FoldError, type OwnCommit, Partition } from './partition.ts'
 
 /** What the reader needs from its runtime. */
@@ -93,6 +93,7 @@ export class Tail<S, C extends Message, E extends Message> {
       } catch (error) {
         if (this.#closing.signal.aborted) return
         if (this.#reading.signal.aborted) continue
+        if (await this.#isVoid(error)) continue
         if (this.#fatal(error)) return
         this.#context.logger.log('warn', 'reading the log failed', { error: errorText(error) })
         try {
@@ -103,6 +104,20 @@ export class Tail<S, C extends Message, E extends Message> {
         pauseMs = Math.min(2 * pauseMs, 5000)
       }
     }
+  }
+
+  /** What cannot be folded may be void: an administrator said so further ahead in the log. */
+  async #isVoid(error: unknown): Promise<boolean> {
+    const state = this.#state
+    if (!(error instanceof FoldError) || state === undefined) return false
+    try {
+      const seeking = seekVoid(this.#context, this.#host.address, { error, state })
+      if (!(await abortable(seeking, this.#closing.signal))) return false
+    } catch {
+      return false
+    }
+    this.drop(`record ${error.position} is void`)
+    return true
   }
 
   #fatal(error: unknown): boolean {

@@ -3,7 +3,7 @@ import { type Ports, TRACEPARENT, type TraceContext } from '@serverless-ai/kerne
 import { type MemoryTracer, memoryTracer } from '@serverless-ai/kernel/testing'
 import { describe, expect, it } from 'vitest'
 import type { CommitFacts } from './facts.ts'
-import { type BankCommand, bank } from './testing/bank.ts'
+import { type BankCommand, type BankEvent, type BankState, bank } from './testing/bank.ts'
 import { type Bank, World } from './testing/world.ts'
 import { TRACES_HEADER, Traces } from './traces.ts'
 
@@ -161,6 +161,33 @@ describe('a public event of a trace', () => {
       tracer.one('commit Add').spanId,
       undefined,
     ])
+  })
+})
+
+describe('a round after the batch', () => {
+  it('belongs, for each entity, to what the batch did to it', async () => {
+    const { world, tracer, ports } = tracedWorld()
+    const plain = bank()
+    const definition = {
+      ...plain,
+      publish: (event: BankEvent, state: BankState, atMs: number) => {
+        if (event.type !== 'InterestPaid') return plain.publish(event, state, atMs)
+        return [...state.accounts.keys()].map((key) => {
+          return { type: 'bank.v1.Paid', key, tenant: 't', payload: new Uint8Array(0) }
+        })
+      },
+    }
+    const { runtime } = await world.started(definition, { ports })
+    await world.run(runtime.execute({ type: 'Interest', on: true }))
+    await traced(world, tracer, { runtime, command: add('a') })
+    const first = tracer.one('commit Add').spanId
+    await world.until(() => world.publishedSeqs().length === 2, 'published')
+    const parents = () =>
+      headersOn(world, eventsTopic('bank')).map((headers) => spanIdOf(headers[TRACEPARENT]))
+    expect(parents()).toEqual([first, first])
+    await world.run(runtime.execute(add('b')))
+    await world.until(() => world.publishedSeqs().length === 5, 'published')
+    expect(parents().slice(2)).toEqual([undefined, first, undefined])
   })
 })
 

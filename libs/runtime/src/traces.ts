@@ -92,7 +92,7 @@ export class Traces {
 
   /**
    * Headers of a commit. Public events that no item with a context made (a placement round, a
-   * report of an agent) belong to the last context of their entity.
+   * report of an agent) belong to the last context of their entity, in this commit or before.
    */
   headersOf(facts: CommitFacts, { publics, effects }: TracedFacts): Record<string, string> {
     const marked = new Map<TraceContext, Marked>()
@@ -103,8 +103,13 @@ export class Traces {
       marked.set(context, one)
       return one
     }
+    const here = new Map<string, TraceContext>()
     for (const { seq, key } of facts.publics) {
-      const context = publics.get(seq) ?? this.#entities.get(key)
+      const context = publics.get(seq)
+      if (context !== undefined) here.set(key, context)
+    }
+    for (const { seq, key } of facts.publics) {
+      const context = publics.get(seq) ?? here.get(key) ?? this.#entities.get(key)
       if (context !== undefined) of(context)?.p.push(seq)
     }
     for (const [key, context] of effects) of(context)?.e.push(key)

@@ -61,6 +61,13 @@ export interface ServiceDefinition<S, C extends Message, E extends Message> {
    */
   readonly schemaVersion: number
   readonly decider: Decider<S, C, E>
+  /** Highest feature level that this version knows. Default: that of the platform. */
+  readonly featureLevel?: number
+  /**
+   * Feature level of each event that is newer than level 1: `decide` may use it from that level on
+   * (`DecideContext.featureLevel`), and a commit that does so earlier is refused as a bug.
+   */
+  readonly eventLevels?: Readonly<Record<string, number>>
   /**
    * Brings an older event to the present shape: (type, version, data) → event. Absent = every event
    * is read as it is.
@@ -159,6 +166,33 @@ export interface RuntimeStatus {
   readonly alarm: string
   /** Why nothing can be committed now, for example a full disk; empty = it can. */
   readonly blocked: string
+  /** Feature level that the log is at; 0 = not known yet. */
+  readonly featureLevel: number
+  /** Highest feature level that this version knows. */
+  readonly knownFeatureLevel: number
+}
+
+/** Which record's events are to be void. */
+export interface VoidRequest {
+  /** Position of the record in the log. */
+  readonly position: number
+  /** SHA-256 of the record, hex: what was looked at is what is voided. Empty: `validateOnly`. */
+  readonly recordHash: string
+  /** Nothing is written. Default false. */
+  readonly validateOnly?: boolean
+}
+
+/** What a void takes out of the state. */
+export interface VoidOutcome {
+  /** SHA-256 of the record, hex. */
+  readonly recordHash: string
+  readonly events: readonly { readonly type: string; readonly data: string }[]
+  /** Log time of the record, ms since 1970. */
+  readonly atMs: number
+  /** It was void before. */
+  readonly alreadyVoid: boolean
+  /** Position of the void; 0 = none was written. */
+  readonly voidPosition: number
 }
 
 /** A running partition of a service. */
@@ -232,6 +266,24 @@ export interface ServiceRuntime<S, C extends Message, E extends Message> {
   digest(): Promise<{ position: number; digest: string }>
   /** Writes a snapshot now. */
   snapshot(): Promise<string>
+  /**
+   * Raises the feature level of the log, for good; the leader only. Resolves when that was read
+   * back, at once when the log is there already. Whether all other replicas know the level is the
+   * caller's to find out: one that does not will not lead. Rejects with FAILED_PRECONDITION
+   * `FEATURE_LEVEL_UNKNOWN` or `FEATURE_LEVEL_LOWER`, and as `execute`. `validateOnly`: nothing is
+   * raised. `inUse`: level of the log at `token`.
+   */
+  raiseFeatureLevel(
+    level: number,
+    options?: { readonly validateOnly?: boolean },
+  ): Promise<{ inUse: number; token: PositionToken }>
+  /**
+   * Voids the domain events of a record: they leave the state of all readers, for good; the rest of
+   * it and what follows stay. Any replica may, also one that does not lead or has stopped. Rejects
+   * with OUT_OF_RANGE `POSITION_OUT_OF_RANGE`, FAILED_PRECONDITION `VOID_MISMATCH` or
+   * `VOID_BREAKS_LOG`, and when the log cannot be written.
+   */
+  voidRecord(request: VoidRequest): Promise<VoidOutcome>
   /**
    * Context of the last traced change of an entity, by the key of its public events; undefined =
    * none is known, which says nothing of the entity. For spans only.

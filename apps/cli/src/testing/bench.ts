@@ -2,7 +2,12 @@ import { mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect } from '@serverless-ai/client'
-import { AdminServiceService, type PartitionStatus } from '@serverless-ai/contracts/admin/v1/admin'
+import {
+  AdminServiceService,
+  type PartitionStatus,
+  type RaiseFeatureLevelRequest,
+  type VoidRecordRequest,
+} from '@serverless-ai/contracts/admin/v1/admin'
 import {
   ExplainJobResponse,
   Job,
@@ -42,6 +47,9 @@ export class Bench {
   submitError: RpcError | undefined
   manifests: string[] = []
   partitions: PartitionStatus[] = []
+  raises: RaiseFeatureLevelRequest[] = []
+  raiseError: RpcError | undefined
+  voids: VoidRecordRequest[] = []
   logs: { rank: number; text: string; firstFailing?: boolean }[] = []
   /** Reads of logs that find none, at first. */
   logsLater = 0
@@ -164,7 +172,21 @@ export class Bench {
         dataDir: '/data',
         durability: 'durable',
         nowMs: 1n,
+        replica: 'r1',
+        replicas: ['r1'],
       }),
+      raiseFeatureLevel: async (request) => {
+        bench.raises.push(request)
+        if (bench.raiseError !== undefined) throw bench.raiseError
+        const replicas = [{ replica: 'r1', knownFeatureLevel: 2, address: 'a', problem: '' }]
+        return { featureLevel: request.level, replicas, position: 'p' }
+      },
+      voidRecord: async (request) => {
+        bench.voids.push(request)
+        const voidPosition = request.validateOnly ? 0n : 9n
+        const events = [{ type: 'JobQueued', data: '{"jobId":"j"}' }]
+        return { recordHash: 'abc', events, atMs: 0n, voidPosition, alreadyVoid: false }
+      },
     })
   }
 

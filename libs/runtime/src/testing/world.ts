@@ -17,6 +17,7 @@ import { type Ports, RpcError, uuidV7 } from '@serverless-ai/kernel'
 import { type TestPorts, testPorts } from '@serverless-ai/kernel/testing'
 import type { RuntimeOptions } from '../context.ts'
 import { settingsOf } from '../context.ts'
+import { knownLevel } from '../levels.ts'
 import { foldUpTo } from '../loader.ts'
 import { LogClock } from '../log-clock.ts'
 import { createRuntime } from '../runtime.ts'
@@ -163,6 +164,7 @@ export class World {
       logger: this.ports.logger,
       options: settingsOf({}),
       logClock: new LogClock(this.ports.clock),
+      level: knownLevel(definition),
     }
     const address = { topic: logTopic(definition.name), partition: 0 }
     const position = this.logLength(definition.name) - 1

@@ -38,6 +38,10 @@ export interface GetStatusResponse {
   readonly durability: string;
   /** Wall clock of the process, ms since 1970. */
   readonly nowMs: bigint;
+  /** Configured name of this replica. */
+  readonly replica: string;
+  /** Configured names of all replicas, this one included. */
+  readonly replicas: readonly string[];
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -75,6 +79,87 @@ export interface PartitionStatus {
   readonly alarm: string;
   /** Own peers that cannot be reached, `service: reason`. */
   readonly unreachablePeers: readonly string[];
+  /** Feature level that the log is at, from 1; 0 = not known yet. */
+  readonly featureLevel: number;
+  /** Highest feature level that this binary knows: it leads logs up to it. */
+  readonly knownFeatureLevel: number;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/** Asks for a void. */
+export interface VoidRecordRequest {
+  /** Service whose log it is. Required. */
+  readonly service: string;
+  /** Position of the record. */
+  readonly position: bigint;
+  /** SHA-256 of the record, hex, as an earlier answer told it. Empty only with `validate_only`. */
+  readonly recordHash: string;
+  /** Only say what is in the record and whether it could be voided. */
+  readonly validateOnly: boolean;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/** What came of it. */
+export interface VoidRecordResponse {
+  /** SHA-256 of the record, hex. */
+  readonly recordHash: string;
+  /** The domain events of the record, which no state holds any more. */
+  readonly events: readonly VoidedEvent[];
+  /** Log time of the record, ms since 1970. */
+  readonly atMs: bigint;
+  /** Position of the void in the log; 0 = it was only validated. */
+  readonly voidPosition: bigint;
+  /** It was void before. */
+  readonly alreadyVoid: boolean;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/** A domain event, as it stands in the log. */
+export interface VoidedEvent {
+  /** Type. */
+  readonly type: string;
+  /** JSON. */
+  readonly data: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/** Asks for a higher feature level. */
+export interface RaiseFeatureLevelRequest {
+  /** Service whose log is raised, for example `scheduler`. Required. */
+  readonly service: string;
+  /** The level. Required, from 1. */
+  readonly level: number;
+  /**
+   * Replicas that need not be asked, by their configured names: they are gone for good, or start
+   * again with a version that knows the level. Until then they cannot lead.
+   */
+  readonly without: readonly string[];
+  /** Only say whether it could be raised. */
+  readonly validateOnly: boolean;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/** What came of it. */
+export interface RaiseFeatureLevelResponse {
+  /** Level that the log is at now. */
+  readonly featureLevel: number;
+  /** What each configured replica knows. */
+  readonly replicas: readonly ReplicaLevel[];
+  /** Position of the log at which that holds. */
+  readonly position: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/** What a replica knows. */
+export interface ReplicaLevel {
+  /** Configured name. */
+  readonly replica: string;
+  /** Highest feature level that its binary knows; 0 = it did not say. */
+  readonly knownFeatureLevel: number;
+  /** Where it was asked; empty = it was not. */
+  readonly address: string;
+  /** Why it did not say; empty = it did. */
+  readonly problem: string;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -168,7 +253,16 @@ export const GetStatusRequest: MessageFns<GetStatusRequest> = {
 };
 
 function createBaseGetStatusResponse(): GetStatusResponse {
-  return { partitions: [], version: "", dataDir: "", durability: "", nowMs: 0n, _unknownFields: {} };
+  return {
+    partitions: [],
+    version: "",
+    dataDir: "",
+    durability: "",
+    nowMs: 0n,
+    replica: "",
+    replicas: [],
+    _unknownFields: {},
+  };
 }
 
 export const GetStatusResponse: MessageFns<GetStatusResponse> = {
@@ -190,6 +284,12 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
         throw new globalThis.Error("value provided for field message.nowMs of type int64 too large");
       }
       writer.uint32(40).int64(message.nowMs);
+    }
+    if (message.replica !== "") {
+      writer.uint32(50).string(message.replica);
+    }
+    for (const v of message.replicas) {
+      writer.uint32(58).string(v!);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -255,6 +355,22 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
             message.nowMs = reader.int64() as bigint;
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.replica = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.replicas.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -288,6 +404,8 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
         : "",
       durability: isSet(object.durability) ? globalThis.String(object.durability) : "",
       nowMs: isSet(object.nowMs) ? BigInt(object.nowMs) : isSet(object.now_ms) ? BigInt(object.now_ms) : 0n,
+      replica: isSet(object.replica) ? globalThis.String(object.replica) : "",
+      replicas: globalThis.Array.isArray(object?.replicas) ? object.replicas.map((e: any) => globalThis.String(e)) : [],
     };
   },
 
@@ -308,6 +426,12 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     if (message.nowMs !== 0n) {
       obj.nowMs = message.nowMs.toString();
     }
+    if (message.replica !== "") {
+      obj.replica = message.replica;
+    }
+    if (message.replicas?.length) {
+      obj.replicas = message.replicas;
+    }
     return obj;
   },
 
@@ -321,6 +445,8 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     message.dataDir = object.dataDir ?? "";
     message.durability = object.durability ?? "";
     message.nowMs = (object.nowMs !== undefined && object.nowMs !== null) ? BigInt(object.nowMs) : 0n;
+    message.replica = object.replica ?? "";
+    message.replicas = object.replicas?.map((e) => e) || [];
     return message;
   },
 };
@@ -343,6 +469,8 @@ function createBasePartitionStatus(): PartitionStatus {
     digest: "",
     alarm: "",
     unreachablePeers: [],
+    featureLevel: 0,
+    knownFeatureLevel: 0,
     _unknownFields: {},
   };
 }
@@ -414,6 +542,12 @@ export const PartitionStatus: MessageFns<PartitionStatus> = {
     }
     for (const v of message.unreachablePeers) {
       writer.uint32(130).string(v!);
+    }
+    if (message.featureLevel !== 0) {
+      writer.uint32(136).uint32(message.featureLevel);
+    }
+    if (message.knownFeatureLevel !== 0) {
+      writer.uint32(144).uint32(message.knownFeatureLevel);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -567,6 +701,22 @@ export const PartitionStatus: MessageFns<PartitionStatus> = {
             message.unreachablePeers.push(reader.string());
             continue;
           }
+          case 17: {
+            if (tag !== 136) {
+              break;
+            }
+
+            message.featureLevel = reader.uint32();
+            continue;
+          }
+          case 18: {
+            if (tag !== 144) {
+              break;
+            }
+
+            message.knownFeatureLevel = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -637,6 +787,16 @@ export const PartitionStatus: MessageFns<PartitionStatus> = {
         : globalThis.Array.isArray(object?.unreachable_peers)
         ? object.unreachable_peers.map((e: any) => globalThis.String(e))
         : [],
+      featureLevel: isSet(object.featureLevel)
+        ? globalThis.Number(object.featureLevel)
+        : isSet(object.feature_level)
+        ? globalThis.Number(object.feature_level)
+        : 0,
+      knownFeatureLevel: isSet(object.knownFeatureLevel)
+        ? globalThis.Number(object.knownFeatureLevel)
+        : isSet(object.known_feature_level)
+        ? globalThis.Number(object.known_feature_level)
+        : 0,
     };
   },
 
@@ -690,6 +850,12 @@ export const PartitionStatus: MessageFns<PartitionStatus> = {
     if (message.unreachablePeers?.length) {
       obj.unreachablePeers = message.unreachablePeers;
     }
+    if (message.featureLevel !== 0) {
+      obj.featureLevel = Math.round(message.featureLevel);
+    }
+    if (message.knownFeatureLevel !== 0) {
+      obj.knownFeatureLevel = Math.round(message.knownFeatureLevel);
+    }
     return obj;
   },
 
@@ -720,6 +886,819 @@ export const PartitionStatus: MessageFns<PartitionStatus> = {
     message.digest = object.digest ?? "";
     message.alarm = object.alarm ?? "";
     message.unreachablePeers = object.unreachablePeers?.map((e) => e) || [];
+    message.featureLevel = object.featureLevel ?? 0;
+    message.knownFeatureLevel = object.knownFeatureLevel ?? 0;
+    return message;
+  },
+};
+
+function createBaseVoidRecordRequest(): VoidRecordRequest {
+  return { service: "", position: 0n, recordHash: "", validateOnly: false, _unknownFields: {} };
+}
+
+export const VoidRecordRequest: MessageFns<VoidRecordRequest> = {
+  encode(message: VoidRecordRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.service !== "") {
+      writer.uint32(10).string(message.service);
+    }
+    if (message.position !== 0n) {
+      if (BigInt.asUintN(64, message.position) !== message.position) {
+        throw new globalThis.Error("value provided for field message.position of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.position);
+    }
+    if (message.recordHash !== "") {
+      writer.uint32(26).string(message.recordHash);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(32).bool(message.validateOnly);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): VoidRecordRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVoidRecordRequest() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.service = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.position = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.recordHash = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): VoidRecordRequest {
+    return {
+      service: isSet(object.service) ? globalThis.String(object.service) : "",
+      position: isSet(object.position) ? BigInt(object.position) : 0n,
+      recordHash: isSet(object.recordHash)
+        ? globalThis.String(object.recordHash)
+        : isSet(object.record_hash)
+        ? globalThis.String(object.record_hash)
+        : "",
+      validateOnly: isSet(object.validateOnly)
+        ? globalThis.Boolean(object.validateOnly)
+        : isSet(object.validate_only)
+        ? globalThis.Boolean(object.validate_only)
+        : false,
+    };
+  },
+
+  toJSON(message: VoidRecordRequest): unknown {
+    const obj: any = {};
+    if (message.service !== "") {
+      obj.service = message.service;
+    }
+    if (message.position !== 0n) {
+      obj.position = message.position.toString();
+    }
+    if (message.recordHash !== "") {
+      obj.recordHash = message.recordHash;
+    }
+    if (message.validateOnly !== false) {
+      obj.validateOnly = message.validateOnly;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<VoidRecordRequest>, I>>(base?: I): VoidRecordRequest {
+    return VoidRecordRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<VoidRecordRequest>, I>>(object: I): VoidRecordRequest {
+    const message = createBaseVoidRecordRequest() as any;
+    message.service = object.service ?? "";
+    message.position = (object.position !== undefined && object.position !== null) ? BigInt(object.position) : 0n;
+    message.recordHash = object.recordHash ?? "";
+    message.validateOnly = object.validateOnly ?? false;
+    return message;
+  },
+};
+
+function createBaseVoidRecordResponse(): VoidRecordResponse {
+  return { recordHash: "", events: [], atMs: 0n, voidPosition: 0n, alreadyVoid: false, _unknownFields: {} };
+}
+
+export const VoidRecordResponse: MessageFns<VoidRecordResponse> = {
+  encode(message: VoidRecordResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.recordHash !== "") {
+      writer.uint32(10).string(message.recordHash);
+    }
+    for (const v of message.events) {
+      VoidedEvent.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.atMs !== 0n) {
+      if (BigInt.asIntN(64, message.atMs) !== message.atMs) {
+        throw new globalThis.Error("value provided for field message.atMs of type int64 too large");
+      }
+      writer.uint32(24).int64(message.atMs);
+    }
+    if (message.voidPosition !== 0n) {
+      if (BigInt.asUintN(64, message.voidPosition) !== message.voidPosition) {
+        throw new globalThis.Error("value provided for field message.voidPosition of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.voidPosition);
+    }
+    if (message.alreadyVoid !== false) {
+      writer.uint32(40).bool(message.alreadyVoid);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): VoidRecordResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVoidRecordResponse() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.recordHash = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.events.push(VoidedEvent.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.atMs = reader.int64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.voidPosition = reader.uint64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.alreadyVoid = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): VoidRecordResponse {
+    return {
+      recordHash: isSet(object.recordHash)
+        ? globalThis.String(object.recordHash)
+        : isSet(object.record_hash)
+        ? globalThis.String(object.record_hash)
+        : "",
+      events: globalThis.Array.isArray(object?.events) ? object.events.map((e: any) => VoidedEvent.fromJSON(e)) : [],
+      atMs: isSet(object.atMs) ? BigInt(object.atMs) : isSet(object.at_ms) ? BigInt(object.at_ms) : 0n,
+      voidPosition: isSet(object.voidPosition)
+        ? BigInt(object.voidPosition)
+        : isSet(object.void_position)
+        ? BigInt(object.void_position)
+        : 0n,
+      alreadyVoid: isSet(object.alreadyVoid)
+        ? globalThis.Boolean(object.alreadyVoid)
+        : isSet(object.already_void)
+        ? globalThis.Boolean(object.already_void)
+        : false,
+    };
+  },
+
+  toJSON(message: VoidRecordResponse): unknown {
+    const obj: any = {};
+    if (message.recordHash !== "") {
+      obj.recordHash = message.recordHash;
+    }
+    if (message.events?.length) {
+      obj.events = message.events.map((e) => VoidedEvent.toJSON(e));
+    }
+    if (message.atMs !== 0n) {
+      obj.atMs = message.atMs.toString();
+    }
+    if (message.voidPosition !== 0n) {
+      obj.voidPosition = message.voidPosition.toString();
+    }
+    if (message.alreadyVoid !== false) {
+      obj.alreadyVoid = message.alreadyVoid;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<VoidRecordResponse>, I>>(base?: I): VoidRecordResponse {
+    return VoidRecordResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<VoidRecordResponse>, I>>(object: I): VoidRecordResponse {
+    const message = createBaseVoidRecordResponse() as any;
+    message.recordHash = object.recordHash ?? "";
+    message.events = object.events?.map((e) => VoidedEvent.fromPartial(e)) || [];
+    message.atMs = (object.atMs !== undefined && object.atMs !== null) ? BigInt(object.atMs) : 0n;
+    message.voidPosition = (object.voidPosition !== undefined && object.voidPosition !== null)
+      ? BigInt(object.voidPosition)
+      : 0n;
+    message.alreadyVoid = object.alreadyVoid ?? false;
+    return message;
+  },
+};
+
+function createBaseVoidedEvent(): VoidedEvent {
+  return { type: "", data: "", _unknownFields: {} };
+}
+
+export const VoidedEvent: MessageFns<VoidedEvent> = {
+  encode(message: VoidedEvent, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.type !== "") {
+      writer.uint32(10).string(message.type);
+    }
+    if (message.data !== "") {
+      writer.uint32(18).string(message.data);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): VoidedEvent {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVoidedEvent() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.type = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.data = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): VoidedEvent {
+    return {
+      type: isSet(object.type) ? globalThis.String(object.type) : "",
+      data: isSet(object.data) ? globalThis.String(object.data) : "",
+    };
+  },
+
+  toJSON(message: VoidedEvent): unknown {
+    const obj: any = {};
+    if (message.type !== "") {
+      obj.type = message.type;
+    }
+    if (message.data !== "") {
+      obj.data = message.data;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<VoidedEvent>, I>>(base?: I): VoidedEvent {
+    return VoidedEvent.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<VoidedEvent>, I>>(object: I): VoidedEvent {
+    const message = createBaseVoidedEvent() as any;
+    message.type = object.type ?? "";
+    message.data = object.data ?? "";
+    return message;
+  },
+};
+
+function createBaseRaiseFeatureLevelRequest(): RaiseFeatureLevelRequest {
+  return { service: "", level: 0, without: [], validateOnly: false, _unknownFields: {} };
+}
+
+export const RaiseFeatureLevelRequest: MessageFns<RaiseFeatureLevelRequest> = {
+  encode(message: RaiseFeatureLevelRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.service !== "") {
+      writer.uint32(10).string(message.service);
+    }
+    if (message.level !== 0) {
+      writer.uint32(16).uint32(message.level);
+    }
+    for (const v of message.without) {
+      writer.uint32(26).string(v!);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(32).bool(message.validateOnly);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RaiseFeatureLevelRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRaiseFeatureLevelRequest() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.service = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.level = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.without.push(reader.string());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RaiseFeatureLevelRequest {
+    return {
+      service: isSet(object.service) ? globalThis.String(object.service) : "",
+      level: isSet(object.level) ? globalThis.Number(object.level) : 0,
+      without: globalThis.Array.isArray(object?.without) ? object.without.map((e: any) => globalThis.String(e)) : [],
+      validateOnly: isSet(object.validateOnly)
+        ? globalThis.Boolean(object.validateOnly)
+        : isSet(object.validate_only)
+        ? globalThis.Boolean(object.validate_only)
+        : false,
+    };
+  },
+
+  toJSON(message: RaiseFeatureLevelRequest): unknown {
+    const obj: any = {};
+    if (message.service !== "") {
+      obj.service = message.service;
+    }
+    if (message.level !== 0) {
+      obj.level = Math.round(message.level);
+    }
+    if (message.without?.length) {
+      obj.without = message.without;
+    }
+    if (message.validateOnly !== false) {
+      obj.validateOnly = message.validateOnly;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<RaiseFeatureLevelRequest>, I>>(base?: I): RaiseFeatureLevelRequest {
+    return RaiseFeatureLevelRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<RaiseFeatureLevelRequest>, I>>(object: I): RaiseFeatureLevelRequest {
+    const message = createBaseRaiseFeatureLevelRequest() as any;
+    message.service = object.service ?? "";
+    message.level = object.level ?? 0;
+    message.without = object.without?.map((e) => e) || [];
+    message.validateOnly = object.validateOnly ?? false;
+    return message;
+  },
+};
+
+function createBaseRaiseFeatureLevelResponse(): RaiseFeatureLevelResponse {
+  return { featureLevel: 0, replicas: [], position: "", _unknownFields: {} };
+}
+
+export const RaiseFeatureLevelResponse: MessageFns<RaiseFeatureLevelResponse> = {
+  encode(message: RaiseFeatureLevelResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.featureLevel !== 0) {
+      writer.uint32(8).uint32(message.featureLevel);
+    }
+    for (const v of message.replicas) {
+      ReplicaLevel.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.position !== "") {
+      writer.uint32(26).string(message.position);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RaiseFeatureLevelResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRaiseFeatureLevelResponse() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.featureLevel = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.replicas.push(ReplicaLevel.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.position = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RaiseFeatureLevelResponse {
+    return {
+      featureLevel: isSet(object.featureLevel)
+        ? globalThis.Number(object.featureLevel)
+        : isSet(object.feature_level)
+        ? globalThis.Number(object.feature_level)
+        : 0,
+      replicas: globalThis.Array.isArray(object?.replicas)
+        ? object.replicas.map((e: any) => ReplicaLevel.fromJSON(e))
+        : [],
+      position: isSet(object.position) ? globalThis.String(object.position) : "",
+    };
+  },
+
+  toJSON(message: RaiseFeatureLevelResponse): unknown {
+    const obj: any = {};
+    if (message.featureLevel !== 0) {
+      obj.featureLevel = Math.round(message.featureLevel);
+    }
+    if (message.replicas?.length) {
+      obj.replicas = message.replicas.map((e) => ReplicaLevel.toJSON(e));
+    }
+    if (message.position !== "") {
+      obj.position = message.position;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<RaiseFeatureLevelResponse>, I>>(base?: I): RaiseFeatureLevelResponse {
+    return RaiseFeatureLevelResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<RaiseFeatureLevelResponse>, I>>(object: I): RaiseFeatureLevelResponse {
+    const message = createBaseRaiseFeatureLevelResponse() as any;
+    message.featureLevel = object.featureLevel ?? 0;
+    message.replicas = object.replicas?.map((e) => ReplicaLevel.fromPartial(e)) || [];
+    message.position = object.position ?? "";
+    return message;
+  },
+};
+
+function createBaseReplicaLevel(): ReplicaLevel {
+  return { replica: "", knownFeatureLevel: 0, address: "", problem: "", _unknownFields: {} };
+}
+
+export const ReplicaLevel: MessageFns<ReplicaLevel> = {
+  encode(message: ReplicaLevel, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.replica !== "") {
+      writer.uint32(10).string(message.replica);
+    }
+    if (message.knownFeatureLevel !== 0) {
+      writer.uint32(16).uint32(message.knownFeatureLevel);
+    }
+    if (message.address !== "") {
+      writer.uint32(26).string(message.address);
+    }
+    if (message.problem !== "") {
+      writer.uint32(34).string(message.problem);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReplicaLevel {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReplicaLevel() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.replica = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.knownFeatureLevel = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.problem = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReplicaLevel {
+    return {
+      replica: isSet(object.replica) ? globalThis.String(object.replica) : "",
+      knownFeatureLevel: isSet(object.knownFeatureLevel)
+        ? globalThis.Number(object.knownFeatureLevel)
+        : isSet(object.known_feature_level)
+        ? globalThis.Number(object.known_feature_level)
+        : 0,
+      address: isSet(object.address) ? globalThis.String(object.address) : "",
+      problem: isSet(object.problem) ? globalThis.String(object.problem) : "",
+    };
+  },
+
+  toJSON(message: ReplicaLevel): unknown {
+    const obj: any = {};
+    if (message.replica !== "") {
+      obj.replica = message.replica;
+    }
+    if (message.knownFeatureLevel !== 0) {
+      obj.knownFeatureLevel = Math.round(message.knownFeatureLevel);
+    }
+    if (message.address !== "") {
+      obj.address = message.address;
+    }
+    if (message.problem !== "") {
+      obj.problem = message.problem;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ReplicaLevel>, I>>(base?: I): ReplicaLevel {
+    return ReplicaLevel.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ReplicaLevel>, I>>(object: I): ReplicaLevel {
+    const message = createBaseReplicaLevel() as any;
+    message.replica = object.replica ?? "";
+    message.knownFeatureLevel = object.knownFeatureLevel ?? 0;
+    message.address = object.address ?? "";
+    message.problem = object.problem ?? "";
     return message;
   },
 };
@@ -737,11 +1716,63 @@ export const AdminServiceService = {
     responseSerialize: (value: GetStatusResponse): Buffer => Buffer.from(GetStatusResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetStatusResponse => GetStatusResponse.decode(value),
   },
+  /**
+   * Raises the feature level of a service's log, for good: from then on its leader may write what
+   * versions below the level cannot read, and those do not lead. The leader asks all configured
+   * replicas what they know first. Repeating it is harmless.
+   * Errors: NOT_LEADING, SERVICE_NOT_SERVED, FEATURE_LEVEL_UNKNOWN (the leader does not know it),
+   * FEATURE_LEVEL_LOWER, REPLICAS_NOT_READY (a replica does not know it, or does not answer).
+   */
+  raiseFeatureLevel: {
+    path: "/serverlessai.admin.v1.AdminService/RaiseFeatureLevel" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RaiseFeatureLevelRequest): Buffer =>
+      Buffer.from(RaiseFeatureLevelRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RaiseFeatureLevelRequest => RaiseFeatureLevelRequest.decode(value),
+    responseSerialize: (value: RaiseFeatureLevelResponse): Buffer =>
+      Buffer.from(RaiseFeatureLevelResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RaiseFeatureLevelResponse => RaiseFeatureLevelResponse.decode(value),
+  },
+  /**
+   * Takes the domain events of one record out of the state of everybody, for good: everything else
+   * of the record (answers, marks, public events) and all that follows stays. For an event that
+   * should not have been, above all one that cannot be folded. Any replica of the service does it,
+   * also one that has stopped; it is tried on a copy of the state first. Repeating it is harmless.
+   * Errors: SERVICE_NOT_SERVED, POSITION_OUT_OF_RANGE, VOID_MISMATCH (another record stands there,
+   * or one without events), VOID_BREAKS_LOG (what follows cannot be folded without it).
+   */
+  voidRecord: {
+    path: "/serverlessai.admin.v1.AdminService/VoidRecord" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: VoidRecordRequest): Buffer => Buffer.from(VoidRecordRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): VoidRecordRequest => VoidRecordRequest.decode(value),
+    responseSerialize: (value: VoidRecordResponse): Buffer => Buffer.from(VoidRecordResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): VoidRecordResponse => VoidRecordResponse.decode(value),
+  },
 } as const;
 
 export interface AdminServiceServer extends UntypedServiceImplementation {
   /** State of every service partition this process serves. */
   getStatus: handleUnaryCall<GetStatusRequest, GetStatusResponse>;
+  /**
+   * Raises the feature level of a service's log, for good: from then on its leader may write what
+   * versions below the level cannot read, and those do not lead. The leader asks all configured
+   * replicas what they know first. Repeating it is harmless.
+   * Errors: NOT_LEADING, SERVICE_NOT_SERVED, FEATURE_LEVEL_UNKNOWN (the leader does not know it),
+   * FEATURE_LEVEL_LOWER, REPLICAS_NOT_READY (a replica does not know it, or does not answer).
+   */
+  raiseFeatureLevel: handleUnaryCall<RaiseFeatureLevelRequest, RaiseFeatureLevelResponse>;
+  /**
+   * Takes the domain events of one record out of the state of everybody, for good: everything else
+   * of the record (answers, marks, public events) and all that follows stays. For an event that
+   * should not have been, above all one that cannot be folded. Any replica of the service does it,
+   * also one that has stopped; it is tried on a copy of the state first. Repeating it is harmless.
+   * Errors: SERVICE_NOT_SERVED, POSITION_OUT_OF_RANGE, VOID_MISMATCH (another record stands there,
+   * or one without events), VOID_BREAKS_LOG (what follows cannot be folded without it).
+   */
+  voidRecord: handleUnaryCall<VoidRecordRequest, VoidRecordResponse>;
 }
 
 export interface AdminServiceClient extends Client {
@@ -760,6 +1791,51 @@ export interface AdminServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetStatusResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Raises the feature level of a service's log, for good: from then on its leader may write what
+   * versions below the level cannot read, and those do not lead. The leader asks all configured
+   * replicas what they know first. Repeating it is harmless.
+   * Errors: NOT_LEADING, SERVICE_NOT_SERVED, FEATURE_LEVEL_UNKNOWN (the leader does not know it),
+   * FEATURE_LEVEL_LOWER, REPLICAS_NOT_READY (a replica does not know it, or does not answer).
+   */
+  raiseFeatureLevel(
+    request: RaiseFeatureLevelRequest,
+    callback: (error: ServiceError | null, response: RaiseFeatureLevelResponse) => void,
+  ): ClientUnaryCall;
+  raiseFeatureLevel(
+    request: RaiseFeatureLevelRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RaiseFeatureLevelResponse) => void,
+  ): ClientUnaryCall;
+  raiseFeatureLevel(
+    request: RaiseFeatureLevelRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RaiseFeatureLevelResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Takes the domain events of one record out of the state of everybody, for good: everything else
+   * of the record (answers, marks, public events) and all that follows stays. For an event that
+   * should not have been, above all one that cannot be folded. Any replica of the service does it,
+   * also one that has stopped; it is tried on a copy of the state first. Repeating it is harmless.
+   * Errors: SERVICE_NOT_SERVED, POSITION_OUT_OF_RANGE, VOID_MISMATCH (another record stands there,
+   * or one without events), VOID_BREAKS_LOG (what follows cannot be folded without it).
+   */
+  voidRecord(
+    request: VoidRecordRequest,
+    callback: (error: ServiceError | null, response: VoidRecordResponse) => void,
+  ): ClientUnaryCall;
+  voidRecord(
+    request: VoidRecordRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: VoidRecordResponse) => void,
+  ): ClientUnaryCall;
+  voidRecord(
+    request: VoidRecordRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: VoidRecordResponse) => void,
   ): ClientUnaryCall;
 }
 
