@@ -31,7 +31,8 @@ const FINAL: ReadonlySet<string> = new Set([
   'UNAUTHENTICATED',
   'DATA_LOSS',
 ])
-const CALL_TIMEOUT_MS = 5_000
+/** Some users wait long enough for a leader that was paused, others go to its successor. */
+const CALL_TIMEOUTS_MS = [3_000, 10_000] as const
 const AGAIN_MS = 50
 
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
@@ -52,6 +53,12 @@ const manifestOf = (name: string, queue: string): string =>
       waitForCapacity: true,
     },
   })
+
+/** Somebody who calls, and how long he waits for an answer. */
+interface User {
+  readonly name: string
+  readonly timeoutMs: number
+}
 
 type Outcome = Pick<Command, 'jobId' | 'outcome' | 'reason' | 'position'>
 
@@ -88,7 +95,7 @@ export class LoadGenerator {
 
   start(): void {
     const { users, seed } = this.#init
-    const all = Array.from({ length: users }, (_, n) => this.#user(`u${n}`, new Dice(seed + n)))
+    const all = Array.from({ length: users }, (_, n) => this.#user(n, new Dice(seed + n)))
     this.#running = Promise.all(all)
   }
 
@@ -106,17 +113,23 @@ export class LoadGenerator {
     await this.#below.close()
   }
 
-  async #user(user: string, dice: Dice): Promise<void> {
+  async #user(index: number, dice: Dice): Promise<void> {
+    const user = { name: `u${index}`, timeoutMs: CALL_TIMEOUTS_MS[index % 2]! }
+    const { timeoutMs } = user
     for (let number = 0; !this.#stopping; number += 1) {
-      const name = `${user}-${number}`
-      const submitted = await this.#command(user, 'submit', (id) => this.#submit(id, name))
+      const name = `${user.name}-${number}`
+      const submitted = await this.#command(user, 'submit', (id) =>
+        this.#submit(id, name, timeoutMs),
+      )
       await this.#pause(dice)
       if (submitted.outcome !== 'accepted') continue
       const { jobId, position } = submitted
       await this.#read(user, jobId, position)
       if (dice.float() < 0.3) await this.#read(user, jobId, '')
       await this.#pause(dice)
-      const cancelled = await this.#command(user, 'cancel', (id) => this.#cancel(id, jobId))
+      const cancelled = await this.#command(user, 'cancel', (id) =>
+        this.#cancel(id, jobId, timeoutMs),
+      )
       if (cancelled.outcome === 'accepted') await this.#read(user, jobId, cancelled.position)
       await this.#pause(dice)
     }
@@ -126,7 +139,7 @@ export class LoadGenerator {
     return sleep(dice.float() * this.#init.pauseMs)
   }
 
-  async #submit(id: string, name: string): Promise<Outcome> {
+  async #submit(id: string, name: string, timeoutMs: number): Promise<Outcome> {
     const { job, position } = await this.#jobs.submitJob(
       {
         requestId: id,
@@ -135,20 +148,20 @@ export class LoadGenerator {
         tenant: '',
         validateOnly: false,
       },
-      { timeoutMs: CALL_TIMEOUT_MS },
+      { timeoutMs },
     )
     return { jobId: job?.jobId ?? '', outcome: 'accepted', reason: '', position }
   }
 
-  async #cancel(id: string, jobId: string): Promise<Outcome> {
+  async #cancel(id: string, jobId: string, timeoutMs: number): Promise<Outcome> {
     const request = { requestId: id, jobId }
-    const { position } = await this.#jobs.cancelJob(request, { timeoutMs: CALL_TIMEOUT_MS })
+    const { position } = await this.#jobs.cancelJob(request, { timeoutMs })
     return { jobId, outcome: 'accepted', reason: '', position }
   }
 
   /** Carries out a command, under one request id, until an answer settles it. */
   async #command(
-    user: string,
+    { name: user }: User,
     kind: Command['kind'],
     call: (requestId: string) => Promise<Outcome>,
   ): Promise<Command> {
@@ -177,14 +190,11 @@ export class LoadGenerator {
   }
 
   /** A read that fails is made again once, then let be: it has changed nothing. */
-  async #read(user: string, jobId: string, minPosition: string): Promise<void> {
+  async #read({ name: user, timeoutMs }: User, jobId: string, minPosition: string): Promise<void> {
     const invokedMs = performance.timeOrigin + performance.now()
     for (let attempt = 1; attempt <= 2; attempt += 1) {
       try {
-        const answer = await this.#jobs.getJob(
-          { jobId, minPosition },
-          { timeoutMs: CALL_TIMEOUT_MS },
-        )
+        const answer = await this.#jobs.getJob({ jobId, minPosition }, { timeoutMs })
         const { job, position } = answer
         const state = job === undefined ? '' : nameOf(job.state)
         this.#keepRead({ user, jobId, minPosition, invokedMs }, { found: true, state, position })

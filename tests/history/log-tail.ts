@@ -12,6 +12,7 @@ interface SeenRecord {
 
 const FETCH_BYTES = 4 * 1024 * 1024
 const WAIT_MS = 200
+const AGAIN_MS = 100
 const PARTITION = 0
 
 const nowMs = (): number => performance.timeOrigin + performance.now()
@@ -24,8 +25,6 @@ export class LogTail {
   readonly #wakers = new Set<() => void>()
   readonly #stop = new AbortController()
   #loops: Promise<unknown> = Promise.resolve()
-  /** Why a loop ended before its time; undefined = none did. */
-  failure: unknown
 
   constructor(log: EventLog, services: readonly ServiceName[]) {
     this.#log = log
@@ -34,13 +33,7 @@ export class LogTail {
   }
 
   start(): void {
-    this.#loops = Promise.all(
-      this.#services.map((service) =>
-        this.#follow(service).catch((error: unknown) => {
-          if (!this.#stop.signal.aborted) this.failure = error
-        }),
-      ),
-    )
+    this.#loops = Promise.all(this.#services.map((service) => this.#follow(service)))
   }
 
   async close(): Promise<void> {
@@ -64,7 +57,6 @@ export class LogTail {
       const records = this.#records.get(service) ?? []
       const found = records.find((one) => one.replica === undefined && one.epoch > epoch)
       if (found !== undefined) return found.atMs
-      if (this.failure !== undefined) throw this.failure
       const left = deadline - nowMs()
       if (left <= 0) throw new Error(`no commit of ${service} above epoch ${epoch}`)
       await this.#grown(left)
@@ -84,19 +76,27 @@ export class LogTail {
   }
 
   async #follow(service: ServiceName): Promise<void> {
-    const address = { topic: logTopic(service), partition: PARTITION }
     const { signal } = this.#stop
-    let { start: from } = await this.#log.range(address)
+    let from = 0
     while (!signal.aborted) {
-      const want = { from, maxBytes: FETCH_BYTES, waitMs: WAIT_MS, signal }
-      const { records } = await this.#log.fetch(address, want)
-      const atMs = nowMs()
-      for (const record of records) {
-        from = record.position + 1
-        this.#take(service, record.value, atMs)
+      try {
+        from = await this.#read(service, from)
+      } catch {
+        // Brokers fail on purpose here: asked again, it goes on where it was.
+        await new Promise((resolve) => setTimeout(resolve, AGAIN_MS))
       }
-      if (records.length > 0) for (const wake of [...this.#wakers]) wake()
     }
+  }
+
+  /** Waits for records from a position on; returns where to go on. */
+  async #read(service: ServiceName, from: number): Promise<number> {
+    const address = { topic: logTopic(service), partition: PARTITION }
+    const want = { from, maxBytes: FETCH_BYTES, waitMs: WAIT_MS, signal: this.#stop.signal }
+    const { records } = await this.#log.fetch(address, want)
+    const atMs = nowMs()
+    for (const { value } of records) this.#take(service, value, atMs)
+    if (records.length > 0) for (const wake of [...this.#wakers]) wake()
+    return (records.at(-1)?.position ?? from - 1) + 1
   }
 
   #take(service: ServiceName, value: Uint8Array, atMs: number): void {

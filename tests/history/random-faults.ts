@@ -1,3 +1,4 @@
+import type { EventLog } from '@serverless-ai/eventlog'
 import { SERVICE_NAMES } from '@serverless-ai/hosting'
 import { readHistory } from '@serverless-ai/sim'
 import { brokerJars } from '../support/kafka-broker.ts'
@@ -7,17 +8,20 @@ import { Dice } from '../support/random.ts'
 import { until } from '../support/until.ts'
 import { type Anomaly, anomaliesOf } from './anomalies.ts'
 import { appliedOf } from './applied.ts'
-import { Cluster } from './cluster.ts'
+import { Cluster, type Replica } from './cluster.ts'
 import { LoadGenerator } from './load.ts'
-import { readCell } from './log-tail.ts'
+import { LogTail, readCell } from './log-tail.ts'
 import { makeQueue } from './queue.ts'
 
 /** Faults of a real cluster, each with what it hits. */
 const FAULTS = {
   'replica-kill': 'replica',
+  'leader-kill': 'leader',
   'replica-pause': 'replica',
+  'leader-pause': 'leader',
   'replica-restart': 'replica',
   'replica-cut': 'replica',
+  'leader-cut': 'leader',
   'broker-kill': 'broker',
   'broker-pause': 'broker',
   'broker-restart': 'broker',
@@ -50,8 +54,10 @@ export interface RandomFaultsResult {
 }
 
 const TENANT = 'team-a'
+/** Services with two replicas: two cores decide nothing then. */
+const LED = ['mediator', 'scheduler'] as const
 const REPLICAS = { mediator: 2, scheduler: 2 } as const
-const LONGEST_MS = 7_000
+const LONGEST_MS = 8_000
 const BETWEEN_MS = 1_500
 /** After a fault has ended, users get answers again within this. */
 const RECOVERY_TIMEOUT_MS = 90_000
@@ -74,9 +80,11 @@ export async function runRandomFaults(init: RandomFaultsInit): Promise<RandomFau
       ...(kafka.network === undefined ? {} : { network: kafka.network }),
       ...(init.env === undefined ? {} : { env: init.env }),
     })
+    const log = await cluster.openLog()
     try {
-      return await new Run(kafka, cluster, init).run()
+      return await new Run({ kafka, cluster, log }, init).run()
     } finally {
+      await log.close()
       await cluster.close()
     }
   } finally {
@@ -89,49 +97,62 @@ class Run {
   readonly #cluster: Cluster
   readonly #init: RandomFaultsInit
   readonly #dice: Dice
+  readonly #log: EventLog
+  readonly #tail: LogTail
   readonly #counts: Partial<Record<BrokerFault, number>> = {}
 
-  constructor(kafka: BrokerCluster, cluster: Cluster, init: RandomFaultsInit) {
-    this.#kafka = kafka
-    this.#cluster = cluster
+  constructor(
+    on: { kafka: BrokerCluster; cluster: Cluster; log: EventLog },
+    init: RandomFaultsInit,
+  ) {
+    this.#kafka = on.kafka
+    this.#cluster = on.cluster
+    this.#log = on.log
+    this.#tail = new LogTail(on.log, LED)
     this.#init = init
     this.#dice = new Dice(init.seed)
   }
 
   async run(): Promise<RandomFaultsResult> {
-    const { users, seed, minutes } = this.#init
     await makeQueue(this.#cluster, TENANT)
+    const startMs = performance.now()
+    const load = await this.#underFaults()
+    for (const replica of this.#cluster.replicas) await replica.ready(RECOVERY_TIMEOUT_MS)
+    const history = readHistory(await readCell(this.#log, SERVICE_NAMES))
+    return {
+      seconds: Math.round((performance.now() - startMs) / 1_000),
+      faults: this.#counts,
+      operations: load.history.length,
+      accepted: load.accepted,
+      commits: history.commits.length,
+      leaderChanges: history.claims.length,
+      anomalies: anomaliesOf(load.history, appliedOf(history)),
+      problems: history.problems,
+    }
+  }
+
+  /** Faults, one after the other, for as long as it was asked; then users come to their ends. */
+  async #underFaults(): Promise<LoadGenerator> {
+    const { users, seed, minutes } = this.#init
     const load = new LoadGenerator({
       address: this.#cluster.addressOf('mediator'),
       token: this.#cluster.tokens.tenants[TENANT] ?? '',
       ...{ queue: TENANT, users, seed, pauseMs: 40 },
     })
-    const startMs = performance.now()
+    const endMs = performance.now() + minutes * 60_000
+    this.#tail.start()
     load.start()
-    const endMs = startMs + minutes * 60_000
-    while (performance.now() < endMs) {
-      await this.#strike()
-      await this.#recovered(load)
-      await sleep(this.#dice.float() * BETWEEN_MS)
-    }
-    await load.stop(RECOVERY_TIMEOUT_MS)
-    for (const replica of this.#cluster.replicas) await replica.ready()
-    const log = await this.#cluster.openLog()
     try {
-      const history = readHistory(await readCell(log, SERVICE_NAMES))
-      return {
-        seconds: Math.round((performance.now() - startMs) / 1_000),
-        faults: this.#counts,
-        operations: load.history.length,
-        accepted: load.accepted,
-        commits: history.commits.length,
-        leaderChanges: history.claims.length,
-        anomalies: anomaliesOf(load.history, appliedOf(history)),
-        problems: history.problems,
+      while (performance.now() < endMs) {
+        await this.#strike()
+        await this.#recovered(load)
+        await sleep(this.#dice.float() * BETWEEN_MS)
       }
     } finally {
-      await log.close()
+      await this.#tail.close()
+      await load.stop(RECOVERY_TIMEOUT_MS)
     }
+    return load
   }
 
   async #recovered(load: LoadGenerator): Promise<void> {
@@ -146,25 +167,27 @@ class Run {
     const fault = this.#draw()
     const forMs = Math.round(200 + this.#dice.float() * LONGEST_MS)
     this.#counts[fault] = (this.#counts[fault] ?? 0) + 1
-    const { replicas } = this.#cluster
     const { nodes } = this.#kafka
-    const replica = replicas[this.#dice.between(0, replicas.length - 1)]!
+    const replica = this.#victim(FAULTS[fault] === 'leader')
     const node = nodes[this.#dice.between(0, nodes.length - 1)]!
-    const isReplica = FAULTS[fault] === 'replica'
-    this.#init.say?.(`${fault} ${isReplica ? replica.name : `kafka-${node.id}`}, ${forMs} ms`)
+    const victim = FAULTS[fault] === 'broker' ? `kafka-${node.id}` : replica.name
+    this.#init.say?.(`${fault} ${victim}, ${forMs} ms`)
     switch (fault) {
       case 'replica-kill':
+      case 'leader-kill':
       case 'replica-restart':
-        await (fault === 'replica-kill' ? replica.kill() : replica.stop())
+        await (fault === 'replica-restart' ? replica.stop() : replica.kill())
         await sleep(forMs / 4)
         replica.start()
         return replica.ready(RECOVERY_TIMEOUT_MS)
       case 'replica-pause':
+      case 'leader-pause':
         replica.pause()
         await sleep(forMs)
         replica.resume()
         return
       case 'replica-cut':
+      case 'leader-cut':
         await replica.cutOff()
         await sleep(forMs)
         return replica.reconnect()
@@ -185,6 +208,15 @@ class Run {
         await node.reconnect()
         return this.#whole()
     }
+  }
+
+  /** Any replica, or one that leads and has a successor. */
+  #victim(leader: boolean): Replica {
+    const { replicas } = this.#cluster
+    const any = replicas[this.#dice.between(0, replicas.length - 1)]!
+    const service = LED[this.#dice.between(0, LED.length - 1)]!
+    const { replica } = this.#tail.leader(service)
+    return leader && replica !== '' ? this.#cluster.named(replica) : any
   }
 
   #draw(): BrokerFault {

@@ -3,6 +3,7 @@ import { duration, wholeNumber, withNegatives } from '../support/flags.ts'
 import type { Campaign } from './campaigns/campaign.ts'
 import { consumers } from './campaigns/consumers.ts'
 import { defects } from './campaigns/defects.ts'
+import { brokerFaults, failovers } from './campaigns/kafka.ts'
 import { kills } from './campaigns/kills.ts'
 import { nodeFaults } from './campaigns/node-faults.ts'
 import { runCampaign } from './campaigns/run.ts'
@@ -20,6 +21,8 @@ const CAMPAIGNS: readonly Campaign[] = [
   simulation,
   leaderChanges,
   defects,
+  failovers,
+  brokerFaults,
 ]
 
 const USAGE = `usage: npm run campaign -- NAME [OPTIONS]
