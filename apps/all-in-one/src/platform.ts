@@ -44,7 +44,7 @@ async function openAllInOne(config: AllInOneConfig): Promise<Opened> {
   }
   return openPlatform({
     config,
-    ports: systemPorts('all-in-one', config.logLevel),
+    ports: systemPorts('all-in-one', config.logLevel, config.replica),
     tenants: QUICKSTART_TENANTS,
     nodes: nodeIdsOf(config),
     peers: {},

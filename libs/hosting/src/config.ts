@@ -1,5 +1,6 @@
 import { type DeepReadonly, kafkaConfig, snapshotsConfig } from '@serverless-ai/config'
 import { z } from 'zod'
+import { tracingConfig } from './telemetry/tracing.ts'
 
 /** `host:port`, or several of them with commas between: the replicas of one service. */
 const addressList = z
@@ -19,7 +20,9 @@ export const platformConfig = z.object({
     .min(1)
     .max(65_534)
     .default(7070)
-    .meta({ description: 'gRPC port; /livez and /readyz answer by HTTP on the next one' }),
+    .meta({
+      description: 'gRPC port; /livez, /readyz and /metrics answer by HTTP on the next one',
+    }),
   replica: z.string().default('r1').meta({ description: 'Name of this replica' }),
   insecureDev: z
     .boolean()
@@ -41,6 +44,7 @@ export const platformConfig = z.object({
     .default('warn')
     .meta({ description: 'Lowest level of log lines on standard error' }),
   kafka: kafkaConfig.prefault({}),
+  tracing: tracingConfig.prefault({}),
   snapshots: snapshotsConfig.prefault({}),
 })
 export type PlatformConfig = DeepReadonly<z.output<typeof platformConfig>>

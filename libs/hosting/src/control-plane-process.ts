@@ -120,5 +120,6 @@ export class ControlPlaneProcess {
     await transport.close()
     options.tls?.source.close?.()
     await options.eventLog.close()
+    await options.closeTracing?.()
   }
 }

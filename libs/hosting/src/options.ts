@@ -50,4 +50,6 @@ export interface PlatformOptions {
   readonly runtime?: RuntimeOptions
   /** Where the process counts what it does. Default: nowhere. */
   readonly metrics?: Metrics
+  /** Sends the spans that wait; called last. Default: nothing to do. */
+  readonly closeTracing?: () => Promise<void>
 }

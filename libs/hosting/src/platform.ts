@@ -20,6 +20,7 @@ import { openEventLog, usesKafka } from './event-log.ts'
 import { type PlatformOptions, SERVICE_NAMES } from './options.ts'
 import { openSnapshots } from './snapshots.ts'
 import { watchProcess } from './telemetry/process-metrics.ts'
+import { openTracingOf } from './telemetry/tracing.ts'
 
 const DAY_MS = 86_400_000
 
@@ -29,13 +30,18 @@ export class DataDirectoryError extends Error {
 }
 
 /** Clock, timers, randomness, disk and logger of this process. */
-export function systemPorts(service: string, level: PlatformConfig['logLevel']): Ports {
+export function systemPorts(
+  service: string,
+  level: PlatformConfig['logLevel'],
+  /** In log lines. Absent = in none. */
+  replica?: string,
+): Ports {
   return {
     clock: systemClock,
     timers: systemTimers,
     randomness: systemRandomness,
     disk: systemDisk,
-    logger: createLogger({ service, level }),
+    logger: createLogger({ service, level, ...(replica !== undefined && { replica }) }),
   }
 }
 
@@ -94,14 +100,17 @@ export async function openPlatform(init: {
   /** Services whose topics it writes or reads. Default: all. */
   services?: readonly string[]
 }): Promise<{ options: PlatformOptions; credentials: Credentials }> {
-  const { config, ports } = init
+  const { config, name = 'all-in-one' } = init
+  const { replica } = config
+  const tracing = await openTracingOf(config.tracing, { service: name, replica, version: VERSION })
+  const ports = tracing === undefined ? init.ports : { ...init.ports, tracer: tracing.tracer }
   const dataDir = resolve(config.data)
   const tls = await openTls(init.tls, ports)
   makeDataDirectory(dataDir, usesKafka(config) ? ['snapshots'] : ['log', 'snapshots'])
   const replicas = [...new Set([config.replica, ...(init.replicas ?? [])])].sort()
   const { tenants, nodes, services = SERVICE_NAMES, advertise } = init
-  const { kafka, replica } = config
-  const metrics = new Metrics(init.name ?? 'all-in-one')
+  const { kafka } = config
+  const metrics = new Metrics(name)
   const eventLog = await openEventLog({ kafka, dataDir, ports, replicas, services, metrics })
   watchProcess(metrics, { version: VERSION, replica, log: eventLog.kind })
   const { randomness } = ports
@@ -125,6 +134,7 @@ export async function openPlatform(init: {
     required: init.required,
     runtime: { retentionMs: config.retentionDays * DAY_MS },
     metrics,
+    ...(tracing && { closeTracing: tracing.close }),
   }
   return { options, credentials }
 }

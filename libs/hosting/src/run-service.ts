@@ -5,6 +5,7 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import { ConfigError, EXIT_CONFIG, loadConfigOrExit } from '@serverless-ai/config'
 import { LogOpenError } from '@serverless-ai/eventlog'
 import { type Ports, RpcError } from '@serverless-ai/kernel'
+import { FeatureLevelError } from '@serverless-ai/runtime'
 import type { z } from 'zod'
 import type { serviceConfig } from './config.ts'
 import { CredentialsError } from './credentials.ts'
@@ -29,6 +30,7 @@ export function isStartError(error: unknown): error is Error {
     error instanceof CredentialsError ||
     error instanceof LogOpenError ||
     error instanceof LogStartError ||
+    error instanceof FeatureLevelError ||
     error instanceof ConfigError ||
     error instanceof RpcError
   )
@@ -107,7 +109,7 @@ export async function runService<S extends typeof serviceConfig>(
   const config = loadConfigOrExit(`sai-${init.name}`, init.schema, {
     defaults: { data: `.sai-${init.name}` },
   }) as z.output<S>
-  const system = systemPorts(init.name, config.logLevel)
+  const system = systemPorts(init.name, config.logLevel, config.replica)
   const ports = wrap?.ports(system, config.data) ?? system
   try {
     const peers = Object.fromEntries(

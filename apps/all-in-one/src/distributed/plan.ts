@@ -44,7 +44,7 @@ export function planProcesses(init: {
   mains?: (service: ServiceName) => string
 }): readonly ServiceProcess[] {
   const { config, dataDir, replicationFactor, mains = mainOf } = init
-  const { host, logLevel, retentionDays, insecureDev, snapshots } = config
+  const { host, logLevel, retentionDays, insecureDev, snapshots, tracing } = config
   const replicas = Array.from({ length: config.replicas }, (_, index) => `r${index + 1}`)
   const portOf = (service: number, replica: number): number =>
     config.port + (service + 1) * PORTS_PER_SERVICE + 2 * replica
@@ -67,7 +67,7 @@ export function planProcesses(init: {
         configFile: join(dataDir, 'processes', `${name}.json`),
         logFile: join(dataDir, 'processes', `${name}.log`),
         main: mains(service),
-        config: { ...shared, port, replica, kafka, snapshots, ...own },
+        config: { ...shared, port, replica, kafka, snapshots, tracing, ...own },
       }
     }),
   )

@@ -17,7 +17,7 @@ import { inventoryFromProto, reportFromProto } from '../adapters/from-proto.ts'
 import { nodesTouched } from '../core/desired.ts'
 import type { PoolCommand, PoolEvent } from '../core/messages.ts'
 import type { PoolState } from '../core/state.ts'
-import { AgentSession } from './agent-session.ts'
+import { AgentSession, type TraceOf } from './agent-session.ts'
 import { Changes } from './changes.ts'
 import type { PoolRuntime } from './definition.ts'
 import { Heartbeats } from './heartbeats.ts'
@@ -40,6 +40,8 @@ export interface HubOptions {
   readonly timers: Timers
   readonly logger: Logger
   readonly leaseMs: number
+  /** Default: no task belongs to a trace. */
+  readonly traceOf?: TraceOf | undefined
 }
 
 /** The agents that are connected to this leader, and their streams. */
@@ -141,7 +143,7 @@ export class AgentHub {
       }
       older.close('a newer stream took over', poolError('STREAM_REPLACED', { node: hello.nodeId }))
     }
-    const session = new AgentSession(hello)
+    const session = new AgentSession(hello, this.#options.traceOf)
     this.#lastSigns.set(hello.nodeId, nowMs)
     this.#sessions.set(hello.nodeId, session)
     return session

@@ -1,11 +1,18 @@
-import type { DesiredVersion, Hello } from '@serverless-ai/contracts/agent/v1/agent'
+import type { Assignment, DesiredVersion, Hello } from '@serverless-ai/contracts/agent/v1/agent'
+import type { TraceContext } from '@serverless-ai/kernel'
 import { poolError } from '../adapters/errors.ts'
 import { assignmentToProto, keyToProto } from '../adapters/to-proto.ts'
-import { desiredSet } from '../core/desired.ts'
+import { type DesiredTask, desiredSet } from '../core/desired.ts'
 import { type ExecutionKey, hasEnded, type ReportedExecution } from '../core/model.ts'
 import { findExecution, type PoolState } from '../core/state.ts'
 import { LogStreams } from './log-streams.ts'
 import { Outbox } from './outbox.ts'
+
+/** Environment variable with the context of the trace that a task belongs to. */
+const TRACEPARENT = 'TRACEPARENT'
+
+/** Context of the trace of a task. */
+export type TraceOf = (key: ExecutionKey) => TraceContext | undefined
 
 /** Sets whose version is remembered until the agent says that it applied one. */
 const VERSIONS_MAX = 256
@@ -36,7 +43,11 @@ export class AgentSession {
   #sentRevision = 0
   readonly #versions: { version: StateVersion; revision: number }[] = []
 
-  constructor(hello: Hello) {
+  readonly #traceOf: TraceOf
+
+  /** `traceOf`: default no task belongs to any. */
+  constructor(hello: Hello, traceOf: TraceOf = () => undefined) {
+    this.#traceOf = traceOf
     this.nodeId = hello.nodeId
     this.supervisorSession = hello.supervisorSession
     this.logs = new LogStreams(hello.nodeId, this.outbox)
@@ -64,9 +75,17 @@ export class AgentSession {
     if (this.#versions.length > VERSIONS_MAX) this.#versions.shift()
     this.outbox.setDesired({
       version: { epoch: BigInt(version.epoch), position: BigInt(version.position) },
-      assignments: desiredSet(state, node).map(assignmentToProto),
+      assignments: desiredSet(state, node).map((task) => this.#assignment(task)),
       forget: this.#forget.map(keyToProto),
     })
+  }
+
+  /** What the description says of the variable itself stands. */
+  #assignment(task: DesiredTask): Assignment {
+    const assignment = assignmentToProto(task)
+    const context = this.#traceOf(task.key)
+    if (context === undefined) return assignment
+    return { ...assignment, env: { [TRACEPARENT]: context, ...assignment.env } }
   }
 
   /** Revision of the set the agent says it applied; 0 when this stream did not send it. */
