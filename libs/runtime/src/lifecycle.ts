@@ -188,6 +188,8 @@ export class Lifecycle<S, C extends Message, E extends Message> {
   #onCaughtUp(state: Partition<S, C, E>, sinceMs: number): void {
     const first = !this.#caughtUp
     this.#caughtUp = true
+    // A log that was restored from an older copy ends below what was seen: positions begin anew.
+    this.#seenThrough = Math.min(this.#seenThrough, state.position)
     this.condition.look(state)
     this.#leadership.caughtUp(state)
     this.changed.notify()
