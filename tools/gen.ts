@@ -1,4 +1,5 @@
-// Regenerates libs/contracts/src/gen from proto/: TypeScript and the descriptor set.
+// Regenerates libs/contracts/src/gen (TypeScript, descriptor set) and docs/reference/events
+// (AsyncAPI, descriptor set, page) from proto/.
 import { generate } from './lib/generate.ts'
 
 generate()

@@ -1,18 +1,20 @@
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
+import { generateEvents } from './events/generate-events.ts'
 import { ROOT, toolEnv } from './paths.ts'
 
 const GEN = join('libs', 'contracts', 'src', 'gen')
 
 /**
- * Generates the contracts from `proto/`.
+ * Generates the contracts from `proto/`, and the documents of the public events.
  *
- * @param outRoot directory below which `libs/contracts/src/gen` is written; the repository itself
- *   unless a check wants to compare.
+ * @param outRoot directory below which `libs/contracts/src/gen` and `docs/reference/events` are
+ *   written; the repository itself unless a check wants to compare.
  */
 export function generate(outRoot: string = ROOT): void {
   const options = { cwd: ROOT, env: toolEnv(), stdio: 'inherit' } as const
   execFileSync('buf', ['generate', '--output', outRoot], options)
   const set = join(outRoot, GEN, 'descriptors.binpb')
   execFileSync('buf', ['build', '-o', set, '--as-file-descriptor-set'], options)
+  generateEvents(outRoot)
 }
