@@ -14,15 +14,9 @@ const addressList = z
 export const platformConfig = z.object({
   data: z.string().default('.sai').meta({ description: 'Directory of the data' }),
   host: z.string().default('127.0.0.1').meta({ description: 'Address to listen on' }),
-  port: z
-    .number()
-    .int()
-    .min(1)
-    .max(65_534)
-    .default(7070)
-    .meta({
-      description: 'gRPC port; /livez, /readyz and /metrics answer by HTTP on the next one',
-    }),
+  port: z.number().int().min(1).max(65_534).default(7070).meta({
+    description: 'gRPC port; /livez, /readyz and /metrics answer by HTTP on the next one',
+  }),
   replica: z.string().default('r1').meta({ description: 'Name of this replica' }),
   insecureDev: z
     .boolean()

@@ -97,7 +97,7 @@ export async function openPlatform(init: {
   advertise?: string | undefined
   /** Files of mutual TLS. Default: none. */
   tls?: ServiceConfig['tls']
-  /** Services whose topics it writes or reads. Default: all. */
+  /** Services whose topics it writes: those are checked. Default: all. */
   services?: readonly string[]
 }): Promise<{ options: PlatformOptions; credentials: Credentials }> {
   const { config, name = 'all-in-one' } = init

@@ -119,7 +119,7 @@ export async function runService<S extends typeof serviceConfig>(
     )
     const { replicas, tls, advertise } = config
     const { peers: required, name } = init
-    const services = [name, ...required]
+    const services = [name]
     const base = { config, ports, tenants: [], nodes: [], peers, required, replicas, tls }
     const { options } = await openPlatform({ ...base, name, advertise, services })
     const wrapped = wrap?.options(options) ?? options
