@@ -1,12 +1,13 @@
 // What `npm test` runs, step by step. The last line is `N passed, N failed`.
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { EVENTS_DOCS } from './lib/events/generate-events.ts'
 import { generate } from './lib/generate.ts'
 import { ROOT } from './lib/paths.ts'
 import { type Counts, parseCounts, runCommand } from './lib/slices.ts'
+import { runSpecs } from './lib/specs.ts'
 
 type Result = Counts & { readonly note?: string }
 type Step = { readonly name: string; readonly run: () => Promise<Result> }
@@ -14,7 +15,7 @@ type Step = { readonly name: string; readonly run: () => Promise<Result> }
 const MINUTE_MS = 60_000
 const BASELINE = 'proto/baseline.binpb'
 /** Scenarios of the step `simulator`. */
-const SIMULATED = ['chaos', 'leaders', 'nodes', 'storage', 'takeover', 'calm']
+const SIMULATED = ['chaos', 'leaders', 'nodes', 'storage', 'away', 'takeover', 'calm']
 const GEN = 'libs/contracts/src/gen'
 const scratch = mkdtempSync(join(tmpdir(), 'sai-verify-'))
 
@@ -42,18 +43,7 @@ async function generated(): Promise<Result> {
   return { passed: results.length - failed, failed }
 }
 
-async function specs(): Promise<Result> {
-  const file = join(scratch, 'vitest.json')
-  const reporters = ['--reporter=dot', '--reporter=json', `--outputFile.json=${file}`]
-  const { ok } = await runCommand(['vitest', 'run', ...reporters], 10 * MINUTE_MS)
-  if (!existsSync(file)) return { passed: 0, failed: 1, note: 'vitest wrote no report' }
-  const report = JSON.parse(readFileSync(file, 'utf8'))
-  const passed = Number(report.numPassedTests)
-  // A suite that cannot be loaded has no failed test, yet vitest ends with an error.
-  const failed = Math.max(Number(report.numFailedTests), ok ? 0 : 1)
-  const skipped = Number(report.numPendingTests ?? 0) + Number(report.numTodoTests ?? 0)
-  return { passed, failed, note: `${passed} passed, ${failed} failed, ${skipped} skipped` }
-}
+const specs = (): Promise<Result> => runSpecs([], 10 * MINUTE_MS)
 
 async function starts(): Promise<Result> {
   const command = [process.execPath, join(ROOT, 'tools/start-check.ts')] as const
