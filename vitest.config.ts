@@ -5,6 +5,8 @@ const conditions = ['sai-source', 'node', 'import', 'default']
 const roots = ['{libs,services,apps}/*/src', 'tests', 'examples', 'tools']
 const specs = (end: string) => roots.map((root) => `${root}/**/*.${end}`)
 const never = ['**/node_modules/**', '**/dist/**']
+/** Endings of specs that are no unit tests. */
+const SPECIAL = ['int', 'kafka', 's3', 'kafka-e2e', 'containers', 'prometheus']
 // Suites that need a broker or an object store run only when their project is named, so that
 // `npm test` needs neither.
 const named = (project: string): boolean =>
@@ -69,6 +71,19 @@ const containers: TestProjectInlineConfiguration = {
     hookTimeout: 240_000,
   },
 }
+// Asks a real Prometheus every query of the dashboards.
+const prometheus: TestProjectInlineConfiguration = {
+  extends: true,
+  test: {
+    name: 'prometheus',
+    include: specs('prometheus.spec.ts'),
+    exclude: never,
+    pool: 'forks',
+    fileParallelism: false,
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+  },
+}
 
 export default defineConfig({
   resolve: { conditions },
@@ -85,10 +100,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: specs('spec.ts'),
-          exclude: [
-            ...never,
-            ...['int', 'kafka', 's3', 'kafka-e2e', 'containers'].map((end) => `**/*.${end}.spec.ts`),
-          ],
+          exclude: [...never, ...SPECIAL.map((end) => `**/*.${end}.spec.ts`)],
           pool: 'threads',
           isolate: false,
           testTimeout: 30_000,
@@ -111,6 +123,7 @@ export default defineConfig({
       ...(named('s3') ? [s3] : []),
       ...(named('kafka-e2e') ? [kafkaE2e] : []),
       ...(named('containers') ? [containers] : []),
+      ...(named('prometheus') ? [prometheus] : []),
     ],
   },
 })

@@ -6,7 +6,8 @@ import { ROOT, toolEnv } from './paths.ts'
 const GEN = join('libs', 'contracts', 'src', 'gen')
 
 /**
- * Generates the contracts from `proto/`, and the documents of the public events.
+ * Generates the contracts from `proto/`, the documents of the public events, and reference and
+ * dashboards of the metrics.
  *
  * @param outRoot directory below which `libs/contracts/src/gen` and `docs/reference/events` are
  *   written; the repository itself unless a check wants to compare.
@@ -17,4 +18,6 @@ export function generate(outRoot: string = ROOT): void {
   const set = join(outRoot, GEN, 'descriptors.binpb')
   execFileSync('buf', ['build', '-o', set, '--as-file-descriptor-set'], options)
   generateEvents(outRoot)
+  const telemetry = join('libs', 'telemetry', 'src', 'generate', 'main.ts')
+  execFileSync(process.execPath, [telemetry, outRoot], options)
 }

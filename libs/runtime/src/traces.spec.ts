@@ -49,7 +49,7 @@ const spanIdOf = (context: TraceContext | undefined) => context?.split('-')[2]
 const lastHeader = (world: World, topic: string) => headersOn(world, topic).at(-1)?.[TRACEPARENT]
 
 describe('a traced command', () => {
-  it('has a span until it is answered, whose context stands beside its commit and its public events', async () => {
+  it('has a span whose context stands beside its commit and its public events', async () => {
     const { world, tracer, ports } = tracedWorld()
     const { runtime } = await world.started(bank(), { ports })
     await world.run(runtime.execute(add('quiet')))
@@ -90,7 +90,7 @@ describe('a traced command', () => {
 })
 
 describe('an effect of a traced command', () => {
-  it('is performed, with its attempts, as part of the trace; what it leads to goes on with it', async () => {
+  it('is performed as part of the trace; what it leads to goes on with it', async () => {
     const { world, tracer, ports } = tracedWorld()
     const seen: (TraceContext | undefined)[] = []
     const definition = bank({

@@ -37,7 +37,8 @@ class PinoLogger implements Logger {
 
 /**
  * A structured logger: one JSON object per line with `level`, `time` (RFC 3339), `service`, `msg`
- * and the given fields; inside of a trace with `traceId` and `spanId`, too. An `Error` under `err` or `error` is written with message and stack.
+ * and the given fields; inside of a trace with `traceId` and `spanId`, too. An `Error` under `err`
+ * or `error` is written with message and stack.
  * Lines are written at once, so none is lost when the process dies.
  */
 export function createLogger(options: LoggerOptions): Logger {

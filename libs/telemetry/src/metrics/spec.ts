@@ -11,7 +11,7 @@ export interface LabelSpec {
 export interface MetricSpec {
   /** `counter` only grows, `gauge` is read at each scrape, `histogram` counts into buckets. */
   readonly kind: 'counter' | 'gauge' | 'histogram'
-  /** Unit of the value; `1` = a plain number. It is the end of the name where it is no plain number. */
+  /** Unit of the value, a part of the name; `1` = a plain number. */
   readonly unit: 'seconds' | 'bytes' | 'ratio' | '1'
   /** One sentence, the `# HELP` line. */
   readonly help: string

@@ -54,7 +54,7 @@ export class TaskSpans {
     this.#endAll()
   }
 
-  /** What a task is to find as its parent; undefined = its job is not traced, or not known to be. */
+  /** What a task is to find as its parent; undefined = its job is in no trace that is known. */
   contextOf(key: ExecutionKey): TraceContext | undefined {
     return this.#open.get(executionKey(key))?.context ?? this.#runtime.traceOf(key.jobId)
   }

@@ -3,7 +3,7 @@ import { LaunchPrepared } from '@serverless-ai/contracts/events/v1/mediator'
 import { GangPlaced, GangReleased } from '@serverless-ai/contracts/events/v1/scheduler'
 import { PoolServiceService } from '@serverless-ai/contracts/pool/v1/pool'
 import { openMemoryLog, openSnapshotDirectory } from '@serverless-ai/eventlog'
-import type { Principal, TransportServer } from '@serverless-ai/kernel'
+import type { Principal, Tracer, TransportServer } from '@serverless-ai/kernel'
 import { type TestPorts, testPorts } from '@serverless-ai/kernel/testing'
 import { type MemoryNetwork, memoryNetwork, staticTokens } from '@serverless-ai/rpc'
 import { createRuntime, type FeedClient, type ServiceRuntime } from '@serverless-ai/runtime'
@@ -41,9 +41,9 @@ export class PoolRig {
   readonly #emitters = new Map<string, ServiceRuntime<Emission[], Emit, Emitted>>()
   #server: TransportServer
 
-  constructor(init: { seed?: number; leaseMs?: number } = {}) {
+  constructor(init: { seed?: number; leaseMs?: number; tracer?: Tracer } = {}) {
     this.leaseMs = init.leaseMs ?? 15_000
-    this.ports = testPorts({ seed: init.seed ?? 7 })
+    this.ports = { ...testPorts({ seed: init.seed ?? 7 }), tracer: init.tracer }
     this.log = openMemoryLog({ ports: this.ports })
     this.#network = memoryNetwork({ timers: this.ports.timers })
     for (const name of ['scheduler', 'mediator']) {
