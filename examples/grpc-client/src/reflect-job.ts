@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import process, { argv, exit } from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -7,6 +6,7 @@ import type { FileRegistry, JsonObject } from '@bufbuild/protobuf'
 import { status } from '@grpc/grpc-js'
 import { DynamicClient } from './dynamic-client.ts'
 import { methodOf, ReflectionClient } from './reflection.ts'
+import { requestId } from './request-id.ts'
 import { codeName, isServiceError, statusDetails } from './status-details.ts'
 
 const USAGE = `usage: reflect-job [--address 127.0.0.1:7070] [--token TOKEN] COMMAND
@@ -28,15 +28,6 @@ interface Session {
   readonly client: DynamicClient
   readonly reflection: ReflectionClient
   readonly registry: FileRegistry
-}
-
-/** A UUIDv7 (RFC 9562): milliseconds since 1970, then random bits. */
-function requestId(): string {
-  const bytes = Buffer.concat([Buffer.alloc(6), randomBytes(10)])
-  bytes.writeUIntBE(Date.now(), 0, 6)
-  bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x70, 6)
-  bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8)
-  return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
 }
 
 const print = (value: unknown) => console.log(JSON.stringify(value))

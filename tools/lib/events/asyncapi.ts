@@ -22,7 +22,7 @@ function commonHeaders(): object {
   const properties = {
     ce_specversion: text('Version of CloudEvents.', { const: '1.0' }),
     ce_id: text(
-      '`<service>/<cell>/<seq>`; seq is dense from 1 in each cell. The key for dropping duplicates.',
+      '`<service>/<cell>/<seq>`; seq is dense from 1 in each cell. By it copies are dropped.',
       { pattern: '^[a-z-]+/(0|[1-9][0-9]*)/[1-9][0-9]*$' },
     ),
     ce_source: text('`serverlessai/<service>/<cell>`.', {
