@@ -58,10 +58,8 @@ const leader: Partial<Handlers> = {
   },
   async explainJob(request) {
     asked.push(request)
-    return ExplainJobResponse.fromPartial({
-      queuePosition: 2,
-      story: [StoryEntry.fromPartial({ code: 'JOB_QUEUED', details: { queue: 'main' } })],
-    })
+    const entry = StoryEntry.fromPartial({ code: 'JOB_QUEUED', details: { queue: 'main' } })
+    return { ...ExplainJobResponse.fromPartial({ queuePosition: 2 }), story: [entry] }
   },
   async *watchJob(request) {
     asked.push(request)
