@@ -6,6 +6,7 @@ import { Job_State } from '@serverless-ai/contracts/job/v1/job'
 import { afterEach, expect, it } from 'vitest'
 import { stringify } from 'yaml'
 import { submit, untilJob } from '../support/digits.ts'
+import { onKafka } from '../support/environment.ts'
 import { Platform, type PlatformInit } from '../support/platform.ts'
 import { isAlive } from '../support/process-tree.ts'
 import { until } from '../support/until.ts'
@@ -74,7 +75,7 @@ it('Ctrl-C during the start ends what was started so far', async () => {
   await until('a supervisor', () => (isUp(platform, 'n1') ? true : undefined), {
     timeoutMs: 20_000,
   })
-  expect(await platform.interrupt()).toBeLessThan(5_000)
+  expect(await platform.interrupt()).toBeLessThan(onKafka() ? 25_000 : 5_000)
   expect(platform.output).not.toContain('ready in')
   expect(platform.leftovers()).toEqual([])
 })

@@ -259,7 +259,7 @@ export class Platform {
   }
 
   /** Resolves with the exit code when the control plane has ended. */
-  async exited(timeoutMs = 15_000): Promise<number> {
+  async exited(timeoutMs = testBrokers() === '' ? 15_000 : 40_000): Promise<number> {
     const child = this.#child
     if (child === undefined) return 0
     return until(
