@@ -5,7 +5,7 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import { ConfigError, EXIT_CONFIG, loadConfigOrExit } from '@serverless-ai/config'
 import { LogOpenError } from '@serverless-ai/eventlog'
 import { type Ports, RpcError } from '@serverless-ai/kernel'
-import { FeatureLevelError } from '@serverless-ai/runtime'
+import { FeatureLevelError, HistoryLostError } from '@serverless-ai/runtime'
 import type { z } from 'zod'
 import type { serviceConfig } from './config.ts'
 import { CredentialsError } from './credentials.ts'
@@ -31,6 +31,7 @@ export function isStartError(error: unknown): error is Error {
     error instanceof LogOpenError ||
     error instanceof LogStartError ||
     error instanceof FeatureLevelError ||
+    error instanceof HistoryLostError ||
     error instanceof ConfigError ||
     error instanceof RpcError
   )
@@ -69,6 +70,8 @@ export async function listenHttp(
   try {
     await app.listen(port + 1, host)
   } catch (error) {
+    // The services start within this call: theirs is another story.
+    if (error instanceof FeatureLevelError || error instanceof HistoryLostError) throw error
     const reason = error instanceof Error ? error.message : String(error)
     throw new ListenError(
       `cannot listen on ${host}:${port + 1} (health, the one after the gRPC port): ${reason}; ` +
@@ -99,8 +102,8 @@ export interface ServiceWrap {
 
 /**
  * Main of a service that is started alone: on Kafka, or on its own SQLite data directory; its peers
- * elsewhere. Peers that cannot be reached make it not ready, not dead. SIGTERM and SIGINT stop it in
- * order, and so does the end of a process that started it with a channel to it.
+ * elsewhere. Peers that cannot be reached make it not ready, not dead. SIGTERM and SIGINT stop it
+ * in order, and so does the end of a process that started it with a channel to it.
  */
 export async function runService<S extends typeof serviceConfig>(
   init: ServiceStart<S>,

@@ -4,6 +4,7 @@ import type { HealthRegistry } from '@serverless-ai/rpc'
 import {
   createRuntime,
   type FeedClient,
+  FoldError,
   type LeaderHealth,
   type RuntimeStatus,
   type ServiceDefinition,
@@ -115,8 +116,16 @@ export class RuntimeHost {
     return [...this.#runtimes.values()].map((runtime) => runtime.status())
   }
 
+  /**
+   * Starts all partitions. One that stops at a record it cannot fold is no reason to end: it says
+   * so in its status, the others go on, and an administrator can look at the record and void it.
+   */
   async start(): Promise<void> {
-    await Promise.all([...this.#runtimes.values()].map((runtime) => runtime.start()))
+    const start = (runtime: AnyRuntime): Promise<void> =>
+      runtime.start().catch((error: unknown) => {
+        if (!(error instanceof FoldError)) throw error
+      })
+    await Promise.all([...this.#runtimes.values()].map(start))
     this.#started = true
     this.#health.changed()
   }

@@ -175,6 +175,10 @@ describe('feature levels', () => {
     await cluster.deposit(2)
     await world.until(() => runtime.status().role === 'Stopped', 'it cannot fold what is new')
     expect(runtime.status().alarm).toMatch(/feature level 2 is in use.*cannot be folded/)
+    // Started anew it meets what it cannot fold before it has reached the end: the same reason.
+    const again = cluster.boot('a', 'old').runtime
+    await world.until(() => again.status().role === 'Stopped', 'it stops again')
+    await expect(again.start()).rejects.toThrow(/FEATURE_LEVEL_TOO_LOW: bank: feature level 2/)
     await cluster.nothingLost()
   })
 

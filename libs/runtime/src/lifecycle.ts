@@ -172,9 +172,17 @@ export class Lifecycle<S, C extends Message, E extends Message> {
   /** The partition cannot go on; the process does. */
   #fail(error: unknown): void {
     if (this.condition.alarm !== '' || this.#stopping) return
-    this.condition.failed(error, this.#tail.state)
-    this.#started.reject(error instanceof Error ? error : new Error(String(error)))
+    const { state } = this.#tail
+    this.condition.failed(error, state)
+    const below = state !== undefined && !this.condition.mayLead(state)
+    if (below) this.#started.reject(this.#levelTooLow(this.condition.alarm))
+    else this.#started.reject(error instanceof Error ? error : new Error(String(error)))
     void this.#close(this.condition.error())
+  }
+
+  #levelTooLow(why: string): FeatureLevelError {
+    const { name } = this.context.definition
+    return new FeatureLevelError(`FEATURE_LEVEL_TOO_LOW: ${name}: ${why}`)
   }
 
   /** The state while this process may claim. */
@@ -194,10 +202,7 @@ export class Lifecycle<S, C extends Message, E extends Message> {
     this.#leadership.caughtUp(state)
     this.changed.notify()
     if (!this.condition.mayLead(state)) {
-      const { name } = this.context.definition
-      this.#started.reject(
-        new FeatureLevelError(`FEATURE_LEVEL_TOO_LOW: ${name}: ${this.condition.warning}`),
-      )
+      this.#started.reject(this.#levelTooLow(this.condition.warning))
     }
     this.#succession.reachedEnd(state, { sinceMs, first })
   }
