@@ -1,6 +1,6 @@
 /**
- * A service as it starts alone, on ports that end the process at an ordered moment: what `crash-main`
- * runs of each replica on Kafka. The product itself knows nothing of it.
+ * A service as it starts alone, on ports that end the process at an ordered moment: what
+ * `crash-main` runs of each replica on Kafka. The product itself knows nothing of it.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'

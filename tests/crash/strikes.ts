@@ -80,8 +80,8 @@ export class Strikes {
   }
 
   /**
-   * The process of the control plane that a kill means: the only one, or a replica of a service. The
-   * one that looks after these goes with the whole machine only.
+   * The process of the control plane that a kill means: the only one, or a replica of a service.
+   * The one that looks after these goes with the whole machine only.
    */
   #oneOfControlPlane({ afterMs }: RandomKill): number {
     const running = this.#platform.processes.filter(({ pid }) => pid > 0 && isAlive(pid))

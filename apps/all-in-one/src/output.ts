@@ -37,9 +37,8 @@ export function greetDistributed(
   say(`  kafka   ${config.kafka.brokers.join(', ')}: ${topics}`)
   for (const service of SERVICE_NAMES) say(`  gRPC    ${addressesOf(plan, service)} (${service})`)
   say(`  health  http://${config.host}:${config.port + 1}/readyz`)
-  say(
-    `  data    ${resolve(config.data)} (tokens, snapshots, workspaces; processes.json says who is who)`,
-  )
+  const holds = 'tokens, snapshots, workspaces; processes.json says who is who'
+  say(`  data    ${resolve(config.data)} (${holds})`)
   greetNodes({ say }, about)
 }
 

@@ -56,8 +56,9 @@ const isMore = ({ setting, wanted, found }: TopicFinding): boolean =>
 
 function replicasNeedKafka(replicas: readonly string[]): LogStartError {
   return new LogStartError(
-    `REPLICAS_NEED_KAFKA: ${replicas.join(', ')} are ${replicas.length} replicas, and the embedded ` +
-      'log belongs to one process: name brokers with --kafka.brokers HOST:PORT, or one replica',
+    `REPLICAS_NEED_KAFKA: ${replicas.join(', ')} are ${replicas.length} replicas, and the ` +
+      'embedded log belongs to one process: name brokers with --kafka.brokers HOST:PORT, or ' +
+      'one replica',
   )
 }
 

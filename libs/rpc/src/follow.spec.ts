@@ -87,7 +87,7 @@ describe('a call to one of several replicas', () => {
     expect(calls).toEqual([A, C, C])
   })
 
-  it('finds the processes that serve it among others, and asks those alone from then on', async () => {
+  it('finds the processes that serve it among others, and asks those from then on', async () => {
     const { time, calls, serve, client } = replicas()
     const other = refuse(() => rpcError('UNIMPLEMENTED'))
     await serve(A, other)

@@ -246,11 +246,12 @@ class FollowingTransport implements Transport {
 
 /**
  * A transport whose addresses may be lists, `host:port,host:port`, also of processes that serve
- * different services: calls go to the replica that is known to lead. On `NOT_LEADING` they go to the leader it names or to the next replica, until the
- * call's deadline; where nobody answers, to the next replica. After an `UNAVAILABLE` that does not
- * say that the call was certainly not carried out ({@link isNotCarriedOut}; `OUTCOME_UNKNOWN` says
- * the contrary) it is made again only when that is safe ({@link mayRepeat}). Streams are redirected
- * until their first answer. Closing it closes the transport below.
+ * different services: calls go to the replica that is known to lead. On `NOT_LEADING` they go to
+ * the leader it names or to the next replica, until the call's deadline; where nobody answers, to
+ * the next replica. After an `UNAVAILABLE` that does not say that the call was certainly not
+ * carried out ({@link isNotCarriedOut}; `OUTCOME_UNKNOWN` says the contrary) it is made again only
+ * when that is safe ({@link mayRepeat}). Streams are redirected until their first answer. Closing
+ * it closes the transport below.
  */
 export function followLeader(
   transport: Transport,

@@ -10,7 +10,9 @@ const LOG_MAX_BYTES = 8 * 1024 * 1024
 /** Time for an orderly end; then it is killed, ms. */
 const STOP_TIMEOUT_MS = 10_000
 const TAIL_BYTES = 2_000
-/** Less memory for what is short-lived: 60 MiB less for each process, on a machine that has many. */
+/**
+ * Less memory for what is short-lived: 60 MiB less for each process, on a machine that has many.
+ */
 const NODE_FLAGS = ['--max-semi-space-size=2']
 
 /** A process of a service that was started. */

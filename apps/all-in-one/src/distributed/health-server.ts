@@ -33,8 +33,8 @@ export function serveHealth(init: {
   })
   return new Promise((resolve, reject) => {
     server.once('error', (error) => {
-      const what = `cannot listen on ${host}:${port} (health of the platform on ${port - 1}): ${error.message}`
-      reject(new ListenError(`${what}; choose other ports with --port`))
+      const what = `cannot listen on ${host}:${port} (health of the platform on ${port - 1})`
+      reject(new ListenError(`${what}: ${error.message}; choose other ports with --port`))
     })
     server.listen(port, host, () => {
       const close = (): void => {

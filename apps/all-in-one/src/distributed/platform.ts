@@ -72,7 +72,8 @@ async function prepareTopics(ground: {
     await checkHistory(dataDir, log).finally(() => log.close())
     const survives =
       brokers < 3 ? 'survives the death of a broker process, not power loss' : 'survives a broker'
-    const text = `${plan.length} topics are as they must be, ${replicationFactor} of each: ${survives}`
+    const copies = `${replicationFactor} of each: ${survives}`
+    const text = `${plan.length} topics are as they must be, ${copies}`
     return { replicationFactor, text }
   } catch (error) {
     if (!(error instanceof KafkaLogError)) throw error
@@ -110,8 +111,8 @@ async function openGround(
 
 /**
  * The whole platform on Kafka: each replica of each service is a process of its own, started and
- * looked after by this one, which leads nothing itself. When the start fails, or `signal` is aborted
- * during it, everything that it has started is ended first.
+ * looked after by this one, which leads nothing itself. When the start fails, or `signal` is
+ * aborted during it, everything that it has started is ended first.
  */
 export async function startDistributed(
   config: AllInOneConfig,

@@ -109,8 +109,9 @@ async function makeRoom(
 }
 
 /**
- * Archives as files named by their digest: written to a temporary name, synced, renamed. Replicas may
- * share the directory. What a crash left half written is removed when its replica opens the store.
+ * Archives as files named by their digest: written to a temporary name, synced, renamed. Replicas
+ * may share the directory. What a crash left half written is removed when its replica opens the
+ * store.
  */
 export async function openBlobStore(init: {
   readonly directory: string
