@@ -34,6 +34,8 @@ import { addressesOf, planProcesses, type ServiceProcess } from './plan.ts'
 import { ServiceProcesses } from './processes.ts'
 
 const DAY_MS = 86_400_000
+/** How often all processes are asked at the start whether they serve, ms. */
+const READY_EVERY_MS = 200
 
 interface Topics {
   readonly replicationFactor: number
@@ -160,7 +162,7 @@ export async function startDistributed(
     writeCliContext({ dataDir, address, credentials })
     const local = await nodes.start()
     greetDistributed(output, { config, plan, topics: ground.topics.text, local })
-    while ((await missing()).length > 0) await ports.timers.sleep(50, signal)
+    while ((await missing()).length > 0) await ports.timers.sleep(READY_EVERY_MS, signal)
     const seconds = ((performance.now() - startedMs) / 1_000).toFixed(1)
     output.say(`ready in ${seconds} s: ${plan.length} processes, ${config.nodes} nodes connected`)
     const base = { address, ports, dataDir, credentials, config, output }

@@ -55,7 +55,7 @@ export class ServiceProcesses {
     await abortable(Promise.all(each), signal)
     this.#begun = true
     for (const one of this.#plan) if (!this.#running.has(one.name)) this.#revive(one)
-    while ((await this.missing()).length > 0) await this.#ports.timers.sleep(50, signal)
+    while ((await this.missing()).length > 0) await this.#ports.timers.sleep(LOOK_EVERY_MS, signal)
   }
 
   /** Sentences about processes that do not serve. */
