@@ -30,6 +30,7 @@ import {
   DEFAULT_RETRY,
   followLeader,
   type RetryPolicy,
+  type TlsSource,
 } from '@serverless-ai/rpc'
 import { type WatchPatience, watchJob } from './watch.ts'
 
@@ -39,6 +40,8 @@ export interface ConnectOptions {
   readonly address: string
   /** Bearer token. */
   readonly token?: string
+  /** TLS (`clientTls`, `openTlsFiles` of libs/rpc). Default: none. */
+  readonly tls?: TlsSource
   /** How calls are made again while nobody answers or leads. */
   readonly retry?: Partial<RetryPolicy>
   readonly clock?: Clock
@@ -224,7 +227,8 @@ export function connect(options: ConnectOptions): PlatformClient {
     randomness: options.randomness ?? systemRandomness,
     policy: { ...DEFAULT_RETRY, ...options.retry },
   }
-  const below = options.transport ?? createGrpcTransport({ clock: ports.clock })
+  const tls = options.tls === undefined ? {} : { tls: options.tls }
+  const below = options.transport ?? createGrpcTransport({ clock: ports.clock, ...tls })
   const transport = followLeader(below, ports, options.retry)
   const { address, token } = options
   const target = token === undefined ? { address } : { address, token }

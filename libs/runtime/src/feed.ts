@@ -155,10 +155,13 @@ export class Feed<S, C extends Message, E extends Message> {
         const want = { from, maxBytes: WATCH_FETCH_BYTES, waitMs: HEARTBEAT_MS, signal }
         const { records } = await eventLog.fetch(address, want)
         for (const record of records) {
-          from = record.position + 1
           const event = publicEventOf(service, this.#partition, record)
+          const isGap = event.seq > seq + 1
+          if (isGap && batch.length === 0) throw gap(afterSeq)
+          // What comes before it is sent first; it is met again then.
+          if (isGap) break
+          from = record.position + 1
           if (event.seq <= seq) continue
-          if (event.seq !== seq + 1) throw gap(afterSeq)
           seq = event.seq
           batch.push(event)
         }

@@ -182,4 +182,19 @@ describe('the feed', () => {
     const present = runtime.watchFeed(3, abort.signal)[Symbol.asyncIterator]()
     expect((await world.run(present.next())).value).toEqual([])
   })
+
+  it('sends what comes before a gap, and then says that there is one', async () => {
+    const world = new World()
+    const { runtime, log } = await world.started(bank())
+    for (const key of ['a', 'b', 'c']) await world.run(runtime.execute(add(key)))
+    await world.until(() => world.publishedSeqs().length === 3, 'published')
+    const after = world.store.partition(topic).records[2]!
+    const headers = { ...after.headers, ce_id: 'bank/0/5' }
+    await world.run(log.append(topic, [{ ...after, headers }]))
+    const abort = new AbortController()
+    const watch = runtime.watchFeed(1, abort.signal)[Symbol.asyncIterator]()
+    const batch = await world.run(watch.next())
+    expect(batch.value?.map(({ seq }: PublicEvent) => seq)).toEqual([2, 3])
+    expect(await reasonOf(world.run(watch.next()))).toBe('FEED_GAP')
+  })
 })

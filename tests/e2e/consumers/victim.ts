@@ -7,6 +7,9 @@ import { TOKEN } from './leader.ts'
 
 const MAIN = join(ROOT, 'examples/kafka-consumer/dist/main.js')
 
+/** The machine may be full of other work. */
+const START_TIMEOUT_MS = 120_000
+
 /** A consumer as users start it: the built example, killed and started again on the same table. */
 export class Victim {
   readonly name: 'kafka' | 'grpc'
@@ -43,22 +46,30 @@ export class Victim {
     this.#child = child
   }
 
-  /** Resolves with its next words; undefined when it says nothing for so long. */
+  /** Resolves with its next words; undefined when it says nothing for so long, or has ended. */
   async #line(timeoutMs: number): Promise<string | undefined> {
     return new Promise((resolve) => {
-      const timer = setTimeout(() => resolve(undefined), timeoutMs)
-      this.#onLine = (line) => {
+      const child = this.#child
+      const heard = (line?: string): void => {
         this.#onLine = () => undefined
+        child?.removeListener('exit', gone)
         clearTimeout(timer)
         resolve(line)
       }
+      const gone = (): void => heard()
+      const timer = setTimeout(gone, timeoutMs)
+      child?.once('exit', gone)
+      this.#onLine = heard
     })
   }
 
   /** Lets it say so many lines, or live so long after the first one, and kills it. */
   async kill(when: { readonly lines: number; readonly afterMs: number }): Promise<void> {
-    const first = await this.#line(20_000)
-    if (first === undefined) throw new Error(`${this.name} says nothing: ${this.complaints}`)
+    const first = await this.#line(START_TIMEOUT_MS)
+    if (first === undefined) {
+      const how = this.alive ? 'says nothing' : `ended with ${this.#child?.exitCode}`
+      throw new Error(`${this.name} ${how}: ${this.complaints}`)
+    }
     const endMs = performance.now() + when.afterMs
     for (let lines = 0; lines < when.lines; lines += 1) {
       const leftMs = endMs - performance.now()
