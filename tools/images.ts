@@ -1,7 +1,7 @@
 // Builds the images without a registry: node tools/images.ts [IMAGE...] [--base IMAGE] [--tag TAG]
 // IMAGE: control-plane, agent, kafka, prometheus; without a name the first two. The tag is the
 // version of the product, that of the last two `local`.
-import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -55,8 +55,7 @@ function buildForeign(
   more: { readonly key: string; readonly fill: (context: string) => void },
 ): void {
   const folder = join(FOLDER, image)
-  const files = ['Dockerfile', ...(image === 'kafka' ? ['start'] : [])]
-  const texts = files.map((name) => readFileSync(join(folder, name), 'utf8'))
+  const texts = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8'))
   provideImage(docker, { tag: tagOf(image, 'local'), key: [texts, base, more.key] }, () =>
     withContext((context) => {
       cpSync(folder, context, { recursive: true })

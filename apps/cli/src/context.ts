@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { PlatformClient } from '@serverless-ai/client'
 import { loadConfig, secret } from '@serverless-ai/config'
+import { clientTls, type TlsSource } from '@serverless-ai/rpc'
 import { z } from 'zod'
 import { CliError, EXIT } from './exit.ts'
 import type { Io } from './io.ts'
@@ -20,6 +21,14 @@ const settings = z.object({
   token: secret().optional().describe('bearer token'),
   as: z.string().optional().describe('name of a context of cli.json'),
   data: z.string().optional().describe('data directory of a local platform'),
+  tls: z
+    .object({
+      ca: z.string().optional().describe('PEM file of the authorities to believe'),
+      cert: z.string().optional().describe('PEM file of the own certificate, instead of a token'),
+      key: z.string().optional().describe('PEM file of its private key'),
+      trustDomain: z.string().default('serverless-ai.local').describe('domain of the identities'),
+    })
+    .prefault({}),
 })
 
 const cliFile = z.object({
@@ -33,6 +42,7 @@ type CliFile = z.output<typeof cliFile>
 export interface Connection {
   readonly address: string
   readonly token?: string
+  readonly tls?: TlsSource
   /** Name of the context, empty when address and token were given. */
   readonly context: string
 }
@@ -56,6 +66,23 @@ function readCliFile(path: string): CliFile {
   }
 }
 
+/** TLS from `SAI_TLS__CA`, and `SAI_TLS__CERT` with `SAI_TLS__KEY`; without them none. */
+function tlsOf(files: z.output<typeof settings>['tls'], nowMs: number): { tls?: TlsSource } {
+  const { ca, cert, key, trustDomain } = files
+  if (ca === undefined) return {}
+  const read = (path: string): string => {
+    try {
+      return readFileSync(path, 'utf8')
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      throw new CliError('TLS_MATERIAL_INVALID', reason, EXIT.usage)
+    }
+  }
+  const own = cert === undefined || key === undefined ? {} : { cert: read(cert), key: read(key) }
+  const named = cert === undefined || key === undefined ? { ca } : { ca, cert, key }
+  return { tls: clientTls({ files: named, pem: { ca: read(ca), ...own }, trustDomain, nowMs }) }
+}
+
 /**
  * Finds address and token: flags, then SAI_ADDRESS and SAI_TOKEN, then the file a local platform
  * writes into its data directory (`.sai` of the checkout, or --data DIR, SAI_DATA).
@@ -64,7 +91,7 @@ function readCliFile(path: string): CliFile {
  */
 export function resolveConnection(init: {
   globals: Globals
-  io: Pick<Io, 'env'>
+  io: Pick<Io, 'env' | 'clock'>
   checkout: string
   prefer?: string
 }): Connection {
@@ -72,7 +99,14 @@ export function resolveConnection(init: {
   const config = loadConfig(settings, { env: io.env })
   const address = globals.address ?? config.address
   const token = globals.token ?? config.token
-  if (address !== undefined && token !== undefined) return { address, token, context: '' }
+  const secured = tlsOf(config.tls, io.clock.wallMs())
+  if (address !== undefined && token !== undefined) {
+    return { address, token, context: '', ...secured }
+  }
+  // A certificate says who calls.
+  if (address !== undefined && config.tls.cert !== undefined) {
+    return { address, context: '', ...secured }
+  }
   const file = readCliFile(join(globals.data ?? config.data ?? join(checkout, '.sai'), 'cli.json'))
   const asked = globals.as ?? config.as
   const has = (name: string | undefined) => file.contexts.find((known) => known.name === name)
@@ -88,6 +122,7 @@ export function resolveConnection(init: {
     address: address ?? file.address,
     token: token ?? context.token,
     context: context.name,
+    ...secured,
   }
 }
 
@@ -97,7 +132,8 @@ export async function withPlatform<T>(
   connection: Connection,
   work: (platform: PlatformClient) => Promise<T>,
 ): Promise<T> {
-  const { address, token } = connection
-  await using platform = io.connect(token === undefined ? { address } : { address, token })
+  const { address, token, tls } = connection
+  const secured = tls === undefined ? { address } : { address, tls }
+  await using platform = io.connect(token === undefined ? secured : { ...secured, token })
   return await work(platform)
 }

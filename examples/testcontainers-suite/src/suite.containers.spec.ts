@@ -17,9 +17,7 @@ const configure = (container: ServerlessAiContainer): ServerlessAiContainer =>
 
 /** Broker and network are ended with the platform. */
 async function startOnKafka(): Promise<TestPlatform> {
-  const environment = new ServerlessAiEnvironment({ platform, kafka })
-    .withReplicas(2)
-    .withPlatform(configure)
+  const environment = new ServerlessAiEnvironment({ platform, kafka }).withPlatform(configure)
   const started = await environment.start()
   return Object.assign(started.platform, { [Symbol.asyncDispose]: () => started.stop() })
 }

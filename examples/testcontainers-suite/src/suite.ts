@@ -23,6 +23,9 @@ function job(init: {
   })
 }
 
+/** Images that are not here yet are pulled. */
+const START_TIMEOUT_MS = 600_000
+
 /** Ends well, and says what came of it. */
 const QUICK = `
   require('node:fs').appendFileSync(process.env.SAI_REPORT,
@@ -40,7 +43,7 @@ export function platformSuite(name: string, start: () => Promise<TestPlatform>):
     let platform: TestPlatform
     beforeAll(async () => {
       platform = await start()
-    })
+    }, START_TIMEOUT_MS)
     afterAll(() => platform?.[Symbol.asyncDispose]())
 
     it('runs a job to its end and keeps what it reported and wrote', async () => {

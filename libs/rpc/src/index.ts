@@ -36,6 +36,7 @@ export {
   principalOf,
 } from './tls-identity.ts'
 export {
+  clientTls,
   openTlsFiles,
   parseTlsMaterial,
   TLS_CHECK_MS,

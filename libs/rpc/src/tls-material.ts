@@ -16,6 +16,7 @@ export interface TlsFiles {
 /** What a connection is secured with. PEM texts. */
 export interface TlsMaterial {
   readonly ca: string
+  /** Empty, as the key: none of its own ({@link clientTls}). */
   readonly cert: string
   readonly key: string
   /** Who the certificate stands for. */
@@ -78,6 +79,31 @@ export function parseTlsMaterial(
   const notAfterMs = Date.parse(certificate.validTo)
   if (notAfterMs <= nowMs) throw invalid(`${files.cert} is over since ${certificate.validTo}`)
   return { ...pem, identity, notAfterMs }
+}
+
+/**
+ * Material of a client that lives shortly, from PEM texts, never replaced. Without `cert` and `key`
+ * it has no certificate of its own: its calls need a token.
+ *
+ * @param init.trustDomain domain of the servers' identities, where the client has none itself
+ * @throws `TLS_MATERIAL_INVALID`: what is wrong with which file
+ */
+export function clientTls(init: {
+  readonly files: Pick<TlsFiles, 'ca'> & Partial<TlsFiles>
+  readonly pem: { readonly ca: string; readonly cert?: string; readonly key?: string }
+  readonly trustDomain: string
+  readonly nowMs: number
+}): TlsSource {
+  const { files, pem, trustDomain, nowMs } = init
+  const { ca, cert = '', key = '' } = pem
+  const identity: Identity = { trustDomain, kind: 'user', name: 'token' }
+  let material: TlsMaterial = { ca, cert, key, identity, notAfterMs: Number.POSITIVE_INFINITY }
+  if (cert === '' && key === '') check(files.ca, () => new X509Certificate(ca))
+  else {
+    const paths = { ca: files.ca, cert: files.cert ?? 'cert', key: files.key ?? 'key' }
+    material = parseTlsMaterial({ ca, cert, key }, paths, nowMs)
+  }
+  return { current: () => material, onChange: () => () => undefined }
 }
 
 /** What reading the files needs. */

@@ -14,8 +14,10 @@ const MISMATCH = 'SERVER_IDENTITY_MISMATCH'
 /** Server name of the handshake (RFC 6066 knows no addresses); identities decide, not it. */
 export const TLS_SERVER_NAME = 'serverless-ai'
 
-const contextOf = ({ ca, cert, key }: TlsMaterial) =>
-  ({ ca, cert, key, minVersion: MIN_VERSION }) as const
+const contextOf = ({ ca, cert, key }: TlsMaterial) => {
+  const own = cert === '' ? {} : { cert, key }
+  return { ca, ...own, minVersion: MIN_VERSION } as const
+}
 
 /** How a server is secured. */
 export interface ServerTls {

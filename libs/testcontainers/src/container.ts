@@ -32,11 +32,10 @@ export const DEFAULT_IMAGE = 'serverless-ai/control-plane:0.2.0'
 const GRPC_PORT = 7070
 /** gRPC and health of the platform, and ten ports for each service behind them. */
 const PORTS_ON_KAFKA = 50
-const SERVICES = 4
 const PORTS_PER_SERVICE = 10
 const CONFIG_FILE = '/etc/serverless-ai/config.json'
 const DATA = '/var/lib/serverless-ai'
-const START_TIMEOUT_MS = 120_000
+const START_TIMEOUT_MS = 240_000
 const LINES_KEPT = 40
 
 /** Reads the record of a node in the container and signals what it names. */
@@ -120,7 +119,7 @@ export class ServerlessAiContainer
     const grpc = grpcPorts(port, kafka?.replicas)
     const one = (container: number) =>
       kafka === undefined ? container : { container, host: container }
-    this.withExposedPorts(...[port + 1, ...grpc].map(one))
+    this.withExposedPorts(...[port + 1, ...new Set(Object.values(grpc).flat())].map(one))
     this.withHealthCheck({
       test: ['CMD', 'sai-health', String(port + 1)],
       interval: 500,
@@ -143,16 +142,22 @@ export class ServerlessAiContainer
   }
 }
 
-/** gRPC ports in the container: one of all services, or those of each replica. */
-function grpcPorts(port: number, replicas: number | undefined): readonly number[] {
-  if (replicas === undefined) return [port]
-  return Array.from({ length: SERVICES }, (_, service) =>
-    Array.from(
-      { length: replicas },
-      (_, replica) => port + (service + 1) * PORTS_PER_SERVICE + 2 * replica,
-    ),
-  ).flat()
+/** gRPC ports in the container of each service: one for all, or those of its replicas. */
+function grpcPorts(port: number, replicas: number | undefined): GrpcPorts {
+  const of = (service: number): readonly number[] => {
+    if (replicas === undefined) return [port]
+    const first = port + (service + 1) * PORTS_PER_SERVICE
+    return Array.from({ length: replicas }, (_, replica) => first + 2 * replica)
+  }
+  return {
+    mediator: of(0),
+    scheduler: of(1),
+    'pool-manager': of(2),
+    'fault-tolerance': of(3),
+  }
 }
+
+type GrpcPorts = Readonly<Record<EventArea, readonly number[]>>
 
 function keepLines(stream: Readable, lines: string[]): void {
   stream.on('data', (chunk: Buffer) => {
@@ -179,7 +184,7 @@ interface Started {
   readonly container: StartedTestContainer
   readonly tokens: Tokens
   /** In the container. */
-  readonly grpc: readonly number[]
+  readonly grpc: GrpcPorts
   readonly lines: readonly string[]
   readonly nodeIds: readonly string[]
   readonly retries: boolean
@@ -194,8 +199,11 @@ export class StartedServerlessAiContainer extends AbstractStartedContainer imple
     const { container, tokens, grpc, lines, nodeIds, retries } = init
     super(container)
     const host = container.getHost()
+    const addresses = (ports: readonly number[]): string =>
+      [...new Set(ports)].map((port) => `${host}:${container.getMappedPort(port)}`).join(',')
     this.#platform = new PlatformHandle({
-      target: grpc.map((port) => `${host}:${container.getMappedPort(port)}`).join(','),
+      target: addresses(Object.values(grpc).flat()),
+      targetOf: (area) => addresses(grpc[area]),
       topicPrefix: '',
       tokens,
       nodeIds,

@@ -19,7 +19,10 @@ import { randomToken, type Timers } from './ports.ts'
 
 /** What the two kinds of platforms differ in. */
 export interface Ground {
+  /** gRPC addresses of all processes, with commas between. */
   readonly target: string
+  /** Those of one service. */
+  readonly targetOf: (area: EventArea) => string
   readonly topicPrefix: string
   readonly tokens: Readonly<Record<Identity, string>>
   readonly nodeIds: readonly string[]
@@ -45,6 +48,9 @@ export class WaitTimeoutError extends Error {
   override readonly name = 'WaitTimeoutError'
 }
 
+const AREAS: readonly EventArea[] = ['mediator', 'scheduler', 'pool-manager', 'fault-tolerance']
+const isArea = (name: string): name is EventArea => AREAS.some((area) => area === name)
+
 const stateName = (state: Job_State): string =>
   Object.entries(Job_State).find(([, value]) => value === state)?.[0] ?? String(state)
 
@@ -56,7 +62,7 @@ const tell = (job: Job): string => {
 /** Everything that a started platform offers, on the ground of its kind. */
 export class PlatformHandle {
   readonly #ground: Ground
-  readonly #clients = new Map<Identity, PlatformClient>()
+  readonly #clients = new Map<string, PlatformClient>()
   readonly #paused = new Set<string>()
 
   constructor(ground: Ground) {
@@ -76,11 +82,21 @@ export class PlatformHandle {
   }
 
   client(identity: Identity = 'team-a'): PlatformClient {
-    const known = this.#clients.get(identity)
+    return this.#connect(identity, this.#ground.target)
+  }
+
+  /** For what every process answers for itself alone: events and status. */
+  #operatorOf(area: EventArea): PlatformClient {
+    return this.#connect('admin', this.#ground.targetOf(area))
+  }
+
+  #connect(identity: Identity, address: string): PlatformClient {
+    const key = `${identity} ${address}`
+    const known = this.#clients.get(key)
     if (known !== undefined) return known
-    const base = { address: this.#ground.target, token: this.getToken(identity) }
+    const base = { address, token: this.getToken(identity) }
     const made = connect(this.#ground.retries ? base : { ...base, retry: { attempts: 1 } })
-    this.#clients.set(identity, made)
+    this.#clients.set(key, made)
     return made
   }
 
@@ -121,7 +137,8 @@ export class PlatformHandle {
   async awaitPosition(position: string, options: WaitOptions = {}): Promise<void> {
     const [service = '', partition = '', at = ''] = position.split(':')
     if (!/^\d+$/.test(at)) throw new RangeError(`'${position}' is no position of an answer`)
-    const { admin } = this.client('admin')
+    if (!isArea(service)) throw new RangeError(`no service ${service}`)
+    const { admin } = this.#operatorOf(service)
     await this.#until(`position ${position}`, options, async () => {
       const { partitions } = await admin.getStatus({ withDigest: false })
       const own = partitions.find(
@@ -163,7 +180,7 @@ export class PlatformHandle {
     const stop = new AbortController()
     const leave = (): void => stop.abort()
     signal?.addEventListener('abort', leave, { once: true })
-    const source = watchedEvents({ feeds: this.client('admin').feeds, service: area })
+    const source = watchedEvents({ feeds: this.#operatorOf(area).feeds, service: area })
     let seq = afterSeq
     try {
       while (!stop.signal.aborted) {

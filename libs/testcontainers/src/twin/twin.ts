@@ -71,8 +71,10 @@ export class ServerlessAiTwin implements PlatformBuilder<StartedServerlessAiTwin
       const opened = await this.#open(config, nodeIds)
       const running = await startPlatform(config, { say }, { opened })
       const { admin, tenants } = opened.credentials
+      const target = `127.0.0.1:${config.port}`
       const ground = {
-        target: `127.0.0.1:${config.port}`,
+        target,
+        targetOf: () => target,
         topicPrefix: '',
         tokens: { admin, 'team-a': tenants['team-a'] ?? '', 'team-b': tenants['team-b'] ?? '' },
         nodeIds,

@@ -1,0 +1,17 @@
+#!/bin/sh
+# Makes the users of the broker when its directory is new, then becomes the broker. Runs in
+# apache/kafka and in the image of infra/images alike.
+set -eu
+settings=/etc/kafka-compose/kafka.properties
+java="java -cp /opt/kafka/libs/* -Xmx512m"
+# The star is for Java, not for the shell.
+set -f
+if [ ! -e /kafka-data/log/meta.properties ]; then
+  users=
+  for user in admin serverless-ai operator; do
+    password=$(cat "/secrets/kafka/$user.password")
+    users="$users --add-scram SCRAM-SHA-512=[name=$user,password=$password]"
+  done
+  $java kafka.tools.StorageTool format -t c2VydmVybGVzcy1haS1jbQ -c "$settings" $users
+fi
+exec $java kafka.Kafka "$settings"
