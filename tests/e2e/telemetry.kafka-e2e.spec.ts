@@ -1,0 +1,62 @@
+import { METRICS, type MetricSpec } from '@serverless-ai/telemetry'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Platform } from '../support/platform.ts'
+import { readExposition } from './telemetry/exposition.ts'
+import { type OtlpReceiver, openOtlpReceiver } from './telemetry/otlp-receiver.ts'
+import { TracedJob } from './telemetry/traced-job.ts'
+
+let receiver: OtlpReceiver
+let platform: Platform
+
+beforeAll(async () => {
+  receiver = await openOtlpReceiver()
+  const args = ['--tracing.endpoint', receiver.endpoint]
+  platform = await Platform.start({ nodes: 2, devicesPerNode: 1, replicas: 2, args })
+}, 240_000)
+afterAll(async () => {
+  await platform.close()
+  await receiver.close()
+})
+
+/** Metrics of all processes: what is there, and of whom. */
+async function scrapeAll() {
+  const owners = new Map<string, Set<string>>()
+  for (const { health } of platform.processes) {
+    const answer = await fetch(`${health}/metrics`)
+    expect(answer.status).toBe(200)
+    for (const { name, samples } of readExposition(await answer.text()).values()) {
+      const found = owners.get(name) ?? new Set()
+      owners.set(name, found)
+      for (const { labels } of samples) found.add(labels['service'] ?? labels['process'] ?? '')
+    }
+  }
+  return owners
+}
+
+const SERVICES = ['fault-tolerance', 'mediator', 'pool-manager', 'scheduler']
+
+describe('a platform of many processes on Kafka', () => {
+  it('emits, each service by its own processes, all that is registered and nothing else', async () => {
+    expect(platform.processes).toHaveLength(8)
+    const owners = await scrapeAll()
+    expect([...owners.keys()].filter((name) => !Object.hasOwn(METRICS, name))).toEqual([])
+    for (const [name, { from }] of Object.entries<MetricSpec>(METRICS)) {
+      const whose = from.includes('process') ? SERVICES : [...from].sort()
+      expect([...(owners.get(name) ?? [])].sort(), name).toEqual(whose)
+    }
+  })
+
+  it('follows a job in one trace through all of them and their records', async () => {
+    const traced = await TracedJob.run(platform, receiver)
+    const way = traced.toPlacement()
+    const processes = way.map(({ process, attributes }) => [process, attributes['sai.service']])
+    for (const [process, service] of processes) expect([process, undefined]).toContain(service)
+    expect([...new Set(processes.map(([process]) => process))].sort()).toEqual(SERVICES)
+    const ids = new Set(traced.spans.map(({ spanId }) => spanId))
+    const begins = traced.spans.filter(({ parentSpanId }) => !ids.has(parentSpanId))
+    expect([...new Set(begins.map(({ parentSpanId }) => parentSpanId))]).toEqual([traced.callerId])
+    const tasks = traced.all('pool-manager', 'task').map(({ spanId }) => spanId)
+    const { parent } = JSON.parse(traced.job.resultJson)
+    expect(tasks.map((spanId) => `00-${traced.traceId}-${spanId}-01`)).toContain(parent)
+  })
+})
