@@ -145,7 +145,10 @@ const PRODUCT = ['apps/all-in-one', 'apps/cli', 'examples/workloads/digits', 'ex
 
 /** `npm start --port 7080` without `--`: npm takes the option for one of its own, silently. */
 function refuseEatenOptions() {
-  const options = ['data', 'port', 'nodes', 'devices-per-node', 'lease-ms', 'quickstart']
+  const options = [
+    ...['data', 'port', 'nodes', 'devices-per-node', 'lease-ms', 'quickstart'],
+    ...['kafka', 'replicas'],
+  ]
   const eaten = options.find(
     (name) => process.env[`npm_config_${name.replaceAll('-', '_')}`] !== undefined,
   )

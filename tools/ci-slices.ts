@@ -6,6 +6,8 @@ import { runSlices, type Slice } from './lib/slices.ts'
 
 const MINUTE_MS = 60_000
 const CAMPAIGN = join(ROOT, 'tests/dist/load/campaign.js')
+const SPECS = join(ROOT, 'tools/specs.ts')
+const IMAGES = join(ROOT, 'tools/images.ts')
 
 /** The small version of a campaign, with a fresh seed that it prints. */
 const campaign = (name: string, minutes: number): Slice => ({
@@ -13,6 +15,19 @@ const campaign = (name: string, minutes: number): Slice => ({
   command: [process.execPath, CAMPAIGN, name, '--slice'],
   timeoutMs: minutes * MINUTE_MS,
 })
+
+/** Suites beside `npm test`; where they take longer, other files each time. */
+const specs = (project: string, minutes: number): Slice => ({
+  name: `specs of ${project}`,
+  command: [process.execPath, SPECS, project, '--minutes', String(minutes)],
+  timeoutMs: (minutes + 6) * MINUTE_MS,
+})
+
+const images: Slice = {
+  name: 'images',
+  command: [process.execPath, IMAGES, 'control-plane', 'agent', 'kafka', 'prometheus'],
+  timeoutMs: 15 * MINUTE_MS,
+}
 
 const slices: readonly Slice[] = [
   campaign('node-faults', 15),
@@ -24,6 +39,15 @@ const slices: readonly Slice[] = [
   campaign('simulation', 5),
   campaign('leader-changes', 3),
   campaign('defects', 5),
+  specs('s3', 2),
+  specs('kafka', 3),
+  specs('kafka-e2e', 3),
+  campaign('failovers', 6),
+  campaign('broker-faults', 12),
+  campaign('consumers', 5),
+  images,
+  specs('containers', 3),
+  specs('prometheus', 1),
 ]
 
 process.exitCode = await runSlices(slices)

@@ -15,7 +15,8 @@ used for another event. A seq at or below the last one taken is a copy: drop it.
 are missing.
 - **The mark is (seq, offset)**, stored in the transaction that applies the events. A gap, or an offset below the beginning or \
 beyond the end of the topic (also of an empty one), is mended by the present state: \
-\`EventFeedService.GetFeedSnapshot\` gives it in pages pinned at one seq and offset, and the events go on after them.
+\`EventFeedService.GetFeedSnapshot\` (roles service and admin) gives it in pages pinned at one seq and offset, and the events go on \
+after them. \`WatchFeed\` has the same events without Kafka; \`FEED_GAP\` is its word for what is not kept.
 - **Kept for 14 days** by default (\`retention.ms\`), never compacted, never in transactions: offsets are dense too.
 - **Envelope**: CloudEvents 1.0 in the binary form of its Kafka binding. The value is the protobuf message that \`ce_type\` \
 names, without a schema registry's framing.
