@@ -15,6 +15,7 @@ export class Victim {
   readonly name: 'kafka' | 'grpc'
   readonly table: string
   readonly #args: readonly string[]
+  readonly #token: string
   #child: ChildProcess | undefined
   #onLine: (line: string) => void = () => undefined
   /** What it complained about, the end of it. */
@@ -24,11 +25,13 @@ export class Victim {
     readonly name: 'kafka' | 'grpc'
     readonly table: string
     readonly feed: string
+    readonly token?: string
     readonly kafka?: { readonly brokers: string; readonly topicPrefix: string } | undefined
   }) {
     this.name = init.name
     this.table = init.table
-    const { kafka } = init
+    const { kafka, token = TOKEN } = init
+    this.#token = token
     const topic =
       kafka === undefined ? [] : ['--kafka', kafka.brokers, '--topic-prefix', kafka.topicPrefix]
     this.#args = ['--table', init.table, '--feed', init.feed, '--batch', '50', ...topic]
@@ -37,7 +40,7 @@ export class Victim {
   start(): void {
     const child = spawn(process.execPath, [MAIN, ...this.#args], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, SAI_TOKEN: TOKEN },
+      env: { ...process.env, SAI_TOKEN: this.#token },
     })
     createInterface({ input: child.stdout }).on('line', (line) => this.#onLine(line))
     child.stderr.on('data', (chunk: Buffer) => {
