@@ -36,7 +36,7 @@ async function scrapeAll() {
 const SERVICES = ['fault-tolerance', 'mediator', 'pool-manager', 'scheduler']
 
 describe('a platform of many processes on Kafka', () => {
-  it('emits, each service by its own processes, all that is registered and nothing else', async () => {
+  it('emits all that is registered, each service by its own processes, and no more', async () => {
     expect(platform.processes).toHaveLength(8)
     const owners = await scrapeAll()
     expect([...owners.keys()].filter((name) => !Object.hasOwn(METRICS, name))).toEqual([])

@@ -16,15 +16,15 @@ const TITLES: Readonly<Record<MetricSpec['group'], string>> = {
 const INTRODUCTION = [
   '# Metrics',
   [
-    'Every process of the control plane answers `GET /metrics` in the text format of Prometheus, on',
-    'the port of its health endpoints (the one after its gRPC port). The list below is complete: a',
+    'Every process of the control plane answers `GET /metrics` in the text format of Prometheus,',
+    'on the port of its health endpoints (the one after its gRPC port). The list is complete: a',
     'process emits nothing else, and each service emits all that is listed for it. Counters begin',
     'at 0 with the process.',
   ],
   [
     'Metrics with the label `service` belong to the log of that service; those with `process` to a',
     'process as a whole (the name of the all-in-one process is `all-in-one`). Numbers of jobs,',
-    'nodes, devices and incidents are told by the leader alone. The number of label combinations is',
+    'nodes, devices and incidents are told by the leader alone. Label combinations are',
     'bounded: what comes beyond is counted under `other`, and in `sai_metrics_other_total`.',
   ],
   [
