@@ -54,8 +54,8 @@ const kafkaE2e: TestProjectInlineConfiguration = {
     pool: 'forks',
     fileParallelism: false,
     maxConcurrency: 1,
-    testTimeout: 240_000,
-    hookTimeout: 120_000,
+    testTimeout: 400_000,
+    hookTimeout: 200_000,
   },
 }
 // Suites that need a container engine with the images of `node tools/images.ts`.

@@ -37,7 +37,7 @@ beforeAll(async () => {
   platform = await Platform.start({ nodes: 3, devicesPerNode: 2 })
   await prepareQueue(platform)
   team = platform.as('team-a')
-}, 60_000)
+}, 200_000)
 afterAll(() => platform.close())
 
 async function refusal(call: Promise<unknown>): Promise<RpcError> {
@@ -300,6 +300,13 @@ describe('a start that cannot be', () => {
     rmSync(join(tmpdir(), 'sai-never'), { recursive: true, force: true })
     expect(status).toBe(69)
     expect(stderr).toContain('--insecure-dev')
+  })
+
+  it.skipIf(onKafka())('replicas without Kafka', () => {
+    const args = [MAIN, '--data', join(tmpdir(), 'sai-never'), '--replicas', '2']
+    const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' })
+    expect(status).toBe(69)
+    expect(stderr).toMatch(/REPLICAS_NEED_KAFKA: .*--kafka HOST:PORT/)
   })
 
   it.skipIf(onKafka())('a damaged database: named, and left as it is', () => {

@@ -26,6 +26,8 @@ export interface AwayOptions {
   readonly leaseMs: number
   /** How long there is no control plane; longer than a lease. */
   readonly awayMs: number
+  /** How much longer than usual the control plane takes to start again, ms. Default 0. */
+  readonly startMs?: number
 }
 
 /** What was seen. */
@@ -99,7 +101,7 @@ export async function runControlPlaneAway(options: AwayOptions): Promise<AwayRes
       name: 'keeps',
       tasks: KEEP_TASKS,
       exclusive: false,
-      stepDelayMs: delayFor(awayMs),
+      stepDelayMs: delayFor(awayMs + (options.startMs ?? 0)),
     })
     const exclusiveId = await trained(clients, {
       name: 'exclusive',
@@ -137,8 +139,8 @@ export async function runControlPlaneAway(options: AwayOptions): Promise<AwayRes
     await platform.ready(90_000)
     const adopted = pidsOf(platform, keepId)
     if (adopted.join() !== keep.join()) breaches.push(`keep tasks were ${keep}, are ${adopted}`)
-    const ended = await untilJob(clients, keepId, 'ends', isEnded, 120_000 + awayMs)
-    const next = await untilJob(clients, exclusiveId, 'ends', isEnded, 120_000 + awayMs)
+    const ended = await untilJob(clients, keepId, 'ends', isEnded, 180_000 + awayMs)
+    const next = await untilJob(clients, exclusiveId, 'ends', isEnded, 180_000 + awayMs)
     breaches.push(
       ...endBreaches(ended, { generation: 1, digest: undisturbed.keep }),
       ...endBreaches(next, { generation: 2, digest: undisturbed.exclusive }),

@@ -41,7 +41,7 @@ beforeAll(async () => {
   await prepareQueue(platform)
   team = platform.as('team-a')
   token = JSON.parse(readFileSync(join(platform.dataDir, 'tokens.json'), 'utf8')).tenants['team-a']
-}, 60_000)
+}, 200_000)
 afterAll(() => platform.close())
 
 describe('two gangs of four on six devices', () => {

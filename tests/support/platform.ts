@@ -184,15 +184,18 @@ export class Platform {
   }
 
   /** Resolves when `/readyz` says yes. Several processes take longer than one. */
-  async ready(timeoutMs = testBrokers() === '' ? 30_000 : 90_000): Promise<void> {
+  async ready(timeoutMs = testBrokers() === '' ? 30_000 : 180_000): Promise<void> {
     const url = `http://127.0.0.1:${this.port + 1}/readyz`
-    await until(
-      `ready; output so far:\n${this.output.slice(-4_000)}`,
-      async () => ((await fetch(url)).ok ? true : undefined),
-      { timeoutMs },
-    ).catch((error: unknown) => {
-      throw new Error(`${String(error)}\noutput:\n${this.output.slice(-4_000)}`)
+    const ended = () => this.#child !== undefined && this.#child.exitCode !== null
+    await until('ready', async () => (ended() || (await fetch(url)).ok ? true : undefined), {
+      timeoutMs,
     })
+      .then(() => {
+        if (ended()) throw new Error(`ended with ${this.#child?.exitCode}, not ready`)
+      })
+      .catch((error: unknown) => {
+        throw new Error(`${String(error)}\noutput:\n${this.output.slice(-4_000)}`)
+      })
   }
 
   /** Clients with a token of `tokens.json`: `admin`, `service`, or a tenant. */

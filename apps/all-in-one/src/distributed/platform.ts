@@ -37,6 +37,20 @@ const DAY_MS = 86_400_000
 /** How often all processes are asked at the start whether they serve, ms. */
 const READY_EVERY_MS = 200
 
+/** Topics are made by brokers that answer; one that has much to do may take its time. */
+const TOPICS_ATTEMPTS = 3
+
+async function patiently<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await work()
+    } catch (error) {
+      const again = error instanceof KafkaLogError && error.code === 'UNREACHABLE'
+      if (!again || attempt === TOPICS_ATTEMPTS) throw error
+    }
+  }
+}
+
 interface Topics {
   readonly replicationFactor: number
   /** For people. */
@@ -62,7 +76,7 @@ async function prepareTopics(ground: {
     const eventsRetentionMs = Math.max(EVENTS_RETENTION_MS, retentionDays * DAY_MS)
     const services = SERVICE_NAMES
     const plan = planTopics({ services, replication: replicationFactor, eventsRetentionMs })
-    const left = await applyTopics(connection, plan)
+    const left = await patiently(() => applyTopics(connection, plan))
     const [wrong] = left
     if (wrong !== undefined) {
       const { topic, setting, wanted, found, mend } = wrong
