@@ -1,5 +1,5 @@
-// The retry rules of the platform, spelt out. `@serverless-ai/client` has them built in; this is how
-// a client in another language would do it.
+// The retry rules of the platform, spelt out. `@serverless-ai/client` has them built in; this is
+// how a client in another language would do it.
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   Client,
@@ -153,9 +153,9 @@ export class Caller {
   }
 
   /**
-   * The rules. Only UNAVAILABLE is tried again: at once at the leader that `NOT_LEADING` names, else
-   * at the next replica after a pause that doubles and is drawn by lot, at least as long as the
-   * server asks.
+   * The rules. Only UNAVAILABLE is tried again: at once at the leader that `NOT_LEADING` names,
+   * else at the next replica after a pause that doubles and is drawn by lot, at least as long as
+   * the server asks.
    *
    * @returns undefined when there must be no other attempt
    */

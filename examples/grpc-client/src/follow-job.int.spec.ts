@@ -96,7 +96,7 @@ async function run(address: string, stdin: string) {
   return { ...said, code: child.exitCode }
 }
 
-test('a job is submitted once, read at its position, explained and followed to its end', async () => {
+test('a job is submitted once, read at its position, explained and followed', async () => {
   const to = await serve(leader)
   const elsewhere = (): never => {
     throw rpcError('NOT_LEADING', { metadata: { leaderAddress: to } })

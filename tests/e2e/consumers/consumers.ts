@@ -45,7 +45,8 @@ const SETTLE_MS = 300_000
 
 /**
  * Kills consumers at random while a real service publishes, whose requests land twice, late and
- * with gaps. At the end each event is in each table exactly once, applied or as part of a bootstrap.
+ * with gaps. At the end each event is in each table exactly once, applied or as part of a
+ * bootstrap.
  */
 export async function runConsumers(init: ConsumersInit): Promise<ConsumersResult> {
   const history = await History.begin(init)

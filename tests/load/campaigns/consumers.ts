@@ -4,11 +4,11 @@ import { inPieces } from './pieces.ts'
 
 const EVENTS_PER_KILL = 1_000
 
-/** SIGKILL to consumers of public events while a publisher repeats itself, is late and leaves out. */
+/** SIGKILL to consumers of public events while a publisher repeats, is late and leaves out. */
 export const consumers = inPieces({
   name: 'consumers',
   about:
-    `COUNT (default 100) kills of consumers of public events, ${EVENTS_PER_KILL} events for each: ` +
+    `COUNT (default 100) kills of consumers of public events, ${EVENTS_PER_KILL} events each: ` +
     'half read from Kafka, half watch by gRPC; the publisher repeats, is late, and leaves out',
   full: 100,
   slice: 10,

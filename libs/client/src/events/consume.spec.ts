@@ -93,7 +93,7 @@ describe('a consumer', () => {
     expect(late.rows.state).toEqual(topic.state())
   })
 
-  test('leaves out a foreign record; when an event is hidden by it, the next one shows', async () => {
+  test('leaves out a foreign record; an event hidden by it is shown by the next', async () => {
     const [topic, table] = [published(2), new MemoryTable()]
     topic.records.push({ offset: 2, problem: 'foreign' })
     topic.publish(topic.commit('k', 3))
@@ -107,7 +107,7 @@ describe('a consumer', () => {
     expect(table.rows.applied).toEqual([1, 2, 3])
   })
 
-  test('does not take a snapshot of a leader that is behind, and tells when it stays so', async () => {
+  test('takes no snapshot of a leader that is behind, and tells when it stays so', async () => {
     const [topic, table] = [published(4), new MemoryTable()]
     topic.commit('lost', 1)
     topic.publish(topic.commit('seen', 2))
@@ -170,7 +170,7 @@ describe('a consumer', () => {
   })
 })
 
-test('killed anywhere, over any faulty topic, a table has each event once or in one bootstrap', async () => {
+test('killed anywhere, over a faulty topic: each event once or bootstrapped', async () => {
   const step = fc.oneof(
     { weight: 6, arbitrary: fc.constant('publish' as const) },
     fc.constantFrom('lose', 'twice', 'late', 'remove', 'trim', 'foreign', 'read'),

@@ -75,8 +75,8 @@ function isPassing(error: unknown): error is Error {
 /**
  * Consumes the public events of one partition into a table: each event once, in order. What was
  * missed is seen and mended by the present state of the service. Resolves when the signal is
- * aborted. Rejects with what the table throws, with {@link HistoryReplacedError}, and with errors of
- * the source that repeating cannot mend (no right to read, for example).
+ * aborted. Rejects with what the table throws, with {@link HistoryReplacedError}, and with errors
+ * of the source that repeating cannot mend (no right to read, for example).
  */
 export function consumeEvents(options: ConsumeOptions): Promise<void> {
   return new Consumer(options).run()

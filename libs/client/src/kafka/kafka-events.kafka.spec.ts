@@ -75,7 +75,7 @@ if (cluster !== undefined) {
       expect(await live).toEqual([4, 5, 6, 7])
     })
 
-    test('that are missing are told: below the beginning, beyond the end, on an empty topic', async () => {
+    test('that are missing are told: below the beginning, beyond the end, all gone', async () => {
       await append(1, 5)
       await using log = await openLog()
       await log.trim(at, 3)
@@ -87,7 +87,7 @@ if (cluster !== undefined) {
       await expect(read({ seq: 3, offset: 2 }, 1)).rejects.toBeInstanceOf(MissedEventsError)
     })
 
-    test('that expire while somebody reads on are told, however kafkajs moves the reader', async () => {
+    test('that expire while somebody reads are told, however kafkajs moves on', async () => {
       await append(1, 5)
       const reading = read({ seq: 0, offset: -1 }, 9, async () => {
         // kafkajs has fetched no further than this piece, and will ask for what is gone.
