@@ -91,6 +91,34 @@ describe.skipIf(cluster === undefined)('topics on Kafka', () => {
     await expect(refused).rejects.toThrow(/99 copies need as many brokers; \d+ are up/)
   })
 
+  it('are missed when they are deleted under way, and never make themselves again', async () => {
+    const fresh = await cluster!.freshTopics()
+    const opened = await fresh.open({ requestTimeoutMs: 1000 })
+    const address = { topic: 'serverlessai.log.contract.v1', partition: 0 }
+    const entry = { key: '', headers: {}, value: Buffer.from('x') }
+    await opened.append(address, [entry])
+    const waiting = opened.fetch(address, { from: 1, maxBytes: 100, waitMs: 60_000 })
+    const missed = expect(waiting).rejects.toMatchObject({
+      code: 'TOPIC_MISSING',
+      message: expect.stringContaining('sai admin topics apply'),
+    })
+    await fresh.remove()
+    await missed
+    // kafkajs sends it twice and tells of the second time alone: of the first nothing is certain.
+    await expect(opened.append(address, [entry])).rejects.toThrow(/may be in the log|admin topics/)
+    await expect(opened.append(address, [entry])).rejects.toMatchObject({
+      code: 'IO',
+      message: expect.stringContaining('sai admin topics apply'),
+    })
+    // For those who made it again by hand: the positions of the old one mean nothing in it.
+    await fresh.make()
+    expect(await opened.append(address, [entry])).toEqual({ position: 0 })
+    const beyond = opened.fetch(address, { from: 2, maxBytes: 100, waitMs: 0 })
+    await expect(beyond).rejects.toMatchObject({ name: 'LogOutOfRangeError', start: 0, end: 1 })
+    await opened.close()
+    await fresh.remove()
+  })
+
   it('take no record that they are too small for, and say so', async () => {
     const opened = await openKafkaLog(connection)
     const address = { topic: plan[1]!.topic, partition: 0 }

@@ -1,10 +1,8 @@
 // Everything that knows @platformatic/kafka: reads, ranges, trimming and single settings, request
 // by request over connections of our own. No client of that library stands in between, so nothing
 // resets, rebalances, caches or repeats behind our back.
-import { isIP } from 'node:net'
 import {
-  Connection,
-  type ConnectionOptions,
+  type Connection,
   deleteRecordsV2,
   fetchV17,
   incrementalAlterConfigsV1,
@@ -13,15 +11,13 @@ import {
 } from '@platformatic/kafka'
 import type { LogRecord } from '../port.ts'
 import type { KafkaTarget } from './connection.ts'
-import { causes } from './errors.ts'
 import type { Dial } from './kafkajs-socket.ts'
 import { recordsOf } from './records.ts'
-import { codeOf, WireError } from './wire-error.ts'
+import { WireError } from './wire-error.ts'
+import { type BrokerAddress, nameOf, WireLanes } from './wire-lanes.ts'
 
 /** The broker that leads a partition. */
-interface Leader {
-  readonly host: string
-  readonly port: number
+interface Leader extends BrokerAddress {
   readonly topicId: string
 }
 
@@ -35,8 +31,6 @@ export interface WirePiece {
   readonly end: number
 }
 
-/** How many connections wait for the next read; more than these are closed after their read. */
-const IDLE_LANES_MAX = 16
 const READ_COMMITTED = 1
 const NO_SESSION = -1
 const TIMESTAMP_EARLIEST = -2n
@@ -47,19 +41,16 @@ const SET = 0
 /** Talks to the leaders of partitions. Each call takes a connection for itself. */
 export class KafkaWire {
   readonly #target: KafkaTarget
-  readonly #dial: Dial
+  readonly #lanes: WireLanes
   readonly #leaders = new Map<string, Promise<Leader>>()
-  /** Free connections, by broker: a broker serves one request per connection at a time. */
-  readonly #idle = new Map<string, Connection[]>()
-  readonly #all = new Set<Connection>()
-  #known: readonly { readonly host: string; readonly port: number }[]
+  #known: readonly BrokerAddress[]
   #turn = 0
   /** Brokers that did not answer the last time they were asked where something is. */
   readonly #silent = new Set<string>()
-  #closed = false
+
   constructor(target: KafkaTarget, dial: Dial = (to) => to) {
     this.#target = target
-    this.#dial = dial
+    this.#lanes = new WireLanes(target, dial)
     this.#known = this.#bootstrap()
   }
 
@@ -142,9 +133,10 @@ export class KafkaWire {
       return { name, value, configOperation: SET } as const
     })
     const resources = [{ resourceType: TOPIC, resourceName: topic, configs } as const]
+    // The controller is asked by the broker, and writes it down.
     await this.#anywhere((connection) => {
       return incrementalAlterConfigsV1.api.async(connection, resources, false)
-    })
+    }, this.#target.requestTimeoutMs)
   }
 
   /** Number of brokers that are up. {@link WireError} */
@@ -179,10 +171,7 @@ export class KafkaWire {
   }
 
   close(): void {
-    this.#closed = true
-    for (const connection of this.#all) connection.close().catch(() => undefined)
-    this.#all.clear()
-    this.#idle.clear()
+    this.#lanes.close()
   }
 
   async #atLeader<T>(
@@ -194,7 +183,8 @@ export class KafkaWire {
     this.#leaders.set(name, finding)
     try {
       const leader = await finding
-      return await this.#ask(leader, (connection) => ask(connection, leader))
+      const { requestTimeoutMs } = this.#target
+      return await this.#lanes.ask(leader, requestTimeoutMs, (line) => ask(line, leader))
     } catch (error) {
       // Whatever it was, the next call looks for the leader afresh.
       this.#leaders.delete(name)
@@ -220,107 +210,30 @@ export class KafkaWire {
   }
 
   /** Asks the brokers in turn until one answers; those that were silent the last time come last. */
-  async #anywhere<T>(ask: (connection: Connection) => Promise<T>): Promise<T> {
+  async #anywhere<T>(
+    ask: (connection: Connection) => Promise<T>,
+    // Most questions take a broker no time: one that hangs must not hold the others up.
+    timeoutMs = this.#target.connectTimeoutMs,
+  ): Promise<T> {
     const all = [...this.#known, ...this.#bootstrap()]
     this.#turn += 1
     const turned = all.map((_, n) => all[(this.#turn + n) % all.length]!)
-    const silent = (broker: (typeof all)[number]) => this.#silent.has(laneOf(broker))
+    const silent = (broker: (typeof all)[number]) => this.#silent.has(nameOf(broker))
     const brokers = [...turned.filter((each) => !silent(each)), ...turned.filter(silent)]
     let failure: unknown
-    for (const broker of new Map(brokers.map((each) => [laneOf(each), each])).values()) {
+    for (const broker of new Map(brokers.map((each) => [nameOf(each), each])).values()) {
       try {
-        // Such a question takes a broker no time: one that hangs must not hold the others up.
-        const answer = await this.#ask(broker, ask, this.#target.connectTimeoutMs)
-        this.#silent.delete(laneOf(broker))
+        const answer = await this.#lanes.ask(broker, timeoutMs, ask)
+        this.#silent.delete(nameOf(broker))
         return answer
       } catch (error) {
         failure = error
         // Another broker may be whole, and have a better certificate.
         const next = error instanceof WireError && ['NETWORK', 'TLS'].includes(error.code)
         if (!next) throw error
-        this.#silent.add(laneOf(broker))
+        this.#silent.add(nameOf(broker))
       }
     }
     throw failure
   }
-
-  async #ask<T>(
-    broker: { readonly host: string; readonly port: number },
-    ask: (connection: Connection) => Promise<T>,
-    timeoutMs = this.#target.requestTimeoutMs,
-  ): Promise<T> {
-    const lane = `${laneOf(broker)}/${timeoutMs}`
-    let connection: Connection | undefined
-    try {
-      connection = this.#idle.get(lane)?.pop() ?? (await this.#connect(broker, timeoutMs))
-      const answer = await ask(connection)
-      this.#giveBack(lane, connection)
-      return answer
-    } catch (error) {
-      const code = error instanceof WireError ? error.code : codeOf(error)
-      if (error instanceof TypeError || error instanceof RangeError) {
-        // A fault in a program, not in the network: repeating would only hide it.
-        if (connection !== undefined) this.#drop(connection)
-        throw error
-      }
-      if (connection !== undefined) {
-        if (code === 'NETWORK') this.#drop(connection)
-        else this.#giveBack(lane, connection)
-      }
-      throw error instanceof WireError ? error : new WireError(code, causes(error), error)
-    }
-  }
-
-  async #connect(
-    { host, port }: { host: string; port: number },
-    requestTimeout: number,
-  ): Promise<Connection> {
-    if (this.#closed) throw new WireError('NETWORK', 'closed')
-    const { clientId, connectTimeoutMs: connectTimeout, tls, sasl } = this.#target
-    const options: ConnectionOptions = { connectTimeout, requestTimeout }
-    if (tls !== undefined) {
-      options.tls = { ...tls }
-      if (isIP(host) === 0) options.tlsServerName = tls.servername ?? host
-    }
-    if (sasl !== undefined) options.sasl = { ...sasl, mechanism: MECHANISMS[sasl.mechanism] }
-    const connection = new Connection(clientId, options)
-    // Errors reach the request that runs; one without a listener would end the process.
-    connection.on('error', () => this.#drop(connection))
-    connection.on('close', () => this.#drop(connection))
-    this.#all.add(connection)
-    const to = this.#dial({ host, port })
-    try {
-      await connection.connect(to.host, to.port)
-    } catch (error) {
-      this.#drop(connection)
-      throw error
-    }
-    if (this.#closed) this.#drop(connection)
-    return connection
-  }
-
-  #giveBack(lane: string, connection: Connection): void {
-    if (!this.#all.has(connection)) return
-    const idle = this.#idle.get(lane) ?? []
-    this.#idle.set(lane, idle)
-    if (idle.length < IDLE_LANES_MAX) idle.push(connection)
-    else this.#drop(connection)
-  }
-
-  #drop(connection: Connection): void {
-    if (!this.#all.delete(connection)) return
-    for (const idle of this.#idle.values()) {
-      const index = idle.indexOf(connection)
-      if (index >= 0) idle.splice(index, 1)
-    }
-    connection.close().catch(() => undefined)
-  }
 }
-
-const laneOf = ({ host, port }: { host: string; port: number }): string => `${host}:${port}`
-
-const MECHANISMS = {
-  plain: 'PLAIN',
-  'scram-sha-256': 'SCRAM-SHA-256',
-  'scram-sha-512': 'SCRAM-SHA-512',
-} as const
