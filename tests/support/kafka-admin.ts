@@ -9,7 +9,16 @@ const { ResourcePatternTypes } = kafkajs
 export interface Grant {
   readonly user: string
   readonly topics: string
-  readonly operations: readonly ('READ' | 'WRITE' | 'DESCRIBE' | 'DELETE' | 'CREATE')[]
+  readonly operations: readonly (
+    | 'READ'
+    | 'WRITE'
+    | 'DESCRIBE'
+    | 'DELETE'
+    | 'CREATE'
+    | 'ALTER'
+    | 'DESCRIBE_CONFIGS'
+    | 'ALTER_CONFIGS'
+  )[]
 }
 
 /** Asks and tells a cluster; every call connects anew, for brokers come and go. */

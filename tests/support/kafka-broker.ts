@@ -17,7 +17,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { openKafkaLog } from '@serverless-ai/eventlog/kafka'
 import { startCluster } from './kafka-cluster.ts'
-import { settingsText } from './kafka-settings.ts'
+import { PATIENT, settingsText } from './kafka-settings.ts'
 import { freePorts } from './ports.ts'
 import { quietPorts } from './quiet-ports.ts'
 import { ROOT } from './root.ts'
@@ -149,7 +149,7 @@ export async function brokerJars(): Promise<string> {
 async function startJava(jars: string): Promise<KafkaBroker> {
   const user = 'contract'
   const options = { jars, brokers: 1, security: 'both', users: [user], heapMib: 768 } as const
-  const cluster = await startCluster(options)
+  const cluster = await startCluster({ ...options, settings: PATIENT })
   const { brokers, tls, sasl } = cluster.as(user)
   const [, port = ''] = brokers[0]?.split(':') ?? []
   // By name here, and by address in what the broker tells of itself: the certificate has both.

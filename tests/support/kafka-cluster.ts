@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import type { KafkaConnection } from '@serverless-ai/eventlog/kafka'
 import { clusterAdmin } from './kafka-admin.ts'
 import { type LabNetwork, networkPermitted, openLabNetwork } from './kafka-network.ts'
-import { type BrokerNode, startNode } from './kafka-node.ts'
+import { type BrokerNode, formatCluster, startNode } from './kafka-node.ts'
 import { makeClusterTls, type ScramUser } from './kafka-security.ts'
 import { type BrokerPlace, type BrokerSettings, brokerSettings } from './kafka-settings.ts'
 import { freePorts } from './ports.ts'
@@ -53,7 +53,8 @@ export interface BrokerCluster {
   stop(): Promise<void>
 }
 
-const READY_TIMEOUT_MS = 90_000
+/** Three JVMs on two busy cores take their time. */
+const READY_TIMEOUT_MS = 240_000
 const PORTS_EACH = 4
 
 async function placesOf(
@@ -106,21 +107,27 @@ export async function startCluster(options: ClusterOptions): Promise<BrokerClust
     // With the first bit set it could begin with a dash, which the tool takes for an option.
     id[0] = id[0]! & 0x7f
     const clusterId = id.toString('base64url')
+    const settingsOf = (place: BrokerPlace) => (dataDirectory: string) => ({
+      ...brokerSettings({
+        ...{ place, dataDirectory, acls: security === 'acls' },
+        all: places.map((each) => each.place),
+        ...(tls && { tls }),
+      }),
+      ...options.settings,
+    })
+    const checkpoint = await formatCluster({
+      ...{ jars, directory, clusterId },
+      settings: settingsOf(places[0]!.place),
+      users: tls === undefined ? [] : users,
+    })
     const starting = places.map(async ({ place, prefix, cable }) => {
       const home = join(directory, `broker-${place.id}`)
       mkdirSync(home)
       const node = await startNode({
-        ...{ jars, place, prefix, home, clusterId },
-        users: tls === undefined ? [] : users,
+        ...{ jars, place, prefix, home, clusterId, checkpoint },
         heapMib: options.heapMib ?? 384,
-        settings: (dataDirectory) => ({
-          ...brokerSettings({
-            ...{ place, dataDirectory, acls: security === 'acls' },
-            all: places.map((each) => each.place),
-            ...(tls && { tls }),
-          }),
-          ...options.settings,
-        }),
+        settings: settingsOf(place),
+        tls: tls !== undefined,
         ...(cable && { cable }),
         ...(options.diskMib !== undefined && { diskMib: options.diskMib }),
       })

@@ -26,8 +26,19 @@ export interface BrokerTls {
   readonly truststore: string
 }
 
-/** How long a broker may be silent before the others lead, ms; the default would be 9 s. */
+/**
+ * How long a broker may be silent before the others lead, ms; the default is 9 s. So long it also
+ * waits after a kill before it is let in again.
+ */
 const SESSION_TIMEOUT_MS = 3000
+
+/** For clusters where nothing fails on purpose: nobody is taken for dead on a busy machine. */
+export const PATIENT: BrokerSettings = {
+  'broker.session.timeout.ms': 60_000,
+  'controller.quorum.election.timeout.ms': 4000,
+  'controller.quorum.fetch.timeout.ms': 15_000,
+  'controller.quorum.request.timeout.ms': 15_000,
+}
 
 /** The template with some settings changed and others added. */
 export function settingsText(changes: BrokerSettings): string {

@@ -22,7 +22,7 @@ describe.skipIf(jars === '')('three brokers, one of which fails while a writer a
     // Small segments, so that a small disk holds several.
     const settings = { 'log.segment.bytes': 1 << 24, 'log.index.size.max.bytes': 1 << 20 }
     cluster = await startCluster({ jars, brokers: 3, network, settings, ...disk })
-  }, 180_000)
+  }, 300_000)
   afterAll(() => cluster?.stop(), 60_000)
 
   beforeEach(async () => {
@@ -141,5 +141,5 @@ describe.skipIf(jars === '' || !disks)('one broker whose disk is full', () => {
       await log.close()
       await cluster.stop()
     }
-  }, 180_000)
+  }, 300_000)
 })

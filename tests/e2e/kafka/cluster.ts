@@ -50,12 +50,17 @@ export const SERVICE = 'contract'
 /** Its private log. */
 export const LOG = { topic: `serverlessai.log.${SERVICE}.v1`, partition: 0 } as const
 
-/** Makes the private log of {@link SERVICE}. */
+/** Its public events. */
+export const EVENTS = `serverlessai.events.${SERVICE}.v1`
+
+/** Makes the private log of {@link SERVICE}, and the topic of its events if they are wanted. */
 export async function makeLog(
   connection: KafkaConnection,
-  options: { replication: number; cells?: number },
+  options: { replication: number; cells?: number; events?: boolean },
 ): Promise<void> {
-  const plan = planTopics({ services: [SERVICE], ...options }).filter(({ kind }) => kind === 'log')
+  const { events = false, ...rest } = options
+  const all = planTopics({ services: [SERVICE], ...rest })
+  const plan = all.filter(({ kind }) => events || kind === 'log')
   const left = await applyTopics({ ...connection, ports: quietPorts }, plan)
   if (left.length > 0) throw new Error(`topics are not as planned: ${JSON.stringify(left)}`)
 }

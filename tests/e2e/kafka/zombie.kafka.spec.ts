@@ -66,7 +66,7 @@ describe.skipIf(jars === '')('a leader that is paused until another one has led'
 
   beforeAll(async () => {
     cluster = await startCluster({ jars, brokers: 1 })
-  }, 120_000)
+  }, 300_000)
   afterAll(() => cluster?.stop(), 60_000)
   beforeEach(async () => {
     run += 1
@@ -122,12 +122,12 @@ describe.skipIf(jars === '')('a leader that is paused until another one has led'
       ['between', 1],
       ['after', 1],
     ])
-  }, 60_000)
+  }, 180_000)
 
   it('loses what it acknowledged where acknowledgements of the brokers are believed', async () => {
     const { acknowledged, effective } = await schedule(true)
     expect(acknowledged).toEqual(['before', 'between', 'late', 'after'])
     expect(effective.has('late')).toBe(false)
     expect(effective.get('after')).toBe(1)
-  }, 60_000)
+  }, 180_000)
 })
