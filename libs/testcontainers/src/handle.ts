@@ -1,4 +1,5 @@
 import {
+  type ConnectOptions,
   connect,
   isAway,
   isFinished,
@@ -28,6 +29,10 @@ export interface Ground {
   readonly nodeIds: readonly string[]
   readonly retries: boolean
   readonly timers: Timers
+  /** A part of names that no other has. Default: by chance. */
+  readonly newToken?: () => string
+  /** Default: over gRPC. */
+  readonly connect?: (options: ConnectOptions) => PlatformClient
   /** Sends a signal to the processes of a node: its supervisor alone, or its agent as well. */
   signalNode(nodeId: string, signal: NodeSignal): Promise<void>
   lastLines(): Promise<string>
@@ -95,13 +100,15 @@ export class PlatformHandle {
     const known = this.#clients.get(key)
     if (known !== undefined) return known
     const base = { address, token: this.getToken(identity) }
-    const made = connect(this.#ground.retries ? base : { ...base, retry: { attempts: 1 } })
+    const { retries, connect: open = connect } = this.#ground
+    const made = open(retries ? base : { ...base, retry: { attempts: 1 } })
     this.#clients.set(key, made)
     return made
   }
 
   async createQueue(queue: Partial<Omit<NewQueue, 'name'>> = {}): Promise<string> {
-    const name = `t-${randomToken(5)}`
+    const { newToken = () => randomToken(5) } = this.#ground
+    const name = `t-${newToken()}`
     const made = await this.client('admin').createQueue({ tenant: 'team-a', ...queue, name })
     return made.name
   }
@@ -180,7 +187,8 @@ export class PlatformHandle {
     const stop = new AbortController()
     const leave = (): void => stop.abort()
     signal?.addEventListener('abort', leave, { once: true })
-    const source = watchedEvents({ feeds: this.#operatorOf(area).feeds, service: area })
+    const { feeds } = this.#operatorOf(area)
+    const source = watchedEvents({ feeds, service: area, timers })
     let seq = afterSeq
     try {
       while (!stop.signal.aborted) {

@@ -15,6 +15,7 @@ import { type Ground, type NodeSignal, PlatformHandle } from '../handle.ts'
 import type { NodeShape, PlatformBuilder, TestPlatform } from '../platform.ts'
 import { freePorts } from '../ports.ts'
 import { configOf, defaultSettings, nodeIdsOf } from '../settings.ts'
+import { type StartedVirtualTwin, startVirtual } from './virtual.ts'
 
 /** Ports for tasks of one node. */
 const TASK_PORTS = 100
@@ -27,6 +28,7 @@ const LINES_KEPT = 40
 export class ServerlessAiTwin implements PlatformBuilder<StartedServerlessAiTwin> {
   readonly #settings = defaultSettings()
   #log: 'memory' | 'sqlite' = 'memory'
+  #seed = 1
 
   /** `memory` (default), or `sqlite`: on the disk, as the container has it. */
   withLog(kind: 'memory' | 'sqlite'): this {
@@ -48,6 +50,21 @@ export class ServerlessAiTwin implements PlatformBuilder<StartedServerlessAiTwin
   withRetriesDisabled(): this {
     this.#settings.retries = false
     return this
+  }
+
+  /** Of all chance on virtual time: the same seed is the same run. Default 1. */
+  withSeed(seed: number): this {
+    this.#seed = seed
+    return this
+  }
+
+  /**
+   * Starts it on virtual time (`advanceClock`): hours pass in seconds, and the same seed is the
+   * same run. Services, agents and supervisors are the real ones; log, network and processes are
+   * simulated: a task is a command of `commandOf`, workspaces and task logs are not there.
+   */
+  startVirtual(): Promise<StartedVirtualTwin> {
+    return startVirtual(this.#settings, { seed: this.#seed })
   }
 
   async start(): Promise<StartedServerlessAiTwin> {
