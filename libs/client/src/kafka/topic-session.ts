@@ -97,9 +97,8 @@ export class TopicSession {
       partitionAssigners: [onlyPartition(topic, partition)],
       maxWaitTimeInMs: MAX_WAIT_MS,
       allowAutoTopicCreation: false,
-      // A coordinator may have to load first. What still fails ends the session; the consumer above
-      // pauses and opens the next.
-      retry: { retries: 5, initialRetryTime: 100, restartOnFailure: async () => false },
+      // What fails ends the session; the consumer above pauses and opens the next.
+      retry: { retries: 1, restartOnFailure: async () => false },
     })
   }
 
