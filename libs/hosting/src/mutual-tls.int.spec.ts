@@ -54,7 +54,8 @@ it('a process serves others by their certificates, and users by their tokens', a
   expect(options.authenticate(credentials.nodes['n1'] ?? '')).toBeUndefined()
   expect(options.authenticate(credentials.admin)).toMatchObject({ roles: ['admin'] })
   const own = process.kit.transport.client(AdminServiceService, { address })
-  expect(await own.getStatus({ withDigest: false }).catch((error) => error.reason)).toBe(
+  const raise = { service: 'mediator', level: 1, without: [], validateOnly: true }
+  expect(await own.raiseFeatureLevel(raise).catch((error) => error.reason)).toBe(
     'PERMISSION_DENIED',
   )
   await process.stop()
