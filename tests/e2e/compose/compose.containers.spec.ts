@@ -1,0 +1,80 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { until } from '../../support/until.ts'
+import { ComposeProject, composeProblem, type JobSeen } from './project.ts'
+
+const MINUTE_MS = 60_000
+/** 1350 steps: long enough to be met by every kill. */
+const STEP_DELAY_MS = 100
+
+const problem = composeProblem()
+if (problem !== undefined && process.env['CI']) throw new Error(problem)
+if (problem !== undefined) console.log(`left out: ${problem}`)
+
+describe.skipIf(problem !== undefined)('infra/compose', () => {
+  let project: ComposeProject
+  beforeAll(async () => {
+    project = await ComposeProject.up()
+  }, 10 * MINUTE_MS)
+  afterAll(() => project?.down(), 2 * MINUTE_MS)
+
+  const ended = (jobId: string): Promise<JobSeen> =>
+    until(
+      `job ${jobId} to end`,
+      async () => {
+        const job = await project.job(jobId)
+        return /SUCCEEDED|FAILED|CANCELLED|REJECTED/.test(job.state) ? job : undefined
+      },
+      { timeoutMs: 10 * MINUTE_MS, everyMs: 1_000 },
+    )
+  const digestOf = ({ resultJson }: JobSeen): string => JSON.parse(resultJson).parametersDigest
+
+  it(
+    'brings every service up twice, with three nodes, over certificates',
+    async () => {
+      await until(
+        'the platform to be healthy',
+        async () => ((await project.sai('status')).includes('\nhealthy') ? true : undefined),
+        { timeoutMs: 5 * MINUTE_MS, everyMs: 1_000 },
+      )
+      const { nodes } = JSON.parse(await project.sai('node', 'list', '--json'))
+      expect(nodes).toHaveLength(3)
+    },
+    6 * MINUTE_MS,
+  )
+
+  it(
+    'is seen by Prometheus, every process of it',
+    async () => {
+      const targets = await until(
+        'Prometheus to scrape all processes',
+        async () => {
+          const answer = await fetch(`${project.prometheus}/api/v1/query?query=up`)
+          const { data } = (await answer.json()) as {
+            data: { result: { value: [number, string] }[] }
+          }
+          const up = data.result.filter(({ value }) => value[1] === '1')
+          return up.length >= 8 ? up.length : undefined
+        },
+        { timeoutMs: 2 * MINUTE_MS, everyMs: 1_000 },
+      )
+      expect(targets).toBe(8)
+    },
+    3 * MINUTE_MS,
+  )
+
+  it(
+    'trains to the same parameters while every container is killed once',
+    async () => {
+      await project.sai('queue', 'create', 'team-a', '--tenant', 'team-a')
+      const calm = await ended(await project.submitDigits('calm', 0))
+      expect(calm.state).toContain('SUCCEEDED')
+      const struck = await project.submitDigits('struck', STEP_DELAY_MS)
+      for (const service of await project.running()) await project.kill(service)
+      const done = await ended(struck)
+      expect(done.state).toContain('SUCCEEDED')
+      expect(digestOf(done)).toBe(digestOf(calm))
+      expect(done.generation).toBeGreaterThan(1)
+    },
+    30 * MINUTE_MS,
+  )
+})
