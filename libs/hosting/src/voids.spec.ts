@@ -9,7 +9,7 @@ import { counter } from './testing/counter.ts'
 
 const ADDRESS = '127.0.0.1:1001'
 
-it('a process starts with a partition that cannot be folded, and a void brings it back', async () => {
+it('a process starts with a partition that has stopped, and a void brings it back', async () => {
   const ports = testPorts({ seed: 5 })
   const { time, timers } = ports
   const network = memoryNetwork({ timers })

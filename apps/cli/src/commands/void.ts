@@ -23,8 +23,8 @@ function outcomeText(
   if (alreadyVoid) lines.push('its events are void already')
   else if (hash !== '') {
     lines.push(
-      `its events are void from now on (record ${voidPosition}); a replica that had stopped at it ` +
-        'starts again with its process',
+      `its events are void from now on (record ${voidPosition}); ` +
+        'a replica that had stopped at it starts again with its process',
     )
   } else {
     lines.push(

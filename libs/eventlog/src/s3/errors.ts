@@ -1,9 +1,9 @@
 /**
- * Why a snapshot could not be stored, read or removed in a bucket. The message says where and how to
- * mend it; neither it nor any field holds a credential.
+ * Why a snapshot could not be stored, read or removed in a bucket. The message says where and how
+ * to mend it; neither it nor any field holds a credential.
  *
- * `UNREACHABLE` and `TIMED_OUT` may pass by themselves and were tried several times; the others need
- * an operator.
+ * `UNREACHABLE` and `TIMED_OUT` may pass by themselves and were tried several times; the others
+ * need an operator.
  */
 export class SnapshotBucketError extends Error {
   override readonly name = 'SnapshotBucketError'
