@@ -1,4 +1,4 @@
-/** What a stored snapshot looks like, in a directory as in a bucket: chunks, and a manifest last. */
+/** What a stored snapshot looks like, in a directory or a bucket: chunks, and a manifest last. */
 import { canonicalJson, type Json, type Randomness } from '@serverless-ai/kernel'
 import type { SnapshotInfo } from './port.ts'
 import { sha256 } from './record.ts'
