@@ -5,6 +5,10 @@ import kafkajs, { type Admin } from 'kafkajs'
 const { AclOperationTypes, AclPermissionTypes, AclResourceTypes, Kafka, logLevel } = kafkajs
 const { ResourcePatternTypes } = kafkajs
 
+/** What only reads is asked again by those who wait for it; what writes has to wait. */
+const ASK_TIMEOUT_MS = 3000
+const TELL_TIMEOUT_MS = 30_000
+
 /** A right to all topics whose names begin so. */
 export interface Grant {
   readonly user: string
@@ -36,12 +40,16 @@ export interface ClusterAdmin {
 /** An administrator of that cluster. */
 export function clusterAdmin(connection: KafkaConnection): ClusterAdmin {
   const { sasl, tls } = connection
-  const work = async <T>(brokers: readonly string[], ask: (admin: Admin) => Promise<T>) => {
+  const work = async <T>(
+    brokers: readonly string[],
+    ask: (admin: Admin) => Promise<T>,
+    requestTimeout = ASK_TIMEOUT_MS,
+  ) => {
     const kafka = new Kafka({
       brokers: [...brokers],
       clientId: 'test-admin',
       connectionTimeout: 1000,
-      requestTimeout: 3000,
+      requestTimeout,
       retry: { retries: 1, initialRetryTime: 50 },
       logLevel: logLevel.NOTHING,
       ...(tls && { ssl: { ...tls } }),
@@ -57,7 +65,8 @@ export function clusterAdmin(connection: KafkaConnection): ClusterAdmin {
       await admin.disconnect()
     }
   }
-  const everywhere = <T>(ask: (admin: Admin) => Promise<T>) => work(connection.brokers, ask)
+  const everywhere = <T>(ask: (admin: Admin) => Promise<T>, requestTimeout = ASK_TIMEOUT_MS) =>
+    work(connection.brokers, ask, requestTimeout)
   return {
     brokers: (broker) =>
       work([broker], async (admin) =>
@@ -80,9 +89,12 @@ export function clusterAdmin(connection: KafkaConnection): ClusterAdmin {
         operation: AclOperationTypes[operation],
         permissionType: AclPermissionTypes.ALLOW,
       }))
-      await everywhere((admin) => admin.createAcls({ acl }))
+      await everywhere((admin) => admin.createAcls({ acl }), TELL_TIMEOUT_MS)
     },
     deleteTopic: (topic) =>
-      everywhere((admin) => admin.deleteTopics({ topics: [topic], timeout: 5000 })),
+      everywhere(
+        (admin) => admin.deleteTopics({ topics: [topic], timeout: TELL_TIMEOUT_MS / 2 }),
+        TELL_TIMEOUT_MS,
+      ),
   }
 }
