@@ -36,7 +36,7 @@ describe.skipIf(cluster === undefined)('a process on Kafka', () => {
     return openPlatform({ ...base, name: 'test', replicas, advertise, services: SERVICES })
   }
 
-  it('does not start on topics that are missing or wrong, and names each with the mend', async () => {
+  it('does not start on topics that are missing or wrong, and names them all', async () => {
     await expect(openReplica('r1')).rejects.toMatchObject({
       name: 'LogStartError',
       message: expect.stringMatching(
@@ -55,7 +55,7 @@ describe.skipIf(cluster === undefined)('a process on Kafka', () => {
     expect(options.eventLog.kind).toBe('kafka')
   })
 
-  it('two replicas share its log and its tokens, and a claim names the advertised address', async () => {
+  it('two replicas share log and tokens, and a claim names the advertised address', async () => {
     await applyTopics(connection, plan)
     const start = async (replica: string, port: number) => {
       const address = `127.0.0.1:${port}`
