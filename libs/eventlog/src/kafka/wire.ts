@@ -149,7 +149,9 @@ export class KafkaWire {
 
   /** Rejects when the topic does not exist or may not be seen. {@link WireError} */
   async describe(topic: string): Promise<void> {
-    await this.#anywhere((connection) => metadataV12.api.async(connection, [topic], false, false))
+    await this.#anywhere((connection) => {
+      return metadataV12.api.async(connection, [topic], false, false)
+    }, this.#target.requestTimeoutMs)
   }
 
   /** Asks afresh who leads. {@link WireError} */
