@@ -1,7 +1,7 @@
-// Suites that `npm test` leaves out: `node tools/specs.ts PROJECT [PATH…] [--minutes M] [--seed S]`.
+// Suites that `npm test` leaves out: `node tools/specs.ts PROJECT [PATH…] [--minutes M] [--seed S]`
 // With --minutes the files run in an order of the seed (a fresh one by default) and none begins
-// after M minutes: what ran and what did not is printed. The last line is `N passed, N failed`. Under
-// CI nothing may be skipped for something that is missing: that is a failure.
+// after M minutes: what ran and what did not is printed. The last line is `N passed, N failed`.
+// Under CI nothing may be skipped for something that is missing: that is a failure.
 import { execFileSync } from 'node:child_process'
 import { relative } from 'node:path'
 import { parseArgs } from 'node:util'

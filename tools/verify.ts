@@ -32,7 +32,7 @@ async function breaking(): Promise<Result> {
   return whole('buf', 'breaking', '--against', BASELINE)
 }
 
-/** Regenerates everything elsewhere and compares, so that protos, code and documents never drift. */
+/** Regenerates everything elsewhere and compares: protos, code and documents never drift. */
 async function generated(): Promise<Result> {
   generate(scratch)
   const results = []

@@ -291,7 +291,7 @@ describe('sai status', () => {
   })
 })
 
-test('sai status asks every process of a list, and names the one that does not answer', async () => {
+test('sai status asks every process of a list, and names who does not answer', async () => {
   bench.partitions = [
     PartitionStatus.fromJSON({ service: 'scheduler', role: 'Leading', leader: 'r1' }),
   ]
