@@ -6,7 +6,7 @@ import { FAULT_KINDS, type FaultKind, scenarioOf } from '../scenarios/index.ts'
 async function hashWith(kind: FaultKind, harmless: boolean): Promise<string> {
   const small = { nodes: 2, devicesPerNode: 2, jobs: 6, busyMs: 60_000, snapshotEveryCommits: 5 }
   const scenario = { ...scenarioOf('calm'), ...small, faults: { [kind]: 2_000 } }
-  const { hash, faults } = await runSimulation({ scenario, seed: 7, untilEvent: 20_000, harmless })
+  const { hash, faults } = await runSimulation({ scenario, seed: 7, untilEvent: 4_000, harmless })
   expect(faults[kind]).toBeGreaterThan(0)
   return hash
 }
