@@ -43,7 +43,7 @@ async function generated(): Promise<Result> {
   return { passed: results.length - failed, failed }
 }
 
-const specs = (): Promise<Result> => runSpecs([], 10 * MINUTE_MS)
+const specs = (project: string) => () => runSpecs(['--project', project], 10 * MINUTE_MS)
 
 async function starts(): Promise<Result> {
   const command = [process.execPath, join(ROOT, 'tools/start-check.ts')] as const
@@ -71,9 +71,10 @@ const rows: readonly (readonly Step[])[] = [
   [{ name: 'generated code up to date', run: generated }],
   [{ name: 'tidy', run: () => whole(process.execPath, join(ROOT, 'tools/tidy.ts')) }],
   [{ name: 'build', run: () => whole('tsc', '-b') }],
-  // The specs wait most of the time; the simulator takes what they leave of the machine.
+  // Specs of processes wait most of the time; the others take what they leave of the machine.
   [
-    { name: 'specs', run: specs },
+    { name: 'specs', run: specs('unit') },
+    { name: 'specs of processes', run: specs('int') },
     { name: 'simulator', run: simulates },
   ],
   [{ name: 'start of every main', run: starts }],
