@@ -43,7 +43,10 @@ async function generated(): Promise<Result> {
   return { passed: results.length - failed, failed }
 }
 
-const specs = (project: string) => () => runSpecs(['--project', project], 10 * MINUTE_MS)
+const specs =
+  (project: string, yielding = false) =>
+  () =>
+    runSpecs(['--project', project], 10 * MINUTE_MS, yielding)
 
 async function starts(): Promise<Result> {
   const command = [process.execPath, join(ROOT, 'tools/start-check.ts')] as const
@@ -73,7 +76,7 @@ const rows: readonly (readonly Step[])[] = [
   [{ name: 'build', run: () => whole('tsc', '-b') }],
   // Specs of processes wait most of the time; the others take what they leave of the machine.
   [
-    { name: 'specs', run: specs('unit') },
+    { name: 'specs', run: specs('unit', true) },
     { name: 'specs of processes', run: specs('int') },
     { name: 'simulator', run: simulates },
   ],

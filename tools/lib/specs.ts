@@ -6,13 +6,23 @@ import { type Counts, runCommand } from './slices.ts'
 /** Outcome of suites. */
 export type SpecCounts = Counts & { readonly skipped: number; readonly note: string }
 
-/** Runs vitest with the flags (`--project kafka`; none = what `npm test` runs) and counts. */
-export async function runSpecs(flags: readonly string[], timeoutMs: number): Promise<SpecCounts> {
+/**
+ * Runs vitest with the flags (`--project kafka`; none = what `npm test` runs) and counts. With
+ * `yielding` it takes only what others leave of the machine.
+ */
+export async function runSpecs(
+  flags: readonly string[],
+  timeoutMs: number,
+  yielding = false,
+): Promise<SpecCounts> {
   const directory = mkdtempSync(join(tmpdir(), 'sai-specs-'))
   const file = join(directory, 'vitest.json')
   const reporters = ['--reporter=dot', '--reporter=json', `--outputFile.json=${file}`]
   try {
-    const { ok } = await runCommand(['vitest', 'run', ...flags, ...reporters], timeoutMs)
+    const words = ['run', ...flags, ...reporters]
+    const { ok } = yielding
+      ? await runCommand(['nice', '-n', '19', 'vitest', ...words], timeoutMs)
+      : await runCommand(['vitest', ...words], timeoutMs)
     if (!existsSync(file)) {
       return { passed: 0, failed: 1, skipped: 0, note: 'vitest wrote no report' }
     }
