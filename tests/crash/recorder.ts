@@ -1,6 +1,6 @@
 import { Job_State } from '@serverless-ai/contracts/job/v1/job'
-import { RpcError } from '@serverless-ai/kernel'
 import { getJob, requestId, submit } from '../support/digits.ts'
+import { isFinal } from '../support/final.ts'
 import type { Clients } from '../support/platform.ts'
 import { type Workload, workloadOf } from './workload.ts'
 
@@ -10,24 +10,12 @@ export interface Acknowledged extends Workload {
   readonly requestId: string
 }
 
-/** Answers that are final: everything else is asked again with the same request id. */
-const FINAL: ReadonlySet<string> = new Set([
-  'INVALID_ARGUMENT',
-  'FAILED_PRECONDITION',
-  'ALREADY_EXISTS',
-  'NOT_FOUND',
-  'OUT_OF_RANGE',
-  'PERMISSION_DENIED',
-  'UNAUTHENTICATED',
-  'DATA_LOSS',
-])
 const SUBMITTERS = 3
 const RETRY_MS = 150
 const SUBMIT_EVERY_MS = 100
 const POLL_MS = 300
 
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
-const isFinal = (error: unknown): boolean => error instanceof RpcError && FINAL.has(error.code)
 
 function reportedValue(resultJson: string): unknown {
   return resultJson === '' ? undefined : JSON.parse(resultJson).value

@@ -1,13 +1,8 @@
 import type { ServiceName } from '@serverless-ai/hosting'
-import { SERVICE_NAMES } from '@serverless-ai/hosting'
-import { readHistory } from '@serverless-ai/sim'
 import { Dice } from '../support/random.ts'
-import { type Anomaly, anomaliesOf } from './anomalies.ts'
-import { appliedOf } from './applied.ts'
 import { Cluster } from './cluster.ts'
-import { LoadGenerator } from './load.ts'
-import { LogTail, readCell } from './log-tail.ts'
-import { makeQueue } from './queue.ts'
+import { LogTail } from './log-tail.ts'
+import { LED, REPLICAS, TENANT, underLoad, type Verdict, verdictOf } from './under-load.ts'
 
 /** How a leader is lost. */
 export type Loss = 'kill' | 'pause'
@@ -26,26 +21,14 @@ export interface FailoversInit {
   readonly seed: number
   readonly failovers: number
   readonly users: number
-  readonly env?: Readonly<Record<string, string>>
   readonly say?: (line: string) => void
 }
 
 /** What failovers on one cluster came to. */
-export interface FailoversResult {
+export interface FailoversResult extends Verdict {
   readonly failovers: readonly Failover[]
-  readonly operations: number
-  readonly accepted: number
-  readonly commits: number
-  readonly leaderChanges: number
-  readonly anomalies: readonly Anomaly[]
-  /** Sentences about records that cannot be. */
-  readonly problems: readonly string[]
 }
 
-/** Two services have two replicas: two cores decide nothing then. */
-const REPLICAS = { mediator: 2, scheduler: 2 } as const
-const SERVICES = ['mediator', 'scheduler'] as const
-const TENANT = 'team-a'
 const TAKEOVER_TIMEOUT_MS = 60_000
 const LOAD_PATIENCE_MS = 30_000
 /** A paused leader comes back after this long at most: its successor has led by then. */
@@ -60,10 +43,9 @@ const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve,
  * service commits again, and compares what users were answered with what the logs hold.
  */
 export async function runFailovers(init: FailoversInit): Promise<FailoversResult> {
-  const { brokers, replicationFactor, env } = init
+  const { brokers, replicationFactor } = init
   const cluster = await Cluster.start({
     ...{ brokers, replicationFactor, replicas: REPLICAS, tenant: TENANT },
-    ...(env === undefined ? {} : { env }),
   })
   try {
     return await onCluster(cluster, init)
@@ -74,28 +56,19 @@ export async function runFailovers(init: FailoversInit): Promise<FailoversResult
 
 async function onCluster(cluster: Cluster, init: FailoversInit): Promise<FailoversResult> {
   const log = await cluster.openLog()
-  const tail = new LogTail(log, SERVICES)
+  const tail = new LogTail(log, LED)
   try {
-    await makeQueue(cluster, TENANT)
-    const load = new LoadGenerator({
-      address: cluster.addressOf('mediator'),
-      token: cluster.tokens.tenants[TENANT] ?? '',
-      ...{ queue: TENANT, users: init.users, seed: init.seed, pauseMs: 40 },
-    })
     tail.start()
-    load.start()
-    const failovers = await loseLeaders(cluster, tail, init)
-    await load.stop(LOAD_PATIENCE_MS)
-    const history = readHistory(await readCell(log, SERVICE_NAMES))
-    return {
-      failovers,
-      operations: load.history.length,
-      accepted: load.accepted,
-      commits: history.commits.length,
-      leaderChanges: history.claims.length,
-      anomalies: anomaliesOf(load.history, appliedOf(history)),
-      problems: history.problems,
-    }
+    let failovers: readonly Failover[] = []
+    const { users, seed } = init
+    const load = await underLoad(
+      cluster,
+      { users, seed, patienceMs: LOAD_PATIENCE_MS },
+      async () => {
+        failovers = await loseLeaders(cluster, tail, init)
+      },
+    )
+    return { failovers, ...(await verdictOf(log, load)) }
   } finally {
     await tail.close()
     await log.close()
@@ -109,9 +82,9 @@ async function loseLeaders(
 ): Promise<Failover[]> {
   const dice = new Dice(seed)
   const done: Failover[] = []
-  for (const service of SERVICES) await tail.commitAbove(service, 0, TAKEOVER_TIMEOUT_MS)
+  for (const service of LED) await tail.commitAbove(service, 0, TAKEOVER_TIMEOUT_MS)
   for (let number = 1; number <= count; number += 1) {
-    const service = SERVICES[dice.between(0, SERVICES.length - 1)]!
+    const service = LED[dice.between(0, LED.length - 1)]!
     const loss: Loss = number % 2 === 0 ? 'pause' : 'kill'
     await sleep(dice.float() * PAUSE_BETWEEN_MS)
     const { epoch, replica } = tail.leader(service)

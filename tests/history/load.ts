@@ -4,6 +4,7 @@ import { systemClock, systemRandomness, systemTimers } from '@serverless-ai/kern
 import { createGrpcTransport, followLeader } from '@serverless-ai/rpc'
 import { stringify } from 'yaml'
 import { requestId } from '../support/digits.ts'
+import { isFinal } from '../support/final.ts'
 import { Dice } from '../support/random.ts'
 import type { Command, History, Operation } from './operations.ts'
 
@@ -20,24 +21,11 @@ export interface LoadInit {
   readonly pauseMs: number
 }
 
-/** Answers that settle a request; after all others it is asked again under the same id. */
-const FINAL: ReadonlySet<string> = new Set([
-  'INVALID_ARGUMENT',
-  'FAILED_PRECONDITION',
-  'ALREADY_EXISTS',
-  'NOT_FOUND',
-  'OUT_OF_RANGE',
-  'PERMISSION_DENIED',
-  'UNAUTHENTICATED',
-  'DATA_LOSS',
-])
 /** Some users wait long enough for a leader that was paused, others go to its successor. */
 const CALL_TIMEOUTS_MS = [3_000, 10_000] as const
 const AGAIN_MS = 50
 
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
-const isFinal = (error: unknown): error is RpcError =>
-  error instanceof RpcError && FINAL.has(error.code)
 
 /** A job for devices that nobody has: it waits until it is cancelled. */
 const manifestOf = (name: string, queue: string): string =>

@@ -1,6 +1,7 @@
 import { decodeRecord, type EventLog, eventsTopic, logTopic } from '@serverless-ai/eventlog'
 import type { ServiceName } from '@serverless-ai/hosting'
 import type { Landed } from '@serverless-ai/sim'
+import { readAll } from '../support/closed-log.ts'
 
 /** A record of a service's log as it was first seen. */
 interface SeenRecord {
@@ -119,15 +120,8 @@ export async function readCell(
   const landed: Landed[] = []
   for (const service of services) {
     for (const topic of [logTopic(service), eventsTopic(service)]) {
-      const address = { topic, partition: PARTITION }
-      let { start: from } = await log.range(address)
-      for (;;) {
-        const { records } = await log.fetch(address, { from, maxBytes: FETCH_BYTES, waitMs: 0 })
-        if (records.length === 0) break
-        for (const { position, key, headers, value } of records) {
-          landed.push({ atMs: 0, topic, partition: PARTITION, position, key, headers, value })
-          from = position + 1
-        }
+      for (const { position, key, headers, value } of await readAll(log, topic)) {
+        landed.push({ atMs: 0, topic, partition: PARTITION, position, key, headers, value })
       }
     }
   }

@@ -1,17 +1,13 @@
 import type { EventLog } from '@serverless-ai/eventlog'
-import { SERVICE_NAMES } from '@serverless-ai/hosting'
-import { readHistory } from '@serverless-ai/sim'
 import { brokerJars } from '../support/kafka-broker.ts'
 import { type BrokerCluster, startCluster } from '../support/kafka-cluster.ts'
 import { networkPermitted } from '../support/kafka-network.ts'
 import { Dice } from '../support/random.ts'
 import { until } from '../support/until.ts'
-import { type Anomaly, anomaliesOf } from './anomalies.ts'
-import { appliedOf } from './applied.ts'
 import { Cluster, type Replica } from './cluster.ts'
-import { LoadGenerator } from './load.ts'
-import { LogTail, readCell } from './log-tail.ts'
-import { makeQueue } from './queue.ts'
+import type { LoadGenerator } from './load.ts'
+import { LogTail } from './log-tail.ts'
+import { LED, REPLICAS, TENANT, underLoad, type Verdict, verdictOf } from './under-load.ts'
 
 /** Faults of a real cluster, each with what it hits. */
 const FAULTS = {
@@ -41,22 +37,11 @@ export interface RandomFaultsInit {
 }
 
 /** What a stretch of random faults came to. */
-export interface RandomFaultsResult {
+export interface RandomFaultsResult extends Verdict {
   readonly seconds: number
   readonly faults: Readonly<Record<string, number>>
-  readonly operations: number
-  readonly accepted: number
-  readonly commits: number
-  readonly leaderChanges: number
-  readonly anomalies: readonly Anomaly[]
-  /** Sentences about records that cannot be. */
-  readonly problems: readonly string[]
 }
 
-const TENANT = 'team-a'
-/** Services with two replicas: two cores decide nothing then. */
-const LED = ['mediator', 'scheduler'] as const
-const REPLICAS = { mediator: 2, scheduler: 2 } as const
 const LONGEST_MS = 8_000
 const BETWEEN_MS = 1_500
 /** After a fault has ended, users get answers again within this. */
@@ -114,34 +99,20 @@ class Run {
   }
 
   async run(): Promise<RandomFaultsResult> {
-    await makeQueue(this.#cluster, TENANT)
+    const { users, seed } = this.#init
     const startMs = performance.now()
-    const load = await this.#underFaults()
+    const options = { users, seed, patienceMs: RECOVERY_TIMEOUT_MS }
+    const load = await underLoad(this.#cluster, options, (asking) => this.#faults(asking))
     for (const replica of this.#cluster.replicas) await replica.ready(RECOVERY_TIMEOUT_MS)
-    const history = readHistory(await readCell(this.#log, SERVICE_NAMES))
-    return {
-      seconds: Math.round((performance.now() - startMs) / 1_000),
-      faults: this.#counts,
-      operations: load.history.length,
-      accepted: load.accepted,
-      commits: history.commits.length,
-      leaderChanges: history.claims.length,
-      anomalies: anomaliesOf(load.history, appliedOf(history)),
-      problems: history.problems,
-    }
+    const verdict = await verdictOf(this.#log, load)
+    const seconds = Math.round((performance.now() - startMs) / 1_000)
+    return { seconds, faults: this.#counts, ...verdict }
   }
 
-  /** Faults, one after the other, for as long as it was asked; then users come to their ends. */
-  async #underFaults(): Promise<LoadGenerator> {
-    const { users, seed, minutes } = this.#init
-    const load = new LoadGenerator({
-      address: this.#cluster.addressOf('mediator'),
-      token: this.#cluster.tokens.tenants[TENANT] ?? '',
-      ...{ queue: TENANT, users, seed, pauseMs: 40 },
-    })
-    const endMs = performance.now() + minutes * 60_000
+  /** Faults, one after the other, for as long as it was asked. */
+  async #faults(load: LoadGenerator): Promise<void> {
+    const endMs = performance.now() + this.#init.minutes * 60_000
     this.#tail.start()
-    load.start()
     try {
       while (performance.now() < endMs) {
         await this.#strike()
@@ -150,9 +121,7 @@ class Run {
       }
     } finally {
       await this.#tail.close()
-      await load.stop(RECOVERY_TIMEOUT_MS)
     }
-    return load
   }
 
   async #recovered(load: LoadGenerator): Promise<void> {

@@ -7,19 +7,14 @@ import { promisify } from 'node:util'
 import { decodeRecord, type EventLog, logTopic } from '@serverless-ai/eventlog'
 import { kafkaCluster } from '@serverless-ai/eventlog/testing/kafka'
 import { SERVICE_NAMES } from '@serverless-ai/hosting'
-import { readHistory } from '@serverless-ai/sim'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { anomaliesOf } from '../../history/anomalies.ts'
-import { appliedOf } from '../../history/applied.ts'
 import { Cluster, type Replica } from '../../history/cluster.ts'
 import { LoadGenerator } from '../../history/load.ts'
-import { readCell } from '../../history/log-tail.ts'
-import { makeQueue } from '../../history/queue.ts'
+import { makeQueue, TENANT, verdictOf } from '../../history/under-load.ts'
 import { ROOT } from '../../support/root.ts'
 import { until } from '../../support/until.ts'
 import { type Build, copyBuild, NEW_EVENT, NEXT_LEVEL, patchBuild } from './builds.ts'
 
-const TENANT = 'team-a'
 const USERS = 3
 const run = promisify(execFile)
 const kafka = kafkaCluster()
@@ -189,9 +184,9 @@ it.runIf(kafka)(
       await upgrade.goesOn()
 
       await load.stop(120_000)
-      const history = readHistory(await readCell(log, SERVICE_NAMES))
-      expect(history.problems).toEqual([])
-      expect(anomaliesOf(load.history, appliedOf(history))).toEqual([])
+      const { problems, anomalies } = await verdictOf(log, load)
+      expect(problems).toEqual([])
+      expect(anomalies).toEqual([])
       expect(
         load.history.filter((one) => one.kind !== 'read' && one.outcome !== 'accepted'),
       ).toEqual([])
