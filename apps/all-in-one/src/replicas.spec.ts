@@ -8,14 +8,12 @@ import {
   QueueServiceService,
   SchedulerServiceService,
 } from '@serverless-ai/contracts/schedule/v1/schedule'
-import { createMemoryLogStore, openMemoryLog, openSnapshotDirectory } from '@serverless-ai/eventlog'
 import { installFaultTolerance } from '@serverless-ai/fault-tolerance/install'
-import { ControlPlaneProcess, SERVICE_NAMES } from '@serverless-ai/hosting/process'
+import { SERVICE_NAMES } from '@serverless-ai/hosting/process'
+import { memoryCell } from '@serverless-ai/hosting/testing'
 import { uuidV7 } from '@serverless-ai/kernel'
-import { testPorts } from '@serverless-ai/kernel/testing'
 import { type BlobStore, installMediator } from '@serverless-ai/mediator/install'
 import { installPoolManager } from '@serverless-ai/pool-manager/install'
-import { followLeader, memoryNetwork } from '@serverless-ai/rpc'
 import { installScheduler } from '@serverless-ai/scheduler/install'
 import { describe, expect, it } from 'vitest'
 
@@ -37,31 +35,17 @@ const noBlobs: BlobStore = {
 
 /** Two processes with all four services each, over one log in memory. */
 async function running() {
-  const ports = testPorts({ seed: 11 })
-  const { time, clock, timers, randomness } = ports
-  const network = memoryNetwork({ timers })
-  const store = createMemoryLogStore()
+  const { ports, time, process: make, plain, following } = memoryCell({ seed: 11 })
   const processes = ADDRESSES.map((listen, index) => {
-    const process = new ControlPlaneProcess({
-      ports,
-      eventLog: openMemoryLog({ ports, store }),
-      snapshots: openSnapshotDirectory({ directory: '/snapshots', ports }),
+    const process = make({
       replica: `r${index + 1}`,
       replicas: ['r1', 'r2'],
       listen,
       peers: Object.fromEntries(SERVICE_NAMES.map((service) => [service, LIST])),
-      serviceToken: 'service',
-      authenticate: (token) =>
-        token.startsWith('node:')
-          ? { subject: token, tenant: '', roles: ['agent'] }
-          : { subject: token, tenant: '', roles: [token] },
-      insecureDev: false,
-      partition: 0,
-      dataDir: '/data',
-      version: '0',
-      required: [],
-      transport: network.transport(),
-      server: (options) => network.server(options),
+      authenticate: (token) => {
+        const roles = [token.startsWith('node:') ? 'agent' : token]
+        return { subject: token, tenant: '', roles }
+      },
     })
     installMediator(process.kit, { store: noBlobs })
     installScheduler(process.kit)
@@ -73,9 +57,7 @@ async function running() {
   const leads = (index: number, service: string) =>
     processes[index]?.kit.host.get(service).status().role === 'Leading'
   const leaderOf = (service: string) => (leads(0, service) ? 0 : 1)
-  const plain = network.transport()
-  const following = followLeader(network.transport(), { clock, timers, randomness })
-  const requestId = () => uuidV7(clock.wallMs(), randomness.bytes(10))
+  const requestId = () => uuidV7(time.wallMs(), ports.randomness.bytes(10))
   return { time, processes, leads, leaderOf, plain, following, requestId }
 }
 

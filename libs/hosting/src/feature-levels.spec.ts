@@ -1,10 +1,7 @@
 import { AdminServiceService } from '@serverless-ai/contracts/admin/v1/admin'
-import { createMemoryLogStore, openMemoryLog, openSnapshotDirectory } from '@serverless-ai/eventlog'
-import { testPorts } from '@serverless-ai/kernel/testing'
-import { followLeader, memoryNetwork } from '@serverless-ai/rpc'
 import { describe, expect, it } from 'vitest'
-import { ControlPlaneProcess } from './process.ts'
 import { counter } from './testing/counter.ts'
+import { memoryCell } from './testing/memory-cell.ts'
 
 const ADDRESSES: Readonly<Record<string, string>> = {
   r1: '127.0.0.1:1001',
@@ -14,32 +11,16 @@ const ALL = Object.values(ADDRESSES).join(',')
 
 /** Replicas of the counter over one log, each in a version that knows levels up to a number. */
 function cell(options: { readonly peers?: Readonly<Record<string, string>> } = {}) {
-  const ports = testPorts({ seed: 5 })
-  const { time, clock, timers, randomness } = ports
-  const network = memoryNetwork({ timers })
-  const store = createMemoryLogStore()
+  const { time, process: make, following } = memoryCell({ seed: 5 })
   const replica = (name: string, featureLevel: number) => {
-    const process = new ControlPlaneProcess({
-      ports,
-      eventLog: openMemoryLog({ ports, store }),
-      snapshots: openSnapshotDirectory({ directory: `/snapshots`, ports }),
+    const process = make({
       replica: name,
       replicas: Object.keys(ADDRESSES),
       listen: ADDRESSES[name]!,
       peers: options.peers ?? { scheduler: ALL },
-      serviceToken: 'service',
-      authenticate: (token) => ({ subject: token, tenant: '', roles: [token] }),
-      insecureDev: false,
-      partition: 0,
-      dataDir: '/data',
-      version: '0',
-      required: [],
-      transport: network.transport(),
-      server: (init) => network.server(init),
     })
     return { process, runtime: process.kit.host.add({ ...counter, featureLevel }) }
   }
-  const following = followLeader(network.transport(), { clock, timers, randomness })
   const admin = following.client(AdminServiceService, { address: ALL, token: 'admin' })
   const raise = (level: number, more: { without?: string[]; validateOnly?: boolean } = {}) => {
     const request = { service: 'scheduler', level, without: [], validateOnly: false, ...more }

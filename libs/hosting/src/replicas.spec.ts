@@ -2,19 +2,17 @@ import { JobServiceService } from '@serverless-ai/contracts/job/v1/job'
 import { QueueServiceService } from '@serverless-ai/contracts/schedule/v1/schedule'
 import {
   Commit_Kind,
-  createMemoryLogStore,
   decodeRecord,
   logTopic,
-  openMemoryLog,
   openSnapshotDirectory,
   type SnapshotStore,
 } from '@serverless-ai/eventlog'
 import { AsyncChannel } from '@serverless-ai/kernel'
-import { testPorts } from '@serverless-ai/kernel/testing'
-import { followLeader, memoryNetwork, rpcError } from '@serverless-ai/rpc'
+import { rpcError } from '@serverless-ai/rpc'
 import { describe, expect, it } from 'vitest'
-import { ControlPlaneProcess, type ServiceKit } from './process.ts'
+import type { ServiceKit } from './process.ts'
 import { counter } from './testing/counter.ts'
+import { memoryCell } from './testing/memory-cell.ts'
 
 const ADDRESSES = ['127.0.0.1:1001', '127.0.0.1:1002']
 const REPLICAS = ['r1', 'r2']
@@ -71,39 +69,22 @@ const slowStore = (store: SnapshotStore, wait: () => Promise<void>): SnapshotSto
 
 /** Two replicas of the counter over one log in memory. */
 function cell({ snapshotMs = 0 } = {}) {
-  const ports = testPorts({ seed: 5 })
-  const { time, clock, timers, randomness } = ports
-  const network = memoryNetwork({ timers })
-  const store = createMemoryLogStore()
+  const { ports, time, store, process: make, following } = memoryCell({ seed: 5 })
   const replica = (index: number) => {
-    const process = new ControlPlaneProcess({
-      ports,
-      eventLog: openMemoryLog({ ports, store }),
-      snapshots: slowStore(openSnapshotDirectory({ directory: `/snapshots`, ports }), () =>
-        timers.sleep(snapshotMs),
-      ),
+    const snapshots = openSnapshotDirectory({ directory: '/snapshots', ports })
+    const process = make({
+      snapshots: slowStore(snapshots, () => time.sleep(snapshotMs)),
       replica: REPLICAS[index]!,
       replicas: REPLICAS,
       listen: ADDRESSES[index]!,
-      peers: {},
-      serviceToken: 'service',
-      authenticate: (token) => ({ subject: token, tenant: '', roles: [token] }),
-      insecureDev: false,
-      partition: 0,
-      dataDir: '/data',
-      version: '0',
-      required: [],
-      transport: network.transport(),
-      server: (options) => network.server(options),
     })
     return { process, runtime: installCounter(process.kit) }
   }
   const client = (address: string) => {
-    const transport = followLeader(network.transport(), { clock, timers, randomness })
     const target = { address, token: 'admin' }
     return {
-      queues: transport.client(QueueServiceService, target),
-      jobs: transport.client(JobServiceService, target),
+      queues: following.client(QueueServiceService, target),
+      jobs: following.client(JobServiceService, target),
     }
   }
   return { time, replica, client, store }

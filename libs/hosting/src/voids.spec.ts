@@ -1,19 +1,14 @@
 import { AdminServiceService } from '@serverless-ai/contracts/admin/v1/admin'
-import { createMemoryLogStore, openMemoryLog, openSnapshotDirectory } from '@serverless-ai/eventlog'
 import { invariant } from '@serverless-ai/kernel'
-import { testPorts } from '@serverless-ai/kernel/testing'
-import { memoryNetwork } from '@serverless-ai/rpc'
 import { expect, it } from 'vitest'
-import { ControlPlaneProcess } from './process.ts'
 import { counter } from './testing/counter.ts'
+import { memoryCell } from './testing/memory-cell.ts'
 
 const ADDRESS = '127.0.0.1:1001'
 
 it('a process starts with a partition that has stopped, and a void brings it back', async () => {
-  const ports = testPorts({ seed: 5 })
-  const { time, timers } = ports
-  const network = memoryNetwork({ timers })
-  const store = createMemoryLogStore()
+  const cell = memoryCell({ seed: 5 })
+  const { time, ports } = cell
   let limit = Number.POSITIVE_INFINITY
   const fragile = {
     ...counter,
@@ -27,31 +22,12 @@ it('a process starts with a partition that has stopped, and a void brings it bac
     },
   }
   const start = async () => {
-    const process = new ControlPlaneProcess({
-      ports,
-      eventLog: openMemoryLog({ ports, store }),
-      snapshots: openSnapshotDirectory({ directory: `/snapshots`, ports }),
-      replica: 'r1',
-      listen: ADDRESS,
-      peers: {},
-      serviceToken: 'service',
-      authenticate: (token) => ({ subject: token, tenant: '', roles: [token] }),
-      insecureDev: false,
-      partition: 0,
-      dataDir: '/data',
-      version: '0',
-      required: [],
-      transport: network.transport(),
-      server: (options) => network.server(options),
-    })
+    const process = cell.process({ listen: ADDRESS })
     const runtime = process.kit.host.add(fragile)
     await time.run(process.start())
     return { process, runtime }
   }
-  const admin = network.transport().client(AdminServiceService, {
-    address: ADDRESS,
-    token: 'admin',
-  })
+  const admin = cell.plain.client(AdminServiceService, { address: ADDRESS, token: 'admin' })
   const first = await start()
   for (let n = 0; n < 3; n += 1) await time.run(first.runtime.execute({ type: 'Add' }))
   await time.run(first.process.stop())

@@ -1,0 +1,1 @@
+export { memoryCell } from './memory-cell.ts'
