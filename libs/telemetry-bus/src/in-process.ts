@@ -1,0 +1,56 @@
+import type { TelemetryBatch } from '@serverless-ai/contracts/telemetry/v1/telemetry'
+import { AsyncChannel } from '@serverless-ai/kernel'
+import type { Published, ReceivedBatch, TelemetryBus, TelemetrySubscription } from './port.ts'
+import { SourceMarks } from './source-marks.ts'
+
+/** Batches that wait for one reader; beyond it the reader misses them and sees that it did. */
+const MAX_WAITING = 1_000
+
+class Reader implements TelemetrySubscription {
+  readonly #marks = new SourceMarks()
+  readonly #channel: AsyncChannel<ReceivedBatch>
+
+  constructor(onClose: () => void) {
+    this.#channel = new AsyncChannel({ max: MAX_WAITING, onClose })
+  }
+
+  get counts(): TelemetrySubscription['counts'] {
+    return this.#marks.counts
+  }
+
+  give(batch: TelemetryBatch): void {
+    if (this.#channel.size >= this.#channel.max) return
+    const taken = this.#marks.take(batch)
+    if (taken !== undefined) this.#channel.push({ batch, missing: taken.missing })
+  }
+
+  close(): void {
+    this.#channel.end()
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<ReceivedBatch> {
+    return this.#channel[Symbol.asyncIterator]()
+  }
+}
+
+/** The bus of services that share one process. */
+export function openInProcessBus(): TelemetryBus {
+  const readers = new Set<Reader>()
+  return {
+    kind: 'in-process',
+    publish(batch): Published {
+      for (const reader of readers) reader.give(batch)
+      return 'sent'
+    },
+    subscribe() {
+      const reader: Reader = new Reader(() => readers.delete(reader))
+      readers.add(reader)
+      return reader
+    },
+    close() {
+      for (const reader of readers) reader.close()
+      readers.clear()
+      return Promise.resolve()
+    },
+  }
+}

@@ -1,0 +1,33 @@
+import type { TelemetryBatch } from '@serverless-ai/contracts/telemetry/v1/telemetry'
+
+/** What becomes of a published batch. `dropped`: a buffer is full or the broker is away. */
+export type Published = 'sent' | 'dropped'
+
+/**
+ * Carries measurements from those who measure to those who judge. Nothing waits for it: what it
+ * cannot take is dropped and counted, and every reader sees by the dense numbers of a source what
+ * it has missed.
+ */
+export interface TelemetryBus {
+  readonly kind: 'in-process' | 'kafka'
+  /** Hands a batch over; never throws, never waits. */
+  publish(batch: TelemetryBatch): Published
+  /** All batches from now on, of all sources; each once, a repeated one is left out. */
+  subscribe(): TelemetrySubscription
+  /** Ends all subscriptions. */
+  close(): Promise<void>
+}
+
+/** One reader of the bus. */
+export interface TelemetrySubscription extends AsyncIterable<ReceivedBatch> {
+  /** Batches this reader took, and those that are missing for good. */
+  readonly counts: { readonly received: number; readonly repeated: number; readonly lost: number }
+  close(): void
+}
+
+/** A batch as a reader gets it. */
+export interface ReceivedBatch {
+  readonly batch: TelemetryBatch
+  /** Batches of the same boot that were sent before this one and have not come (yet). */
+  readonly missing: number
+}
