@@ -11,7 +11,6 @@ import {
   type ServiceKit,
   systemPorts,
 } from '@serverless-ai/hosting'
-import { abortable } from '@serverless-ai/kernel'
 import { writeCliContext } from './cli-context.ts'
 import { type AllInOneConfig, nodeIdsOf, QUICKSTART_TENANTS } from './config.ts'
 import { createControlPlane } from './control-plane.ts'
@@ -19,8 +18,10 @@ import { PROCESSES_FILE } from './distributed/record.ts'
 import { LocalNodes, localNodeConfigs } from './local-nodes.ts'
 import { nodesReady } from './nodes-ready.ts'
 import { greet, type PlatformOutput } from './output.ts'
-import { runQuickstart } from './quickstart.ts'
-import type { RunningPlatform } from './running.ts'
+import { bringUp, type RunningPlatform } from './running.ts'
+
+/** How often it is asked at the start whether everything serves, ms. */
+const READY_EVERY_MS = 25
 
 type Opened = { readonly options: PlatformOptions; readonly credentials: Credentials }
 
@@ -70,37 +71,28 @@ export async function startPlatform(
   const configs = localNodeConfigs({ config, dataDir, tokens: credentials.nodes, addresses })
   const nodes = new LocalNodes(ports, { dataDir, configs })
   const app = await createControlPlane(options, config)
+  const { readiness, peers } = app.get<ServiceKit>(SERVICE_KIT)
   const end = async (): Promise<void> => {
     await nodes.stop()
     await app.close()
   }
-  const ready = async (): Promise<void> => {
+  const begin = async (): Promise<void> => {
     await app.init()
-    const { readiness, peers } = app.get<ServiceKit>(SERVICE_KIT)
     readiness.add(nodesReady(peers, config.nodes))
     // Before the nodes: a port that is taken must not leave any of them behind.
     await listenHttp(app, config)
     signal?.throwIfAborted()
     writeCliContext({ dataDir, address: options.listen, credentials })
-    const local = await nodes.start()
-    greet(output, { config, options, local })
-    while ((await readiness.missing()).length > 0) await ports.timers.sleep(25, signal)
-    const seconds = ((performance.now() - startedMs) / 1_000).toFixed(1)
-    output.say(`ready in ${seconds} s: ${config.nodes} nodes connected`)
-    const base = { address: options.listen, ports, dataDir, credentials, config, output }
-    if (config.quickstart) await runQuickstart(base)
+    greet(output, { config, options, local: await nodes.start() })
   }
-  try {
-    await abortable(ready(), signal)
-  } catch (error) {
-    await end()
-    throw error
-  }
-  return {
-    async stop() {
-      output.say('stopping: tasks, nodes, control plane (jobs go on at the next start)')
-      await end()
-      output.say('stopped')
-    },
-  }
+  return bringUp({
+    platform: { address: options.listen, ports, dataDir, credentials, config, output },
+    begin,
+    missing: () => readiness.missing(),
+    askEveryMs: READY_EVERY_MS,
+    parts: `${config.nodes} nodes connected`,
+    end,
+    startedMs,
+    signal,
+  })
 }

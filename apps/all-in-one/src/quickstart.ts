@@ -19,7 +19,8 @@ const DIGITS = join(dirname(fileURLToPath(import.meta.url)), '../../../examples/
  */
 const DIGITS_STEP_DELAY_MS = 12
 
-interface QuickstartInit {
+/** What it runs on. */
+export interface QuickstartInit {
   /** gRPC `host:port` of the platform, or several of them with commas between. */
   readonly address: string
   readonly ports: Ports

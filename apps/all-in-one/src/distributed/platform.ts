@@ -18,7 +18,7 @@ import {
   type ServiceName,
   systemPorts,
 } from '@serverless-ai/hosting'
-import { abortable, type Ports } from '@serverless-ai/kernel'
+import type { Ports } from '@serverless-ai/kernel'
 import type { DirectoryLock } from '@serverless-ai/node-agent'
 import { createGrpcTransport } from '@serverless-ai/rpc'
 import { writeCliContext } from '../cli-context.ts'
@@ -26,8 +26,7 @@ import { type AllInOneConfig, nodeIdsOf, QUICKSTART_TENANTS } from '../config.ts
 import { LocalNodes, localNodeConfigs } from '../local-nodes.ts'
 import { nodesReady } from '../nodes-ready.ts'
 import { greetDistributed, type PlatformOutput } from '../output.ts'
-import { runQuickstart } from '../quickstart.ts'
-import type { RunningPlatform } from '../running.ts'
+import { bringUp, type RunningPlatform } from '../running.ts'
 import { checkHistory, takeDirectory } from './directory.ts'
 import { serveHealth } from './health-server.ts'
 import { addressesOf, planProcesses, type ServiceProcess } from './plan.ts'
@@ -170,29 +169,21 @@ export async function startDistributed(
     await lock.release()
   }
   const address = addressesOf(plan)
-  const ready = async (): Promise<void> => {
+  const begin = async (): Promise<void> => {
     await services.start(signal)
     signal?.throwIfAborted()
     writeCliContext({ dataDir, address, credentials })
     const local = await nodes.start()
     greetDistributed(output, { config, plan, topics: ground.topics.text, local })
-    while ((await missing()).length > 0) await ports.timers.sleep(READY_EVERY_MS, signal)
-    const seconds = ((performance.now() - startedMs) / 1_000).toFixed(1)
-    output.say(`ready in ${seconds} s: ${plan.length} processes, ${config.nodes} nodes connected`)
-    const base = { address, ports, dataDir, credentials, config, output }
-    if (config.quickstart) await runQuickstart(base)
   }
-  try {
-    await abortable(ready(), signal)
-  } catch (error) {
-    await end()
-    throw error
-  }
-  return {
-    async stop() {
-      output.say('stopping: tasks, nodes, control plane (jobs go on at the next start)')
-      await end()
-      output.say('stopped')
-    },
-  }
+  return bringUp({
+    platform: { address, ports, dataDir, credentials, config, output },
+    begin,
+    missing,
+    askEveryMs: READY_EVERY_MS,
+    parts: `${plan.length} processes, ${config.nodes} nodes connected`,
+    end,
+    startedMs,
+    signal,
+  })
 }
