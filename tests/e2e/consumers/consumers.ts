@@ -40,6 +40,17 @@ const LEADER_DIES = 15
 const EXPIRES = 10
 /** Records that retention leaves. */
 const KEPT = 40
+/** Of 100 kills: it is waited for a bootstrap of the consumer, and it is killed in there. */
+const IN_BOOTSTRAP = 20
+/** When none begins within this it is killed anyway. */
+const BOOTSTRAP_SOON_MS = 15_000
+/**
+ * Changes wait while the slowest consumer is more events behind: one that never catches up would
+ * get nearly everything by the bootstrap after the next gap.
+ */
+const BEHIND_MAX = 50
+/** Of 100 events, at least so many have to come by the stream. */
+const STREAM_MIN = 80
 /** Nothing is concluded from how long anything takes. */
 const SETTLE_MS = 300_000
 
@@ -81,6 +92,7 @@ class History {
   #inBootstrap = 0
   /** Kills of consumers that had applied something since they were started. */
   #inProgress = 0
+  #lastCommitted = 0
 
   private constructor(init: {
     readonly init: ConsumersInit
@@ -113,8 +125,8 @@ class History {
 
   async run(): Promise<ConsumersResult> {
     const { kills, eventsPerKill, say } = this.#init
-    await this.#changeAll()
     for (const victim of this.#victims) victim.start()
+    await this.#changeAll()
     for (let n = 0; n < kills; n += 1) {
       const victim = this.#victims[n % this.#victims.length]!
       await Promise.all([this.#change(eventsPerKill), this.#strike(victim)])
@@ -126,6 +138,10 @@ class History {
     for (const { name, table } of this.#victims) {
       const found = checkTable(table, this.#faults)
       breaches.push(...found.breaches.map((breach) => `${name}: ${breach}`))
+      const { streamPercent } = found.facts
+      if (streamPercent < STREAM_MIN) {
+        breaches.push(`${name}: ${streamPercent} % of the events by the stream, not ${STREAM_MIN}`)
+      }
       tables[name] = found.facts
     }
     breaches.push(...this.#nothingTried())
@@ -147,10 +163,13 @@ class History {
   async #strike(victim: Victim): Promise<void> {
     const dice = this.#dice
     const before = markOf(victim.table)
-    await victim.kill({ lines: dice.between(0, 300), afterMs: dice.between(0, 1_500) })
+    if (dice.between(0, 99) < IN_BOOTSTRAP) await this.#killInBootstrap(victim)
+    else await victim.kill({ lines: dice.between(0, 300), afterMs: dice.between(0, 1_500) })
     if (hasPagesAside(victim.table)) this.#inBootstrap += 1
     if (markOf(victim.table) > before) this.#inProgress += 1
     if (dice.between(0, 99) < EXPIRES) {
+      // More than what is left, so that it misses something.
+      await this.#change(2 * KEPT, { paced: false })
       await this.#published()
       await this.#leader.expire(KEPT)
       this.#expired += 1
@@ -163,16 +182,47 @@ class History {
     victim.start()
   }
 
+  async #killInBootstrap(victim: Victim): Promise<void> {
+    const begun = () => (hasPagesAside(victim.table) ? true : undefined)
+    const soon = { timeoutMs: BOOTSTRAP_SOON_MS, everyMs: 10 }
+    await until(`${victim.name} to bootstrap`, begun, soon).catch(() => undefined)
+    await victim.kill()
+  }
+
   async #changeAll(): Promise<void> {
-    for (let first = 0; first < JOBS; first += 500) {
+    for (let first = 0; first < JOBS; first += CHANGES_PER_COMMIT) {
+      await this.#keptUp()
       await this.#leader.change(
-        Array.from({ length: 500 }, (_, i) => ({ jobId: `j-${first + i}`, state: 'Queued' })),
+        Array.from({ length: CHANGES_PER_COMMIT }, (_, i) => ({
+          jobId: `j-${first + i}`,
+          state: 'Queued',
+        })),
       )
     }
   }
 
-  async #change(count: number): Promise<void> {
+  /** The slowest consumer is near. */
+  async #keptUp(): Promise<void> {
+    const near = (): true | undefined => {
+      const slowest = Math.min(...this.#victims.map(({ table }) => markOf(table)))
+      return this.#committed() - slowest <= BEHIND_MAX ? true : undefined
+    }
+    await until('the consumers to keep up', near, { timeoutMs: SETTLE_MS, everyMs: 10 })
+  }
+
+  /** As far as is known: while nobody leads nobody says it. */
+  #committed(): number {
+    try {
+      this.#lastCommitted = this.#leader.seqs().committed
+    } catch {
+      // The next leader knows.
+    }
+    return this.#lastCommitted
+  }
+
+  async #change(count: number, { paced = true } = {}): Promise<void> {
     for (let left = count; left > 0; left -= CHANGES_PER_COMMIT) {
+      if (paced) await this.#keptUp()
       const jobs = Array.from({ length: Math.min(left, CHANGES_PER_COMMIT) }, () => ({
         jobId: `j-${this.#dice.between(0, JOBS - 1)}`,
         state: STATES[this.#dice.between(0, STATES.length - 1)]!,

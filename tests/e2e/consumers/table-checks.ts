@@ -22,13 +22,23 @@ export function hasPagesAside(file: string): boolean {
   }
 }
 
+/** How the events came into a table. */
+interface TableFacts {
+  readonly byStream: number
+  /** In the ranges of bootstraps. */
+  readonly byBootstrap: number
+  readonly streamPercent: number
+  readonly bootstrapsForGaps: number
+  readonly bootstrapsOutOfRange: number
+}
+
 /** Compares a consumer's table with what was published. */
 export function checkTable(
   file: string,
   truth: { readonly sent: ReadonlyMap<number, Sent>; readonly lost: ReadonlySet<number> },
 ): {
   readonly breaches: readonly string[]
-  readonly facts: Readonly<Record<string, number>>
+  readonly facts: TableFacts
 } {
   using db = new DatabaseSync(file, { readOnly: true })
   const breaches: string[] = []
@@ -59,8 +69,9 @@ export function checkTable(
   breaches.push(...checkJobs(db, truth.sent))
   const causes = (cause: string) => bootstraps.filter((row) => row['cause'] === cause).length
   const facts = {
-    applied: events.length,
-    takenOver: taken,
+    byStream: events.length,
+    byBootstrap: taken,
+    streamPercent: Number(((100 * events.length) / count).toFixed(1)),
     bootstrapsForGaps: causes('GAP'),
     bootstrapsOutOfRange: causes('OUT_OF_RANGE'),
   }

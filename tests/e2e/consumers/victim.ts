@@ -66,8 +66,13 @@ export class Victim {
     })
   }
 
-  /** Lets it say so many lines, or live so long after the first one, and kills it. */
-  async kill(when: { readonly lines: number; readonly afterMs: number }): Promise<void> {
+  /** Kills it; before, lets it say so many lines, or live so long after the first one. */
+  async kill(when?: { readonly lines: number; readonly afterMs: number }): Promise<void> {
+    if (when !== undefined) await this.#liveFor(when)
+    await this.#end('SIGKILL')
+  }
+
+  async #liveFor(when: { readonly lines: number; readonly afterMs: number }): Promise<void> {
     const first = await this.#line(START_TIMEOUT_MS)
     if (first === undefined) {
       const how = this.alive ? 'says nothing' : `ended with ${this.#child?.exitCode}`
@@ -76,9 +81,8 @@ export class Victim {
     const endMs = performance.now() + when.afterMs
     for (let lines = 0; lines < when.lines; lines += 1) {
       const leftMs = endMs - performance.now()
-      if (leftMs <= 0 || (await this.#line(leftMs)) === undefined) break
+      if (leftMs <= 0 || (await this.#line(leftMs)) === undefined) return
     }
-    await this.#end('SIGKILL')
   }
 
   /** Ends it in order; returns its exit code. */
