@@ -55,13 +55,21 @@ export class LogTail {
   async commitAbove(service: ServiceName, epoch: number, timeoutMs: number): Promise<number> {
     const deadline = nowMs() + timeoutMs
     for (;;) {
-      const records = this.#records.get(service) ?? []
-      const found = records.find((one) => one.replica === undefined && one.epoch > epoch)
+      const found = this.#first(service, (one) => one.replica === undefined && one.epoch > epoch)
       if (found !== undefined) return found.atMs
       const left = deadline - nowMs()
       if (left <= 0) throw new Error(`no commit of ${service} above epoch ${epoch}`)
       await this.#grown(left)
     }
+  }
+
+  /** When the first claim of an epoch above `epoch` was seen; undefined = not yet. */
+  claimedAbove(service: ServiceName, epoch: number): number | undefined {
+    return this.#first(service, (one) => one.replica !== undefined && one.epoch > epoch)?.atMs
+  }
+
+  #first(service: ServiceName, matches: (one: SeenRecord) => boolean): SeenRecord | undefined {
+    return this.#records.get(service)?.find(matches)
   }
 
   #grown(timeoutMs: number): Promise<void> {
@@ -112,18 +120,25 @@ export class LogTail {
   }
 }
 
-/** Everything that stands in the topics of services: each private log before its public events. */
+/**
+ * Everything that stands in the topics of services: each private log before its public events. The
+ * services may go on meanwhile, so the events are read first: the log then has what they come from.
+ */
 export async function readCell(
   log: EventLog,
   services: readonly ServiceName[],
 ): Promise<readonly Landed[]> {
   const landed: Landed[] = []
   for (const service of services) {
-    for (const topic of [logTopic(service), eventsTopic(service)]) {
-      for (const { position, key, headers, value } of await readAll(log, topic)) {
-        landed.push({ atMs: 0, topic, partition: PARTITION, position, key, headers, value })
-      }
-    }
+    const events = await landedOf(log, eventsTopic(service))
+    landed.push(...(await landedOf(log, logTopic(service))), ...events)
   }
   return landed
+}
+
+async function landedOf(log: EventLog, topic: string): Promise<readonly Landed[]> {
+  const records = await readAll(log, topic)
+  return records.map(({ position, key, headers, value }) => {
+    return { atMs: 0, topic, partition: PARTITION, position, key, headers, value }
+  })
 }
