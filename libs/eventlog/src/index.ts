@@ -1,3 +1,4 @@
+export { eventsTopic } from '@serverless-ai/contracts/public-event'
 export * from './arbitration.ts'
 export { LogClosedError } from './errors.ts'
 export type { DelayRange, MemoryLogFaults } from './memory/faults.ts'

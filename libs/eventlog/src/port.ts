@@ -125,8 +125,6 @@ export interface EventLog {
 
 /** Topic of a service's private log. */
 export const logTopic = (service: string): string => `serverlessai.log.${service}.v1`
-/** Topic of a service's public events. */
-export const eventsTopic = (service: string): string => `serverlessai.events.${service}.v1`
 
 /** A stored snapshot. */
 export interface SnapshotInfo {

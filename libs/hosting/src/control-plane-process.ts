@@ -1,4 +1,5 @@
 import { readDescriptorSet } from '@serverless-ai/contracts'
+import { SERVICE_NAMES } from '@serverless-ai/contracts/services'
 import type { Transport, TransportServer } from '@serverless-ai/kernel'
 import {
   addHealth,
@@ -7,7 +8,7 @@ import {
   createGrpcTransport,
   HealthRegistry,
 } from '@serverless-ai/rpc'
-import { type PlatformOptions, SERVICE_NAMES } from './options.ts'
+import type { PlatformOptions } from './options.ts'
 import { Peers } from './peers.ts'
 import { addPlatformHandlers } from './platform-handlers.ts'
 import { Readiness } from './readiness.ts'

@@ -1,3 +1,4 @@
+export { SERVICE_NAMES, type ServiceName } from '@serverless-ai/contracts/services'
 export {
   type PlatformConfig,
   platformConfig,
@@ -8,7 +9,7 @@ export {
 export { ControlPlaneProcess } from './control-plane-process.ts'
 export { type Credentials, CredentialsError, openCredentials } from './credentials.ts'
 export { LogStartError, usesKafka } from './event-log.ts'
-export { type PlatformOptions, SERVICE_NAMES, type ServiceName } from './options.ts'
+export type { PlatformOptions } from './options.ts'
 export { Peers } from './peers.ts'
 export { PlatformModule } from './platform.module.ts'
 export { DataDirectoryError, makeDataDirectory, openPlatform, systemPorts } from './platform.ts'

@@ -4,10 +4,6 @@ import type { Authenticate, GrpcServerOptions, ServerTls } from '@serverless-ai/
 import type { RuntimeOptions } from '@serverless-ai/runtime'
 import type { Metrics } from '@serverless-ai/telemetry'
 
-/** The five services of the control plane and who they are called by name. */
-export const SERVICE_NAMES = ['mediator', 'scheduler', 'pool-manager', 'fault-tolerance'] as const
-export type ServiceName = (typeof SERVICE_NAMES)[number]
-
 /** What a process of the control plane is given. */
 export interface PlatformOptions {
   readonly ports: Ports

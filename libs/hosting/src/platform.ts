@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { SERVICE_NAMES } from '@serverless-ai/contracts/services'
 import type { Ports } from '@serverless-ai/kernel'
 import {
   systemClock,
@@ -17,7 +18,7 @@ import {
   openCredentials,
 } from './credentials.ts'
 import { openEventLog, usesKafka } from './event-log.ts'
-import { type PlatformOptions, SERVICE_NAMES } from './options.ts'
+import type { PlatformOptions } from './options.ts'
 import { openSnapshots } from './snapshots.ts'
 import { watchProcess } from './telemetry/process-metrics.ts'
 import { openTracingOf } from './telemetry/tracing.ts'

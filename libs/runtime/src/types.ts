@@ -1,3 +1,4 @@
+import type { PublicEvent } from '@serverless-ai/contracts/public-event'
 import type { EventLog, SnapshotStore } from '@serverless-ai/eventlog'
 import type {
   CallContext,
@@ -11,26 +12,10 @@ import type {
 } from '@serverless-ai/kernel'
 import type { RuntimeObserver } from './observer.ts'
 
-/** A public event before it has a seq. */
-export interface PublicDraft {
-  /** Full proto message name, for example `serverlessai.events.v1.GangPlaced`. */
-  readonly type: string
-  /** Entity id, the partition key. */
-  readonly key: string
-  /** Tenant that may see it; empty = operators only. */
-  readonly tenant: string
-  /** Encoded message. */
-  readonly payload: Uint8Array
-}
+export type { PublicEvent }
 
-/** A public event of some service, as consumed. */
-export interface PublicEvent extends PublicDraft {
-  readonly source: string
-  readonly partition: number
-  /** Dense from 1; 0 inside a snapshot. */
-  readonly seq: number
-  readonly atMs: number
-}
+/** A public event before it has a seq. */
+export type PublicDraft = Pick<PublicEvent, 'type' | 'key' | 'tenant' | 'payload'>
 
 /** A source of inputs: another service whose public events become commands of this core. */
 export interface InputSource<C> {

@@ -8,6 +8,7 @@ import {
 } from '@serverless-ai/client'
 import { decodeEvent, eventsTopic, watchedEvents } from '@serverless-ai/client/events'
 import { type Job, Job_State } from '@serverless-ai/contracts/job/v1/job'
+import { SERVICE_NAMES } from '@serverless-ai/contracts/services'
 import type {
   EventArea,
   EventFilter,
@@ -53,8 +54,7 @@ export class WaitTimeoutError extends Error {
   override readonly name = 'WaitTimeoutError'
 }
 
-const AREAS: readonly EventArea[] = ['mediator', 'scheduler', 'pool-manager', 'fault-tolerance']
-const isArea = (name: string): name is EventArea => AREAS.some((area) => area === name)
+const isArea = (name: string): name is EventArea => SERVICE_NAMES.some((area) => area === name)
 
 const stateName = (state: Job_State): string =>
   Object.entries(Job_State).find(([, value]) => value === state)?.[0] ?? String(state)

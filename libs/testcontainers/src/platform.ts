@@ -1,12 +1,13 @@
 import type { NewQueue, PlatformClient } from '@serverless-ai/client'
 import type { DecodedEvent, PublicEvent } from '@serverless-ai/client/events'
 import type { Job, Job_State } from '@serverless-ai/contracts/job/v1/job'
+import type { ServiceName } from '@serverless-ai/contracts/services'
 
 /** Name of a job's state. */
 export type JobState = Exclude<keyof typeof Job_State, 'UNSPECIFIED' | 'UNRECOGNIZED'>
 
 /** A service that owns public events. */
-export type EventArea = 'mediator' | 'scheduler' | 'pool-manager' | 'fault-tolerance'
+export type EventArea = ServiceName
 
 /** Tenants that every started platform has; each has a token, none has a queue yet. */
 export type TestTenant = 'team-a' | 'team-b'

@@ -5,6 +5,7 @@ import {
   kafkaSettings,
   loadConfig,
 } from '@serverless-ai/config'
+import { SERVICE_NAMES } from '@serverless-ai/contracts/services'
 import type { TopicFinding, TopicPlan } from '@serverless-ai/eventlog/kafka'
 import type { Logger } from '@serverless-ai/kernel'
 import { type Command, Option } from 'commander'
@@ -13,9 +14,6 @@ import { CliError, EXIT } from '../exit.ts'
 import type { Io } from '../io.ts'
 import { count, table } from '../output/text.ts'
 import { answer, type CommandScope, wholeNumber } from './shared.ts'
-
-/** The services that own topics. */
-export const SERVICES = ['mediator', 'scheduler', 'pool-manager', 'fault-tolerance'] as const
 
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
@@ -78,7 +76,7 @@ async function withCluster(
   const connection = { ...rest, brokers: addresses, ports }
   const { replicationFactor: copies } = config
   const plan = kafka.planTopics({
-    services: SERVICES,
+    services: SERVICE_NAMES,
     cells: options.cells,
     replication: copies,
     eventsRetentionMs: options.eventsRetentionDays * DAY_MS,

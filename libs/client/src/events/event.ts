@@ -1,24 +1,6 @@
-/** Public events as a consumer sees them, and its mark. */
+import { type PublicEvent, readEventRecord } from '@serverless-ai/contracts/public-event'
 
-/** A public event. */
-export interface PublicEvent {
-  /** Service that owns it, for example `scheduler`. */
-  readonly source: string
-  /** Cell. */
-  readonly partition: number
-  /** Dense number, from 1; 0 inside a snapshot. */
-  readonly seq: number
-  /** Full proto message name, for example `serverlessai.events.v1.GangPlaced`. */
-  readonly type: string
-  /** Entity id. */
-  readonly key: string
-  /** Tenant that may see it; empty = operators only. */
-  readonly tenant: string
-  /** Log time of the commit, ms since 1970. */
-  readonly atMs: number
-  /** Protobuf message of `type`; see `decodeEvent`. */
-  readonly payload: Uint8Array
-}
+export { eventsTopic, type PublicEvent } from '@serverless-ai/contracts/public-event'
 
 /**
  * How far a consumer is in one partition. It is stored in the transaction that applies the events
@@ -56,10 +38,6 @@ export function judge(mark: Pick<Mark, 'seq'>, seq: number): Verdict {
   return seq === mark.seq + 1 ? 'next' : 'gap'
 }
 
-/** Topic of a service's public events. */
-export const eventsTopic = (service: string, prefix = ''): string =>
-  `${prefix}serverlessai.events.${service}.v1`
-
 /** A record as it lies in the topic: CloudEvents in the binary form. */
 export interface RawRecord {
   readonly offset: number
@@ -75,22 +53,8 @@ export function readRecord(
 ): SourceRecord {
   const { service, partition } = at
   const { offset, headers } = record
+  const event = readEventRecord(service, partition, record)
+  if (event !== undefined) return { offset, event }
   const id = headers['ce_id'] ?? ''
-  const prefix = `${service}/${partition}/`
-  const seq = id.startsWith(prefix) ? Number(id.slice(prefix.length)) : Number.NaN
-  const atMs = Date.parse(headers['ce_time'] ?? '')
-  if (!Number.isSafeInteger(seq) || seq < 1 || Number.isNaN(atMs)) {
-    return { offset, problem: `no public event of ${service}/${partition}: ce_id '${id}'` }
-  }
-  const event: PublicEvent = {
-    source: service,
-    partition,
-    seq,
-    type: headers['ce_type'] ?? '',
-    key: record.key,
-    tenant: headers['ce_tenant'] ?? '',
-    atMs,
-    payload: record.value,
-  }
-  return { offset, event }
+  return { offset, problem: `no public event of ${service}/${partition}: ce_id '${id}'` }
 }

@@ -1,5 +1,6 @@
+import { eventsTopic } from '@serverless-ai/contracts/public-event'
 import type { Clock, Logger, Timers } from '@serverless-ai/kernel'
-import { eventsTopic, logTopic, RECORD_MAX_BYTES } from '../port.ts'
+import { logTopic, RECORD_MAX_BYTES } from '../port.ts'
 import { type KafkaConnection, kafkaTarget } from './connection.ts'
 import { clusterFailure, KafkaLogError } from './errors.ts'
 import {

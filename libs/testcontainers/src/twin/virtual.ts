@@ -1,5 +1,6 @@
 import { connect } from '@serverless-ai/client'
 import { Node_State } from '@serverless-ai/contracts/pool/v1/pool'
+import { SERVICE_NAMES } from '@serverless-ai/contracts/services'
 import {
   CALM_LINK,
   ControlPlane,
@@ -107,11 +108,10 @@ export async function startVirtual(
   const { transport, ports } = tester
   const pump = new Pump(world.time)
   const nodeIds = nodes.map(({ name }) => name)
-  const services = ['mediator', 'scheduler', 'pool-manager', 'fault-tolerance'] as const
   const { timers } = pump
   let tokens = 0
   const ground: Ground = {
-    target: services.map((service) => plane.addressOf(service)).join(','),
+    target: SERVICE_NAMES.map((service) => plane.addressOf(service)).join(','),
     targetOf: (area) => plane.addressOf(area),
     topicPrefix: '',
     tokens: {
