@@ -21,6 +21,7 @@ const scheduler = {
   cancel: nobody,
   recover: nobody,
   giveUp: nobody,
+  resize: nobody,
   explain: nobody,
 }
 

@@ -39,7 +39,13 @@ async function serve(handlers: Partial<Handlers>): Promise<string> {
   const ports = { clock: systemClock, timers: systemTimers, logger: silent }
   const server = createGrpcServer({ ...ports, authenticate })
   const all = { submitJob: never, getJob: never, listJobs: never, watchJob: never }
-  server.add(JobServiceService, { ...all, cancelJob: never, explainJob: never, ...handlers })
+  server.add(JobServiceService, {
+    ...all,
+    cancelJob: never,
+    scaleJob: never,
+    explainJob: never,
+    ...handlers,
+  })
   servers.push(server)
   return server.listen('127.0.0.1:0')
 }

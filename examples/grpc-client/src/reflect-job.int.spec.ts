@@ -58,6 +58,7 @@ const handlers: HandlersOf<typeof JobServiceService> = {
   },
   getJob: refuse,
   listJobs: refuse,
+  scaleJob: refuse,
   explainJob: refuse,
 }
 

@@ -32,6 +32,7 @@ async function platform(handlers: Partial<JobHandlers>) {
     listJobs: never,
     watchJob: never,
     cancelJob: never,
+    scaleJob: never,
     explainJob: never,
     ...handlers,
   })

@@ -40,6 +40,7 @@ function installCounter({ host, server }: ServiceKit) {
     getJob: never,
     listJobs: never,
     cancelJob: never,
+    scaleJob: never,
     explainJob: never,
     async *watchJob({ resumeAfter }, { signal }) {
       const changes = new AsyncChannel<string>({ max: 100 })

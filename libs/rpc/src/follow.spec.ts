@@ -51,6 +51,7 @@ function replicas() {
       listJobs: never,
       watchJob: never,
       cancelJob: never,
+      scaleJob: never,
       explainJob: never,
       ...noted,
     })

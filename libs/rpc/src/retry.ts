@@ -64,6 +64,7 @@ export function pauseMs(init: {
 /** Methods that would do something anew each time: only the id in the request makes them one. */
 const NEED_REQUEST_ID: ReadonlySet<string> = new Set([
   '/serverlessai.job.v1.JobService/SubmitJob',
+  '/serverlessai.job.v1.JobService/ScaleJob',
   '/serverlessai.schedule.v1.QueueService/CreateQueue',
 ])
 

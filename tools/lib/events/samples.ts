@@ -1,7 +1,40 @@
 // One example of each public event, in the JSON form of protobuf. A story: the job j-0-7f3a of team
-// vision is submitted, placed on two nodes, reports, loses a node, and succeeds.
+// vision is submitted, placed on two nodes, reports, loses a node, and succeeds; the service
+// j-0-91be gets a second replica and loses its third one.
 const JOB = { jobId: 'j-0-7f3a', gang: 0, generation: 1 }
+const SERVICE = { jobId: 'j-0-91be', gang: 3, generation: 1 }
 const AT_MS = '1767323045000'
+const OBJECTIVE = {
+  objectiveId: 'o-0-4be1',
+  name: 'digits-latency',
+  tenant: 'vision',
+  indicator: 'INDICATOR_E2E',
+  service: 'digits-server',
+  targetPpm: 999_000,
+  thresholdUs: '250000',
+  windowMs: '2592000000',
+  minSample: 10,
+  version: 1,
+  createdMs: AT_MS,
+}
+const BREACH = {
+  breachId: 'b-0-c2d7',
+  objectiveId: OBJECTIVE.objectiveId,
+  objectiveName: OBJECTIVE.name,
+  tenant: 'vision',
+  service: OBJECTIVE.service,
+  rule: {
+    severity: 'SEVERITY_PAGE',
+    budgetPpm: 20_000,
+    longWindowMs: '3600000',
+    burnMilli: '14400',
+  },
+  fromMs: AT_MS,
+  longBurnMilli: '14500',
+  shortBurnMilli: '174000',
+  longEvents: '360000',
+  longBad: '5220',
+}
 
 /** Examples by short name. */
 export const SAMPLES: Readonly<Record<string, object>> = {
@@ -24,6 +57,24 @@ export const SAMPLES: Readonly<Record<string, object>> = {
     stopGraceMs: '10000',
     logMaxBytes: '67108864',
   },
+  ServiceDeclared: {
+    jobId: SERVICE.jobId,
+    tenant: 'vision',
+    name: 'digits-server',
+    protocol: 'PROTOCOL_HTTP1',
+    portName: 'http',
+    concurrency: 16,
+    minReplicas: 0,
+    maxReplicas: 4,
+    drainMs: '10000',
+    objectives: ['digits-latency'],
+    class: 'standard',
+    affinity: 'AFFINITY_NONE',
+    startupDeadlineMs: '120000',
+    devicesPerReplica: 1,
+    atMs: AT_MS,
+  },
+  ServiceEnded: { jobId: SERVICE.jobId, tenant: 'vision', name: 'digits-server', atMs: AT_MS },
   QueueChanged: { queue: { name: 'vision-train', tenant: 'vision', weight: 2, priority: 10 } },
   JobStateChanged: {
     jobId: JOB.jobId,
@@ -46,6 +97,39 @@ export const SAMPLES: Readonly<Record<string, object>> = {
     nodeEmulated: [false, false],
   },
   GangReleased: { jobId: JOB.jobId, gang: 0, throughGeneration: 1, cause: 'RECOVER' },
+  JobScaled: {
+    jobId: SERVICE.jobId,
+    tenant: 'vision',
+    queue: 'vision-serve',
+    scale: {
+      unit: 'UNIT_REPLICAS',
+      max: 4,
+      wanted: 2,
+      granted: 1,
+      ready: 1,
+      version: '3',
+      owner: 'autoscaler',
+      decisionId: 'd-0-52',
+      changedMs: AT_MS,
+    },
+    by: 'autoscaler',
+    cause: '34 requests at once, 16 per replica',
+    atMs: AT_MS,
+  },
+  GangDraining: {
+    ...SERVICE,
+    tenant: 'vision',
+    untilMs: '1767323055000',
+    cause: 'SCALED_DOWN',
+  },
+  CheckpointRequested: {
+    ...JOB,
+    tenant: 'vision',
+    noticeId: 'j-0-7f3a.1.4',
+    deadlineMs: '1767323075000',
+    tasks: 4,
+    cause: 'from 2 to 4 tasks',
+  },
   NodeChanged: {
     node: { nodeId: 'n-1', state: 'STATE_READY', sinceMs: AT_MS },
     cause: 'registered',
@@ -57,6 +141,16 @@ export const SAMPLES: Readonly<Record<string, object>> = {
     rank: 1,
     nodeId: 'n-2',
     exit: { cause: 'CAUSE_EXITED', exitCode: 0, atMs: AT_MS },
+  },
+  TaskReadinessChanged: {
+    ...SERVICE,
+    rank: 0,
+    tenant: 'vision',
+    nodeId: 'n-1',
+    address: '10.0.0.1',
+    ports: [29401],
+    ready: true,
+    atMs: AT_MS,
   },
   TaskReported: {
     ...JOB,
@@ -88,5 +182,53 @@ export const SAMPLES: Readonly<Record<string, object>> = {
       registeredMs: AT_MS,
     },
     tenant: 'vision',
+  },
+  ObjectiveChanged: { objective: OBJECTIVE, atMs: AT_MS },
+  TelemetryCounted: {
+    number: '120',
+    batches: [{ source: 'gateway/r1', bootId: '7c91', firstSeq: '41', lastSeq: '44' }],
+    openFromMs: '1767322985000',
+    futureFromMs: '1767323050000',
+    atMs: AT_MS,
+  },
+  OutcomesCounted: {
+    number: '120',
+    objectiveId: OBJECTIVE.objectiveId,
+    tenant: 'vision',
+    intervals: [{ startMs: AT_MS, counts: { good: '1491', bad: '9' } }],
+    atMs: AT_MS,
+  },
+  ObjectiveBreached: { breach: BREACH },
+  ObjectiveRecovered: { breach: { ...BREACH, untilMs: '1767323345000', cause: 'CALM' } },
+  ActionRequested: {
+    action: {
+      actionId: 'o-0-4be1:0:1',
+      objectiveId: OBJECTIVE.objectiveId,
+      objectiveName: OBJECTIVE.name,
+      tenant: 'vision',
+      service: 'digits-server',
+      breachId: BREACH.breachId,
+      step: { action: 'ACTION_SCALE', severity: 'SEVERITY_PAGE' },
+      atMs: AT_MS,
+    },
+  },
+  StatementClosed: {
+    statement: {
+      objectiveId: OBJECTIVE.objectiveId,
+      objectiveName: OBJECTIVE.name,
+      tenant: 'vision',
+      number: '1',
+      dayMs: '1767312000000',
+      counts: { good: '863000', bad: '431', excluded: '12' },
+      targetPpm: 999_000,
+      throughCount: '86520',
+      closedMs: '1767398460000',
+      previousHash: '0'.repeat(64),
+      hash: '9f'.repeat(32),
+    },
+  },
+  TelemetrySourceChanged: {
+    source: { source: 'gateway/r1', bootId: '7c91', state: 'SILENT', heardMs: AT_MS },
+    atMs: '1767323060000',
   },
 }

@@ -116,6 +116,9 @@ export class Bench {
         })
       },
       cancelJob: async ({ jobId }) => find(jobId),
+      scaleJob: async () => {
+        throw refused('FAILED_PRECONDITION', 'NOT_SCALABLE')
+      },
       explainJob: async ({ atPosition }) =>
         ExplainJobResponse.fromJSON({ name: 'train', state: 'Queued', position: atPosition }),
     })

@@ -72,6 +72,9 @@ export function jobToProto(job: JobRecord, options: { manifest: boolean }): Job 
             path: checkpoint.path,
           },
     emulatedDevices: placement?.emulated ?? false,
+    kind: spec.type,
+    scale: undefined,
+    replicas: [],
   }
 }
 
@@ -96,10 +99,15 @@ export function jobRequest(order: {
         deviceModels,
         rank0Ports: spec.ports,
         exclusive: spec.exclusive,
+        minTasks: 0,
+        maxTasks: 0,
+        cooldownMs: 0n,
+        noticeMs: 0n,
       },
     ],
     waitForCapacity: spec.waitForCapacity,
     priority: spec.priority,
     submittedMs: BigInt(submittedMs),
+    service: undefined,
   }
 }

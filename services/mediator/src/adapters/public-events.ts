@@ -21,6 +21,8 @@ function submitted(job: JobRecord): PublicDraft {
     backoffMs: BigInt(spec.retry.backoffMs),
     exclusive: spec.exclusive,
     atMs: BigInt(job.submittedMs),
+    kind: spec.type,
+    startupDeadlineMs: 0n,
   }
   return draft(job, 'JobSubmitted', JobSubmitted.encode(message).finish())
 }
@@ -40,6 +42,7 @@ function launch(job: JobRecord, placement: Placement): PublicDraft {
     workspace: spec.workspace,
     stopGraceMs: BigInt(spec.stopGracePeriodMs),
     logMaxBytes: BigInt(spec.logMaxBytes),
+    readiness: undefined,
   }
   return draft(job, 'LaunchPrepared', LaunchPrepared.encode(message).finish())
 }

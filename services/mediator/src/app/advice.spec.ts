@@ -4,6 +4,7 @@ import { GoodAdvice } from './advice.ts'
 
 const job = (words: { queue?: string; tasks?: number; name?: string }): JobRequest => ({
   jobId: '',
+  service: undefined,
   tenant: 'a',
   queue: words.queue ?? 'q',
   name: words.name ?? 'x',
@@ -14,6 +15,10 @@ const job = (words: { queue?: string; tasks?: number; name?: string }): JobReque
       deviceModels: [],
       rank0Ports: 1,
       exclusive: false,
+      minTasks: 0,
+      maxTasks: 0,
+      cooldownMs: 0n,
+      noticeMs: 0n,
     },
   ],
   waitForCapacity: false,

@@ -87,6 +87,7 @@ export class ExplainHandler {
       missing,
       name: own.name,
       generation: scheduled?.generation ?? own.generation,
+      scale: scheduled?.scale,
     }
   }
 

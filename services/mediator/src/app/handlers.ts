@@ -7,6 +7,7 @@ import { JobChanges } from './changes.ts'
 import type { MediatorRuntime, SchedulerClient } from './definition.ts'
 import { ExplainHandler, type RecoveryClient } from './explain.ts'
 import { JobHandlers } from './jobs.ts'
+import { ScaleHandler } from './scale.ts'
 import { SubmitHandler } from './submit.ts'
 import { type BlobStore, WorkspaceHandlers } from './workspaces.ts'
 
@@ -27,6 +28,7 @@ export function mediatorHandlers(init: {
   const workspaces = new WorkspaceHandlers({ runtime, store })
   const { has: hasWorkspace } = workspaces
   const jobs = new JobHandlers({ runtime, changes, timers })
+  const scale = new ScaleHandler({ runtime, scheduler })
   const submit = new SubmitHandler({ runtime, changes, scheduler, clock, timers, hasWorkspace })
   const explain = new ExplainHandler({ runtime, scheduler, recovery })
   return {
@@ -36,6 +38,7 @@ export function mediatorHandlers(init: {
       listJobs: (request, context) => jobs.list(request, context),
       watchJob: (request, context) => jobs.watch(request, context),
       cancelJob: (request, context) => jobs.cancel(request, context),
+      scaleJob: (request, context) => scale.scale(request, context),
       explainJob: (request, context) => explain.explain(request, context),
     },
     workspaces: {

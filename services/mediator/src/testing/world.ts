@@ -3,6 +3,7 @@ import { JobServiceService, WorkspaceServiceService } from '@serverless-ai/contr
 import { RecoveryServiceService } from '@serverless-ai/contracts/recovery/v1/recovery'
 import {
   type JobRequest,
+  type ResizeRequest,
   SchedulerServiceService,
   type StoryEntry,
 } from '@serverless-ai/contracts/schedule/v1/schedule'
@@ -43,6 +44,7 @@ export class MediatorWorld {
   readonly cancelled: string[] = []
   /** What the scheduler answers; undefined = it takes the job. */
   validateError: RpcError | undefined
+  readonly resized: ResizeRequest[] = []
   enqueueError: RpcError | undefined
   /** Advice of the scheduler before that answer: it may take its time, or refuse. */
   advise: () => Promise<void> = async () => undefined
@@ -88,6 +90,10 @@ export class MediatorWorld {
         },
         recover: async () => ({ position: '' }),
         giveUp: async () => ({ position: '' }),
+        resize: async (request) => {
+          this.resized.push(request)
+          return { position: 'scheduler:0:3:3', scale: undefined, waiting: undefined }
+        },
         explain: async () => ({
           state: 'Running',
           reason: undefined,
@@ -95,6 +101,7 @@ export class MediatorWorld {
           story: story(),
           position: 'scheduler:0:9:9',
           queuePosition: 0,
+          scale: undefined,
         }),
       }),
     )

@@ -84,6 +84,8 @@ export function assignment(
     exclusive: false,
     stopGraceMs: 1000n,
     logMaxBytes: 0n,
+    readiness: undefined,
+    notice: undefined,
     ...change,
   }
 }

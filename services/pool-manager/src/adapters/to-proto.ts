@@ -87,6 +87,7 @@ export function executionToProto(execution: Execution, grant: Grant): ExecutionP
     state: EXECUTION_STATES[phase.at],
     startedMs: BigInt(Math.trunc(phase.at === 'Assigned' ? 0 : phase.startedMs)),
     exit: exit === null ? undefined : exitToProto(exit),
+    readiness: undefined,
   }
 }
 
@@ -104,5 +105,7 @@ export function assignmentToProto(task: DesiredTask): Assignment {
     exclusive: task.exclusive,
     stopGraceMs: BigInt(task.stopGraceMs),
     logMaxBytes: BigInt(task.logMaxBytes),
+    readiness: undefined,
+    notice: undefined,
   }
 }

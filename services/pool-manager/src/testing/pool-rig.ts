@@ -178,6 +178,7 @@ export class PoolRig {
       workspace: '',
       stopGraceMs: 3_000n,
       logMaxBytes: 0n,
+      readiness: undefined,
     }
     await this.#emit('mediator', 'LaunchPrepared', jobId, LaunchPrepared.encode(message).finish())
   }

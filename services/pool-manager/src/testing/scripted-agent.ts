@@ -141,6 +141,7 @@ export class ScriptedAgent {
         pid: 42,
         startedMs: 1_700_000_000_000n,
         exit: each.state === 'EXITED' ? exitOf(each) : undefined,
+        readiness: undefined,
       })),
       taskReports: more.lines ?? [],
       applied: more.applied,

@@ -23,6 +23,7 @@ const SENTENCES = {
     const models = asked === '' ? '' : `; models asked for: ${asked}; models known: ${known}`
     return `${fromReason(details)}${models}`
   },
+  NOT_SCALABLE: ({ jobId }) => `job ${jobId} is neither an Inference job nor elastic`,
   QUEUE_EXISTS: ({ queue }) => `queue ${queue} exists already`,
   STALE_GENERATION: ({ jobId, expected, current }) =>
     `generation ${expected} of job ${jobId} was meant, ${current} is current`,

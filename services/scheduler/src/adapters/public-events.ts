@@ -123,6 +123,7 @@ function jobStateChanged(state: SchedulerState, job: Job): PublicDraft {
     code: job.phase.at === 'Failed' ? job.phase.code : '',
     resultJson: job.result,
     name,
+    scale: undefined,
   }).finish()
   return jobDraft('JobStateChanged', job.spec, payload)
 }

@@ -7,6 +7,8 @@ import {
   type ListQueuesRequest,
   type ListQueuesResponse,
   type QueueServiceService,
+  type ResizeRequest,
+  type ResizeResponse,
   type SchedulerServiceService,
   type ValidateRequest,
   type ValidateResponse,
@@ -53,6 +55,7 @@ export class SchedulerHandlers {
         this.#execute({ type: 'CancelJob', jobId, by: requestedBy }, context),
       recover: (request, context) => this.#execute(recoverFromProto(request), context),
       giveUp: (request, context) => this.#execute(giveUpFromProto(request), context),
+      resize: (request, context) => this.#resize(request, context),
       explain: (request, context) => this.#explain(request, context),
     }
   }
@@ -69,6 +72,15 @@ export class SchedulerHandlers {
     const answer = await this.#runtime.execute(command, callOptions(context))
     if (!answer.ok) throw errorOf(answer.refusal)
     return { position: answer.position }
+  }
+
+  async #resize({ jobId }: ResizeRequest, context: CallContext): Promise<ResizeResponse> {
+    await this.#runtime.confirm()
+    const { value: known } = await this.#runtime.read(
+      (state) => state.jobs.has(jobId),
+      callOptions(context),
+    )
+    throw errorOf({ reason: known ? 'NOT_SCALABLE' : 'JOB_NOT_FOUND', details: { jobId } })
   }
 
   async #validate(request: ValidateRequest, context: CallContext): Promise<ValidateResponse> {
@@ -167,6 +179,7 @@ export class SchedulerHandlers {
       })),
       position: about.position,
       queuePosition,
+      scale: undefined,
     }
   }
 }

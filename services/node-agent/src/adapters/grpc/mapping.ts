@@ -99,6 +99,7 @@ export function reportToProto(report: Report): ExecutionReportProto {
       pid,
       startedMs: BigInt(Math.trunc(startedMs)),
       exit: exit === null ? undefined : exitToProto(exit),
+      readiness: undefined,
     })),
     taskReports: report.taskReports.map(({ key, line, json }) => ({
       key: keyToProto(key),

@@ -17,7 +17,7 @@ import {
   type Metadata,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { Inventory, TaskExit } from "../../pool/v1/pool.ts";
+import { Inventory, Readiness, ReadinessProbe, TaskExit } from "../../pool/v1/pool.ts";
 
 /** Agent to pool manager. */
 export interface ConnectRequest {
@@ -124,7 +124,14 @@ export interface ExecutionStatus {
   /** Wall clock of the start, ms since 1970. */
   readonly startedMs: bigint;
   /** How it ended. */
-  readonly exit: TaskExit | undefined;
+  readonly exit:
+    | TaskExit
+    | undefined;
+  /**
+   * What its readiness probe found last; absent = it has none, or was not asked yet. Kept while the
+   * agent is away.
+   */
+  readonly readiness: Readiness | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -309,12 +316,34 @@ export interface Assignment {
   readonly stopGraceMs: bigint;
   /** Largest size of a log file before it is rotated, bytes; default 64 MiB, two files are kept. */
   readonly logMaxBytes: bigint;
+  /** Asked while it runs; absent = it is never ready for requests. */
+  readonly readiness:
+    | ReadinessProbe
+    | undefined;
+  /** What the task shall know now; absent = nothing. */
+  readonly notice: Notice | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface Assignment_EnvEntry {
   readonly key: string;
   readonly value: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/**
+ * Tells a running task of a planned change. The supervisor writes it as one line of JSON to the
+ * file named in `SAI_NOTICE` (`{"id":…,"kind":"checkpoint","deadlineMs":…}`), which is replaced as
+ * a whole and not there before. A task that obeys finishes its step, reports a checkpoint with
+ * `"notice": id`, does no further step, and is ended; one that does not is ended at the deadline.
+ */
+export interface Notice {
+  /** Names the change. */
+  readonly id: string;
+  /** `checkpoint`. */
+  readonly kind: string;
+  /** Ends the wait for the checkpoint, ms since 1970 by the clock of the control plane. */
+  readonly deadlineMs: bigint;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -1215,7 +1244,7 @@ export const ExecutionKey: MessageFns<ExecutionKey> = {
 };
 
 function createBaseExecutionStatus(): ExecutionStatus {
-  return { key: undefined, state: 0, pid: 0, startedMs: 0n, exit: undefined, _unknownFields: {} };
+  return { key: undefined, state: 0, pid: 0, startedMs: 0n, exit: undefined, readiness: undefined, _unknownFields: {} };
 }
 
 export const ExecutionStatus: MessageFns<ExecutionStatus> = {
@@ -1237,6 +1266,9 @@ export const ExecutionStatus: MessageFns<ExecutionStatus> = {
     }
     if (message.exit !== undefined) {
       TaskExit.encode(message.exit, writer.uint32(42).fork()).join();
+    }
+    if (message.readiness !== undefined) {
+      Readiness.encode(message.readiness, writer.uint32(50).fork()).join();
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -1302,6 +1334,14 @@ export const ExecutionStatus: MessageFns<ExecutionStatus> = {
             message.exit = TaskExit.decode(reader, reader.uint32());
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.readiness = Readiness.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1333,6 +1373,7 @@ export const ExecutionStatus: MessageFns<ExecutionStatus> = {
         ? BigInt(object.started_ms)
         : 0n,
       exit: isSet(object.exit) ? TaskExit.fromJSON(object.exit) : undefined,
+      readiness: isSet(object.readiness) ? Readiness.fromJSON(object.readiness) : undefined,
     };
   },
 
@@ -1353,6 +1394,9 @@ export const ExecutionStatus: MessageFns<ExecutionStatus> = {
     if (message.exit !== undefined) {
       obj.exit = TaskExit.toJSON(message.exit);
     }
+    if (message.readiness !== undefined) {
+      obj.readiness = Readiness.toJSON(message.readiness);
+    }
     return obj;
   },
 
@@ -1366,6 +1410,9 @@ export const ExecutionStatus: MessageFns<ExecutionStatus> = {
     message.pid = object.pid ?? 0;
     message.startedMs = (object.startedMs !== undefined && object.startedMs !== null) ? BigInt(object.startedMs) : 0n;
     message.exit = (object.exit !== undefined && object.exit !== null) ? TaskExit.fromPartial(object.exit) : undefined;
+    message.readiness = (object.readiness !== undefined && object.readiness !== null)
+      ? Readiness.fromPartial(object.readiness)
+      : undefined;
     return message;
   },
 };
@@ -2182,6 +2229,8 @@ function createBaseAssignment(): Assignment {
     exclusive: false,
     stopGraceMs: 0n,
     logMaxBytes: 0n,
+    readiness: undefined,
+    notice: undefined,
     _unknownFields: {},
   };
 }
@@ -2243,6 +2292,12 @@ export const Assignment: MessageFns<Assignment> = {
         throw new globalThis.Error("value provided for field message.logMaxBytes of type int64 too large");
       }
       writer.uint32(96).int64(message.logMaxBytes);
+    }
+    if (message.readiness !== undefined) {
+      ReadinessProbe.encode(message.readiness, writer.uint32(106).fork()).join();
+    }
+    if (message.notice !== undefined) {
+      Notice.encode(message.notice, writer.uint32(114).fork()).join();
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -2387,6 +2442,22 @@ export const Assignment: MessageFns<Assignment> = {
             message.logMaxBytes = reader.int64() as bigint;
             continue;
           }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.readiness = ReadinessProbe.decode(reader, reader.uint32());
+            continue;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.notice = Notice.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2456,6 +2527,8 @@ export const Assignment: MessageFns<Assignment> = {
         : isSet(object.log_max_bytes)
         ? BigInt(object.log_max_bytes)
         : 0n,
+      readiness: isSet(object.readiness) ? ReadinessProbe.fromJSON(object.readiness) : undefined,
+      notice: isSet(object.notice) ? Notice.fromJSON(object.notice) : undefined,
     };
   },
 
@@ -2503,6 +2576,12 @@ export const Assignment: MessageFns<Assignment> = {
     if (message.logMaxBytes !== 0n) {
       obj.logMaxBytes = message.logMaxBytes.toString();
     }
+    if (message.readiness !== undefined) {
+      obj.readiness = ReadinessProbe.toJSON(message.readiness);
+    }
+    if (message.notice !== undefined) {
+      obj.notice = Notice.toJSON(message.notice);
+    }
     return obj;
   },
 
@@ -2535,6 +2614,12 @@ export const Assignment: MessageFns<Assignment> = {
     message.logMaxBytes = (object.logMaxBytes !== undefined && object.logMaxBytes !== null)
       ? BigInt(object.logMaxBytes)
       : 0n;
+    message.readiness = (object.readiness !== undefined && object.readiness !== null)
+      ? ReadinessProbe.fromPartial(object.readiness)
+      : undefined;
+    message.notice = (object.notice !== undefined && object.notice !== null)
+      ? Notice.fromPartial(object.notice)
+      : undefined;
     return message;
   },
 };
@@ -2636,6 +2721,132 @@ export const Assignment_EnvEntry: MessageFns<Assignment_EnvEntry> = {
     const message = createBaseAssignment_EnvEntry() as any;
     message.key = object.key ?? "";
     message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseNotice(): Notice {
+  return { id: "", kind: "", deadlineMs: 0n, _unknownFields: {} };
+}
+
+export const Notice: MessageFns<Notice> = {
+  encode(message: Notice, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.kind !== "") {
+      writer.uint32(18).string(message.kind);
+    }
+    if (message.deadlineMs !== 0n) {
+      if (BigInt.asIntN(64, message.deadlineMs) !== message.deadlineMs) {
+        throw new globalThis.Error("value provided for field message.deadlineMs of type int64 too large");
+      }
+      writer.uint32(24).int64(message.deadlineMs);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Notice {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNotice() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.deadlineMs = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Notice {
+    return {
+      id: isSet(object.id) ? globalThis.String(object.id) : "",
+      kind: isSet(object.kind) ? globalThis.String(object.kind) : "",
+      deadlineMs: isSet(object.deadlineMs)
+        ? BigInt(object.deadlineMs)
+        : isSet(object.deadline_ms)
+        ? BigInt(object.deadline_ms)
+        : 0n,
+    };
+  },
+
+  toJSON(message: Notice): unknown {
+    const obj: any = {};
+    if (message.id !== "") {
+      obj.id = message.id;
+    }
+    if (message.kind !== "") {
+      obj.kind = message.kind;
+    }
+    if (message.deadlineMs !== 0n) {
+      obj.deadlineMs = message.deadlineMs.toString();
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<Notice>, I>>(base?: I): Notice {
+    return Notice.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Notice>, I>>(object: I): Notice {
+    const message = createBaseNotice() as any;
+    message.id = object.id ?? "";
+    message.kind = object.kind ?? "";
+    message.deadlineMs = (object.deadlineMs !== undefined && object.deadlineMs !== null)
+      ? BigInt(object.deadlineMs)
+      : 0n;
     return message;
   },
 };

@@ -6,6 +6,7 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { ReadinessProbe } from "../../pool/v1/pool.ts";
 
 /** A job was taken. Key: job id. */
 export interface JobSubmitted {
@@ -25,6 +26,187 @@ export interface JobSubmitted {
   readonly backoffMs: bigint;
   /** Never two generations at once. */
   readonly exclusive: boolean;
+  /** Log time, ms since 1970. */
+  readonly atMs: bigint;
+  /** `Inference`; empty or `Training` for everything else. */
+  readonly kind: string;
+  /**
+   * A replica that is not ready this long after its start is replaced, ms; 0 = it has no such
+   * limit.
+   */
+  readonly startupDeadlineMs: bigint;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/**
+ * An Inference job was taken: what it serves and how it wants its requests. Comes with its
+ * `JobSubmitted`, and again when the description changes. One open service of a name per tenant.
+ * Key: job id.
+ */
+export interface ServiceDeclared {
+  /** Job. */
+  readonly jobId: string;
+  /** Tenant. */
+  readonly tenant: string;
+  /** Name of the service: the name of the job, 1 to 63 of a-z, 0-9, `-`. */
+  readonly name: string;
+  /** Protocol. */
+  readonly protocol: ServiceDeclared_Protocol;
+  /** Name of the port, for people and for monitors. */
+  readonly portName: string;
+  /** Requests that a replica takes at once; 0 = no limit. */
+  readonly concurrency: number;
+  /** Tokens (prompt and still to be made) that a replica takes at once; 0 = no limit. */
+  readonly tokens: bigint;
+  /** Fewest replicas; 0 = it may be scaled to zero. */
+  readonly minReplicas: number;
+  /** Most replicas. */
+  readonly maxReplicas: number;
+  /** Time a replica that goes is given for the requests it has, ms. */
+  readonly drainMs: bigint;
+  /** Names of objectives that hold for it. */
+  readonly objectives: readonly string[];
+  /** Class of its requests that name none; for admission and shedding. */
+  readonly class: string;
+  /** Affinity. */
+  readonly affinity: ServiceDeclared_Affinity;
+  /** A replica that is not ready this long after its start is replaced, ms. */
+  readonly startupDeadlineMs: bigint;
+  /** Devices of each replica (all its tasks). */
+  readonly devicesPerReplica: number;
+  /** Log time, ms since 1970. */
+  readonly atMs: bigint;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/** What speaks at the replicas' first port. */
+export const ServiceDeclared_Protocol = {
+  /** UNSPECIFIED - Never sent. */
+  UNSPECIFIED: 0,
+  /** HTTP1 - HTTP/1.1. */
+  HTTP1: 1,
+  /** HTTP2 - HTTP/2 without TLS (prior knowledge). */
+  HTTP2: 2,
+  /** GRPC - gRPC without TLS. */
+  GRPC: 3,
+  /** OPENAI - HTTP/1.1 with the API of OpenAI (`/v1/chat/completions` …), streams as SSE. */
+  OPENAI: 4,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type ServiceDeclared_Protocol = typeof ServiceDeclared_Protocol[keyof typeof ServiceDeclared_Protocol];
+
+export namespace ServiceDeclared_Protocol {
+  export type UNSPECIFIED = typeof ServiceDeclared_Protocol.UNSPECIFIED;
+  export type HTTP1 = typeof ServiceDeclared_Protocol.HTTP1;
+  export type HTTP2 = typeof ServiceDeclared_Protocol.HTTP2;
+  export type GRPC = typeof ServiceDeclared_Protocol.GRPC;
+  export type OPENAI = typeof ServiceDeclared_Protocol.OPENAI;
+  export type UNRECOGNIZED = typeof ServiceDeclared_Protocol.UNRECOGNIZED;
+}
+
+export function serviceDeclared_ProtocolFromJSON(object: any): ServiceDeclared_Protocol {
+  switch (object) {
+    case 0:
+    case "PROTOCOL_UNSPECIFIED":
+      return ServiceDeclared_Protocol.UNSPECIFIED;
+    case 1:
+    case "PROTOCOL_HTTP1":
+      return ServiceDeclared_Protocol.HTTP1;
+    case 2:
+    case "PROTOCOL_HTTP2":
+      return ServiceDeclared_Protocol.HTTP2;
+    case 3:
+    case "PROTOCOL_GRPC":
+      return ServiceDeclared_Protocol.GRPC;
+    case 4:
+    case "PROTOCOL_OPENAI":
+      return ServiceDeclared_Protocol.OPENAI;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return ServiceDeclared_Protocol.UNRECOGNIZED;
+  }
+}
+
+export function serviceDeclared_ProtocolToJSON(object: ServiceDeclared_Protocol): string {
+  switch (object) {
+    case ServiceDeclared_Protocol.UNSPECIFIED:
+      return "PROTOCOL_UNSPECIFIED";
+    case ServiceDeclared_Protocol.HTTP1:
+      return "PROTOCOL_HTTP1";
+    case ServiceDeclared_Protocol.HTTP2:
+      return "PROTOCOL_HTTP2";
+    case ServiceDeclared_Protocol.GRPC:
+      return "PROTOCOL_GRPC";
+    case ServiceDeclared_Protocol.OPENAI:
+      return "PROTOCOL_OPENAI";
+    case ServiceDeclared_Protocol.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
+/** How requests that belong together find the same replica. */
+export const ServiceDeclared_Affinity = {
+  /** UNSPECIFIED - Never sent. */
+  UNSPECIFIED: 0,
+  /** NONE - Not at all. */
+  NONE: 1,
+  /** SESSION - Requests of one session key go to one replica while it can take them. */
+  SESSION: 2,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type ServiceDeclared_Affinity = typeof ServiceDeclared_Affinity[keyof typeof ServiceDeclared_Affinity];
+
+export namespace ServiceDeclared_Affinity {
+  export type UNSPECIFIED = typeof ServiceDeclared_Affinity.UNSPECIFIED;
+  export type NONE = typeof ServiceDeclared_Affinity.NONE;
+  export type SESSION = typeof ServiceDeclared_Affinity.SESSION;
+  export type UNRECOGNIZED = typeof ServiceDeclared_Affinity.UNRECOGNIZED;
+}
+
+export function serviceDeclared_AffinityFromJSON(object: any): ServiceDeclared_Affinity {
+  switch (object) {
+    case 0:
+    case "AFFINITY_UNSPECIFIED":
+      return ServiceDeclared_Affinity.UNSPECIFIED;
+    case 1:
+    case "AFFINITY_NONE":
+      return ServiceDeclared_Affinity.NONE;
+    case 2:
+    case "AFFINITY_SESSION":
+      return ServiceDeclared_Affinity.SESSION;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return ServiceDeclared_Affinity.UNRECOGNIZED;
+  }
+}
+
+export function serviceDeclared_AffinityToJSON(object: ServiceDeclared_Affinity): string {
+  switch (object) {
+    case ServiceDeclared_Affinity.UNSPECIFIED:
+      return "AFFINITY_UNSPECIFIED";
+    case ServiceDeclared_Affinity.NONE:
+      return "AFFINITY_NONE";
+    case ServiceDeclared_Affinity.SESSION:
+      return "AFFINITY_SESSION";
+    case ServiceDeclared_Affinity.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
+/** A service takes no requests any more: its job has ended. Key: job id. */
+export interface ServiceEnded {
+  /** Job. */
+  readonly jobId: string;
+  /** Tenant. */
+  readonly tenant: string;
+  /** Name. */
+  readonly name: string;
   /** Log time, ms since 1970. */
   readonly atMs: bigint;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
@@ -52,6 +234,11 @@ export interface LaunchPrepared {
   readonly stopGraceMs: bigint;
   /** Largest log file before rotation, bytes. */
   readonly logMaxBytes: bigint;
+  /**
+   * How rank 0 is asked whether it can take requests (its `port` is 0: the first one rank 0 is
+   * given); absent = it takes none.
+   */
+  readonly readiness: ReadinessProbe | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -85,6 +272,8 @@ function createBaseJobSubmitted(): JobSubmitted {
     backoffMs: 0n,
     exclusive: false,
     atMs: 0n,
+    kind: "",
+    startupDeadlineMs: 0n,
     _unknownFields: {},
   };
 }
@@ -123,6 +312,15 @@ export const JobSubmitted: MessageFns<JobSubmitted> = {
         throw new globalThis.Error("value provided for field message.atMs of type int64 too large");
       }
       writer.uint32(72).int64(message.atMs);
+    }
+    if (message.kind !== "") {
+      writer.uint32(82).string(message.kind);
+    }
+    if (message.startupDeadlineMs !== 0n) {
+      if (BigInt.asIntN(64, message.startupDeadlineMs) !== message.startupDeadlineMs) {
+        throw new globalThis.Error("value provided for field message.startupDeadlineMs of type int64 too large");
+      }
+      writer.uint32(88).int64(message.startupDeadlineMs);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -220,6 +418,22 @@ export const JobSubmitted: MessageFns<JobSubmitted> = {
             message.atMs = reader.int64() as bigint;
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.startupDeadlineMs = reader.int64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -267,6 +481,12 @@ export const JobSubmitted: MessageFns<JobSubmitted> = {
         : 0n,
       exclusive: isSet(object.exclusive) ? globalThis.Boolean(object.exclusive) : false,
       atMs: isSet(object.atMs) ? BigInt(object.atMs) : isSet(object.at_ms) ? BigInt(object.at_ms) : 0n,
+      kind: isSet(object.kind) ? globalThis.String(object.kind) : "",
+      startupDeadlineMs: isSet(object.startupDeadlineMs)
+        ? BigInt(object.startupDeadlineMs)
+        : isSet(object.startup_deadline_ms)
+        ? BigInt(object.startup_deadline_ms)
+        : 0n,
     };
   },
 
@@ -299,6 +519,12 @@ export const JobSubmitted: MessageFns<JobSubmitted> = {
     if (message.atMs !== 0n) {
       obj.atMs = message.atMs.toString();
     }
+    if (message.kind !== "") {
+      obj.kind = message.kind;
+    }
+    if (message.startupDeadlineMs !== 0n) {
+      obj.startupDeadlineMs = message.startupDeadlineMs.toString();
+    }
     return obj;
   },
 
@@ -316,6 +542,533 @@ export const JobSubmitted: MessageFns<JobSubmitted> = {
     message.backoffMs = (object.backoffMs !== undefined && object.backoffMs !== null) ? BigInt(object.backoffMs) : 0n;
     message.exclusive = object.exclusive ?? false;
     message.atMs = (object.atMs !== undefined && object.atMs !== null) ? BigInt(object.atMs) : 0n;
+    message.kind = object.kind ?? "";
+    message.startupDeadlineMs = (object.startupDeadlineMs !== undefined && object.startupDeadlineMs !== null)
+      ? BigInt(object.startupDeadlineMs)
+      : 0n;
+    return message;
+  },
+};
+
+function createBaseServiceDeclared(): ServiceDeclared {
+  return {
+    jobId: "",
+    tenant: "",
+    name: "",
+    protocol: 0,
+    portName: "",
+    concurrency: 0,
+    tokens: 0n,
+    minReplicas: 0,
+    maxReplicas: 0,
+    drainMs: 0n,
+    objectives: [],
+    class: "",
+    affinity: 0,
+    startupDeadlineMs: 0n,
+    devicesPerReplica: 0,
+    atMs: 0n,
+    _unknownFields: {},
+  };
+}
+
+export const ServiceDeclared: MessageFns<ServiceDeclared> = {
+  encode(message: ServiceDeclared, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.jobId !== "") {
+      writer.uint32(10).string(message.jobId);
+    }
+    if (message.tenant !== "") {
+      writer.uint32(18).string(message.tenant);
+    }
+    if (message.name !== "") {
+      writer.uint32(26).string(message.name);
+    }
+    if (message.protocol !== 0) {
+      writer.uint32(32).int32(message.protocol);
+    }
+    if (message.portName !== "") {
+      writer.uint32(42).string(message.portName);
+    }
+    if (message.concurrency !== 0) {
+      writer.uint32(48).uint32(message.concurrency);
+    }
+    if (message.tokens !== 0n) {
+      if (BigInt.asUintN(64, message.tokens) !== message.tokens) {
+        throw new globalThis.Error("value provided for field message.tokens of type uint64 too large");
+      }
+      writer.uint32(56).uint64(message.tokens);
+    }
+    if (message.minReplicas !== 0) {
+      writer.uint32(64).uint32(message.minReplicas);
+    }
+    if (message.maxReplicas !== 0) {
+      writer.uint32(72).uint32(message.maxReplicas);
+    }
+    if (message.drainMs !== 0n) {
+      if (BigInt.asIntN(64, message.drainMs) !== message.drainMs) {
+        throw new globalThis.Error("value provided for field message.drainMs of type int64 too large");
+      }
+      writer.uint32(80).int64(message.drainMs);
+    }
+    for (const v of message.objectives) {
+      writer.uint32(90).string(v!);
+    }
+    if (message.class !== "") {
+      writer.uint32(98).string(message.class);
+    }
+    if (message.affinity !== 0) {
+      writer.uint32(104).int32(message.affinity);
+    }
+    if (message.startupDeadlineMs !== 0n) {
+      if (BigInt.asIntN(64, message.startupDeadlineMs) !== message.startupDeadlineMs) {
+        throw new globalThis.Error("value provided for field message.startupDeadlineMs of type int64 too large");
+      }
+      writer.uint32(112).int64(message.startupDeadlineMs);
+    }
+    if (message.devicesPerReplica !== 0) {
+      writer.uint32(120).uint32(message.devicesPerReplica);
+    }
+    if (message.atMs !== 0n) {
+      if (BigInt.asIntN(64, message.atMs) !== message.atMs) {
+        throw new globalThis.Error("value provided for field message.atMs of type int64 too large");
+      }
+      writer.uint32(128).int64(message.atMs);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ServiceDeclared {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseServiceDeclared() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.jobId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.tenant = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.protocol = reader.int32() as any;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.portName = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.concurrency = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.tokens = reader.uint64() as bigint;
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.minReplicas = reader.uint32();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.maxReplicas = reader.uint32();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.drainMs = reader.int64() as bigint;
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.objectives.push(reader.string());
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.class = reader.string();
+            continue;
+          }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.affinity = reader.int32() as any;
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.startupDeadlineMs = reader.int64() as bigint;
+            continue;
+          }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.devicesPerReplica = reader.uint32();
+            continue;
+          }
+          case 16: {
+            if (tag !== 128) {
+              break;
+            }
+
+            message.atMs = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ServiceDeclared {
+    return {
+      jobId: isSet(object.jobId)
+        ? globalThis.String(object.jobId)
+        : isSet(object.job_id)
+        ? globalThis.String(object.job_id)
+        : "",
+      tenant: isSet(object.tenant) ? globalThis.String(object.tenant) : "",
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      protocol: isSet(object.protocol) ? serviceDeclared_ProtocolFromJSON(object.protocol) : 0,
+      portName: isSet(object.portName)
+        ? globalThis.String(object.portName)
+        : isSet(object.port_name)
+        ? globalThis.String(object.port_name)
+        : "",
+      concurrency: isSet(object.concurrency) ? globalThis.Number(object.concurrency) : 0,
+      tokens: isSet(object.tokens) ? BigInt(object.tokens) : 0n,
+      minReplicas: isSet(object.minReplicas)
+        ? globalThis.Number(object.minReplicas)
+        : isSet(object.min_replicas)
+        ? globalThis.Number(object.min_replicas)
+        : 0,
+      maxReplicas: isSet(object.maxReplicas)
+        ? globalThis.Number(object.maxReplicas)
+        : isSet(object.max_replicas)
+        ? globalThis.Number(object.max_replicas)
+        : 0,
+      drainMs: isSet(object.drainMs) ? BigInt(object.drainMs) : isSet(object.drain_ms) ? BigInt(object.drain_ms) : 0n,
+      objectives: globalThis.Array.isArray(object?.objectives)
+        ? object.objectives.map((e: any) => globalThis.String(e))
+        : [],
+      class: isSet(object.class) ? globalThis.String(object.class) : "",
+      affinity: isSet(object.affinity) ? serviceDeclared_AffinityFromJSON(object.affinity) : 0,
+      startupDeadlineMs: isSet(object.startupDeadlineMs)
+        ? BigInt(object.startupDeadlineMs)
+        : isSet(object.startup_deadline_ms)
+        ? BigInt(object.startup_deadline_ms)
+        : 0n,
+      devicesPerReplica: isSet(object.devicesPerReplica)
+        ? globalThis.Number(object.devicesPerReplica)
+        : isSet(object.devices_per_replica)
+        ? globalThis.Number(object.devices_per_replica)
+        : 0,
+      atMs: isSet(object.atMs) ? BigInt(object.atMs) : isSet(object.at_ms) ? BigInt(object.at_ms) : 0n,
+    };
+  },
+
+  toJSON(message: ServiceDeclared): unknown {
+    const obj: any = {};
+    if (message.jobId !== "") {
+      obj.jobId = message.jobId;
+    }
+    if (message.tenant !== "") {
+      obj.tenant = message.tenant;
+    }
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.protocol !== 0) {
+      obj.protocol = serviceDeclared_ProtocolToJSON(message.protocol);
+    }
+    if (message.portName !== "") {
+      obj.portName = message.portName;
+    }
+    if (message.concurrency !== 0) {
+      obj.concurrency = Math.round(message.concurrency);
+    }
+    if (message.tokens !== 0n) {
+      obj.tokens = message.tokens.toString();
+    }
+    if (message.minReplicas !== 0) {
+      obj.minReplicas = Math.round(message.minReplicas);
+    }
+    if (message.maxReplicas !== 0) {
+      obj.maxReplicas = Math.round(message.maxReplicas);
+    }
+    if (message.drainMs !== 0n) {
+      obj.drainMs = message.drainMs.toString();
+    }
+    if (message.objectives?.length) {
+      obj.objectives = message.objectives;
+    }
+    if (message.class !== "") {
+      obj.class = message.class;
+    }
+    if (message.affinity !== 0) {
+      obj.affinity = serviceDeclared_AffinityToJSON(message.affinity);
+    }
+    if (message.startupDeadlineMs !== 0n) {
+      obj.startupDeadlineMs = message.startupDeadlineMs.toString();
+    }
+    if (message.devicesPerReplica !== 0) {
+      obj.devicesPerReplica = Math.round(message.devicesPerReplica);
+    }
+    if (message.atMs !== 0n) {
+      obj.atMs = message.atMs.toString();
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ServiceDeclared>, I>>(base?: I): ServiceDeclared {
+    return ServiceDeclared.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ServiceDeclared>, I>>(object: I): ServiceDeclared {
+    const message = createBaseServiceDeclared() as any;
+    message.jobId = object.jobId ?? "";
+    message.tenant = object.tenant ?? "";
+    message.name = object.name ?? "";
+    message.protocol = object.protocol ?? 0;
+    message.portName = object.portName ?? "";
+    message.concurrency = object.concurrency ?? 0;
+    message.tokens = (object.tokens !== undefined && object.tokens !== null) ? BigInt(object.tokens) : 0n;
+    message.minReplicas = object.minReplicas ?? 0;
+    message.maxReplicas = object.maxReplicas ?? 0;
+    message.drainMs = (object.drainMs !== undefined && object.drainMs !== null) ? BigInt(object.drainMs) : 0n;
+    message.objectives = object.objectives?.map((e) => e) || [];
+    message.class = object.class ?? "";
+    message.affinity = object.affinity ?? 0;
+    message.startupDeadlineMs = (object.startupDeadlineMs !== undefined && object.startupDeadlineMs !== null)
+      ? BigInt(object.startupDeadlineMs)
+      : 0n;
+    message.devicesPerReplica = object.devicesPerReplica ?? 0;
+    message.atMs = (object.atMs !== undefined && object.atMs !== null) ? BigInt(object.atMs) : 0n;
+    return message;
+  },
+};
+
+function createBaseServiceEnded(): ServiceEnded {
+  return { jobId: "", tenant: "", name: "", atMs: 0n, _unknownFields: {} };
+}
+
+export const ServiceEnded: MessageFns<ServiceEnded> = {
+  encode(message: ServiceEnded, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.jobId !== "") {
+      writer.uint32(10).string(message.jobId);
+    }
+    if (message.tenant !== "") {
+      writer.uint32(18).string(message.tenant);
+    }
+    if (message.name !== "") {
+      writer.uint32(26).string(message.name);
+    }
+    if (message.atMs !== 0n) {
+      if (BigInt.asIntN(64, message.atMs) !== message.atMs) {
+        throw new globalThis.Error("value provided for field message.atMs of type int64 too large");
+      }
+      writer.uint32(32).int64(message.atMs);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ServiceEnded {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseServiceEnded() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.jobId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.tenant = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.atMs = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ServiceEnded {
+    return {
+      jobId: isSet(object.jobId)
+        ? globalThis.String(object.jobId)
+        : isSet(object.job_id)
+        ? globalThis.String(object.job_id)
+        : "",
+      tenant: isSet(object.tenant) ? globalThis.String(object.tenant) : "",
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      atMs: isSet(object.atMs) ? BigInt(object.atMs) : isSet(object.at_ms) ? BigInt(object.at_ms) : 0n,
+    };
+  },
+
+  toJSON(message: ServiceEnded): unknown {
+    const obj: any = {};
+    if (message.jobId !== "") {
+      obj.jobId = message.jobId;
+    }
+    if (message.tenant !== "") {
+      obj.tenant = message.tenant;
+    }
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.atMs !== 0n) {
+      obj.atMs = message.atMs.toString();
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ServiceEnded>, I>>(base?: I): ServiceEnded {
+    return ServiceEnded.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ServiceEnded>, I>>(object: I): ServiceEnded {
+    const message = createBaseServiceEnded() as any;
+    message.jobId = object.jobId ?? "";
+    message.tenant = object.tenant ?? "";
+    message.name = object.name ?? "";
+    message.atMs = (object.atMs !== undefined && object.atMs !== null) ? BigInt(object.atMs) : 0n;
     return message;
   },
 };
@@ -332,6 +1085,7 @@ function createBaseLaunchPrepared(): LaunchPrepared {
     workspace: "",
     stopGraceMs: 0n,
     logMaxBytes: 0n,
+    readiness: undefined,
     _unknownFields: {},
   };
 }
@@ -373,6 +1127,9 @@ export const LaunchPrepared: MessageFns<LaunchPrepared> = {
         throw new globalThis.Error("value provided for field message.logMaxBytes of type int64 too large");
       }
       writer.uint32(80).int64(message.logMaxBytes);
+    }
+    if (message.readiness !== undefined) {
+      ReadinessProbe.encode(message.readiness, writer.uint32(90).fork()).join();
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -481,6 +1238,14 @@ export const LaunchPrepared: MessageFns<LaunchPrepared> = {
             message.logMaxBytes = reader.int64() as bigint;
             continue;
           }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.readiness = ReadinessProbe.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -542,6 +1307,7 @@ export const LaunchPrepared: MessageFns<LaunchPrepared> = {
         : isSet(object.log_max_bytes)
         ? BigInt(object.log_max_bytes)
         : 0n,
+      readiness: isSet(object.readiness) ? ReadinessProbe.fromJSON(object.readiness) : undefined,
     };
   },
 
@@ -583,6 +1349,9 @@ export const LaunchPrepared: MessageFns<LaunchPrepared> = {
     if (message.logMaxBytes !== 0n) {
       obj.logMaxBytes = message.logMaxBytes.toString();
     }
+    if (message.readiness !== undefined) {
+      obj.readiness = ReadinessProbe.toJSON(message.readiness);
+    }
     return obj;
   },
 
@@ -613,6 +1382,9 @@ export const LaunchPrepared: MessageFns<LaunchPrepared> = {
     message.logMaxBytes = (object.logMaxBytes !== undefined && object.logMaxBytes !== null)
       ? BigInt(object.logMaxBytes)
       : 0n;
+    message.readiness = (object.readiness !== undefined && object.readiness !== null)
+      ? ReadinessProbe.fromPartial(object.readiness)
+      : undefined;
     return message;
   },
 };

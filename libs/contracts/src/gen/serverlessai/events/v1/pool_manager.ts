@@ -64,6 +64,37 @@ export interface TaskExited {
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
+/**
+ * A task became ready for requests or stopped being it, of the newest generation only. Whoever
+ * sends requests needs no other event: a ready task that ends, is stopped or is on a lost node is
+ * told as not ready as well. Key: job id.
+ */
+export interface TaskReadinessChanged {
+  /** Job. */
+  readonly jobId: string;
+  /** Gang. */
+  readonly gang: number;
+  /** Generation. */
+  readonly generation: number;
+  /** Rank; 0 is the one that takes requests. */
+  readonly rank: number;
+  /** Tenant. */
+  readonly tenant: string;
+  /** Node. */
+  readonly nodeId: string;
+  /** Address of the node, where others reach the task. */
+  readonly address: string;
+  /** Ports of the task on the node; requests go to the first. */
+  readonly ports: readonly number[];
+  /** True = requests may be sent to it. */
+  readonly ready: boolean;
+  /** Why it is not ready, one line for people; empty when it is. */
+  readonly cause: string;
+  /** Wall clock of the node at the change (log time where the node did not say it), ms since 1970. */
+  readonly atMs: bigint;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
 /** A line of a task's report file, of the newest generation only. Key: job id. */
 export interface TaskReported {
   /** Job. */
@@ -686,6 +717,289 @@ export const TaskExited: MessageFns<TaskExited> = {
     message.rank = object.rank ?? 0;
     message.nodeId = object.nodeId ?? "";
     message.exit = (object.exit !== undefined && object.exit !== null) ? TaskExit.fromPartial(object.exit) : undefined;
+    return message;
+  },
+};
+
+function createBaseTaskReadinessChanged(): TaskReadinessChanged {
+  return {
+    jobId: "",
+    gang: 0,
+    generation: 0,
+    rank: 0,
+    tenant: "",
+    nodeId: "",
+    address: "",
+    ports: [],
+    ready: false,
+    cause: "",
+    atMs: 0n,
+    _unknownFields: {},
+  };
+}
+
+export const TaskReadinessChanged: MessageFns<TaskReadinessChanged> = {
+  encode(message: TaskReadinessChanged, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.jobId !== "") {
+      writer.uint32(10).string(message.jobId);
+    }
+    if (message.gang !== 0) {
+      writer.uint32(16).uint32(message.gang);
+    }
+    if (message.generation !== 0) {
+      writer.uint32(24).uint32(message.generation);
+    }
+    if (message.rank !== 0) {
+      writer.uint32(32).uint32(message.rank);
+    }
+    if (message.tenant !== "") {
+      writer.uint32(42).string(message.tenant);
+    }
+    if (message.nodeId !== "") {
+      writer.uint32(50).string(message.nodeId);
+    }
+    if (message.address !== "") {
+      writer.uint32(58).string(message.address);
+    }
+    if (message.ports.length !== 0) {
+      writer.uint32(66).fork();
+      for (const v of message.ports) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    if (message.ready !== false) {
+      writer.uint32(72).bool(message.ready);
+    }
+    if (message.cause !== "") {
+      writer.uint32(82).string(message.cause);
+    }
+    if (message.atMs !== 0n) {
+      if (BigInt.asIntN(64, message.atMs) !== message.atMs) {
+        throw new globalThis.Error("value provided for field message.atMs of type int64 too large");
+      }
+      writer.uint32(88).int64(message.atMs);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TaskReadinessChanged {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTaskReadinessChanged() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.jobId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.gang = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.generation = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.rank = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.tenant = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.nodeId = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag === 64) {
+              message.ports.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 66) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.ports.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.ready = reader.bool();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.cause = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.atMs = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TaskReadinessChanged {
+    return {
+      jobId: isSet(object.jobId)
+        ? globalThis.String(object.jobId)
+        : isSet(object.job_id)
+        ? globalThis.String(object.job_id)
+        : "",
+      gang: isSet(object.gang) ? globalThis.Number(object.gang) : 0,
+      generation: isSet(object.generation) ? globalThis.Number(object.generation) : 0,
+      rank: isSet(object.rank) ? globalThis.Number(object.rank) : 0,
+      tenant: isSet(object.tenant) ? globalThis.String(object.tenant) : "",
+      nodeId: isSet(object.nodeId)
+        ? globalThis.String(object.nodeId)
+        : isSet(object.node_id)
+        ? globalThis.String(object.node_id)
+        : "",
+      address: isSet(object.address) ? globalThis.String(object.address) : "",
+      ports: globalThis.Array.isArray(object?.ports) ? object.ports.map((e: any) => globalThis.Number(e)) : [],
+      ready: isSet(object.ready) ? globalThis.Boolean(object.ready) : false,
+      cause: isSet(object.cause) ? globalThis.String(object.cause) : "",
+      atMs: isSet(object.atMs) ? BigInt(object.atMs) : isSet(object.at_ms) ? BigInt(object.at_ms) : 0n,
+    };
+  },
+
+  toJSON(message: TaskReadinessChanged): unknown {
+    const obj: any = {};
+    if (message.jobId !== "") {
+      obj.jobId = message.jobId;
+    }
+    if (message.gang !== 0) {
+      obj.gang = Math.round(message.gang);
+    }
+    if (message.generation !== 0) {
+      obj.generation = Math.round(message.generation);
+    }
+    if (message.rank !== 0) {
+      obj.rank = Math.round(message.rank);
+    }
+    if (message.tenant !== "") {
+      obj.tenant = message.tenant;
+    }
+    if (message.nodeId !== "") {
+      obj.nodeId = message.nodeId;
+    }
+    if (message.address !== "") {
+      obj.address = message.address;
+    }
+    if (message.ports?.length) {
+      obj.ports = message.ports.map((e) => Math.round(e));
+    }
+    if (message.ready !== false) {
+      obj.ready = message.ready;
+    }
+    if (message.cause !== "") {
+      obj.cause = message.cause;
+    }
+    if (message.atMs !== 0n) {
+      obj.atMs = message.atMs.toString();
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<TaskReadinessChanged>, I>>(base?: I): TaskReadinessChanged {
+    return TaskReadinessChanged.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<TaskReadinessChanged>, I>>(object: I): TaskReadinessChanged {
+    const message = createBaseTaskReadinessChanged() as any;
+    message.jobId = object.jobId ?? "";
+    message.gang = object.gang ?? 0;
+    message.generation = object.generation ?? 0;
+    message.rank = object.rank ?? 0;
+    message.tenant = object.tenant ?? "";
+    message.nodeId = object.nodeId ?? "";
+    message.address = object.address ?? "";
+    message.ports = object.ports?.map((e) => e) || [];
+    message.ready = object.ready ?? false;
+    message.cause = object.cause ?? "";
+    message.atMs = (object.atMs !== undefined && object.atMs !== null) ? BigInt(object.atMs) : 0n;
     return message;
   },
 };

@@ -7,7 +7,7 @@
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Reason, Resources } from "../../common/v1/common.ts";
-import { Queue } from "../../schedule/v1/schedule.ts";
+import { Queue, Scale } from "../../schedule/v1/schedule.ts";
 
 /** A queue was made or changed. Key: queue name. */
 export interface QueueChanged {
@@ -42,6 +42,77 @@ export interface JobStateChanged {
   readonly resultJson: string;
   /** Name, for people. */
   readonly name: string;
+  /** Of an Inference or elastic Training job. */
+  readonly scale: Scale | undefined;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/** The scale of a job changed, or how much of it is granted or ready. Key: job id. */
+export interface JobScaled {
+  /** Job. */
+  readonly jobId: string;
+  /** Tenant. */
+  readonly tenant: string;
+  /** Queue. */
+  readonly queue: string;
+  /** The scale as it is now. */
+  readonly scale:
+    | Scale
+    | undefined;
+  /** Who asked for this version of the scale. */
+  readonly by: string;
+  /** Why, one line for people. */
+  readonly cause: string;
+  /** Why `granted` is below `wanted`; absent = nothing waits, or it is not known yet. */
+  readonly waiting:
+    | Reason
+    | undefined;
+  /** Log time, ms since 1970. */
+  readonly atMs: bigint;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/**
+ * A replica gets no new requests and is released at a time. What it has goes on until then. Key:
+ * job id.
+ */
+export interface GangDraining {
+  /** Job. */
+  readonly jobId: string;
+  /** Tenant. */
+  readonly tenant: string;
+  /** Gang. */
+  readonly gang: number;
+  /** Its generation. */
+  readonly generation: number;
+  /** Log time at which it is released, ms since 1970. */
+  readonly untilMs: bigint;
+  /** `SCALED_DOWN` or `UPDATED`. */
+  readonly cause: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/**
+ * A running gang shall write a checkpoint and stop, because it is going to be placed anew. Key: job
+ * id.
+ */
+export interface CheckpointRequested {
+  /** Job. */
+  readonly jobId: string;
+  /** Tenant. */
+  readonly tenant: string;
+  /** Gang. */
+  readonly gang: number;
+  /** Its generation. */
+  readonly generation: number;
+  /** Names the request; a task's checkpoint that was made for it carries it. */
+  readonly noticeId: string;
+  /** Log time until which the checkpoint is waited for, ms since 1970. */
+  readonly deadlineMs: bigint;
+  /** Tasks wanted of the next generation. */
+  readonly tasks: number;
+  /** One line for people. */
+  readonly cause: string;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -93,7 +164,10 @@ export interface GangReleased {
   readonly gang: number;
   /** Through this generation. */
   readonly throughGeneration: number;
-  /** `RECOVER`, `FINISHED`, `CANCELLED`, `FAILED`. */
+  /**
+   * `RECOVER`, `RESIZE` (both: another generation follows), `FINISHED`, `CANCELLED`, `FAILED`,
+   * `DRAINED` (a replica that is not wanted any more).
+   */
   readonly cause: string;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
@@ -194,6 +268,7 @@ function createBaseJobStateChanged(): JobStateChanged {
     code: "",
     resultJson: "",
     name: "",
+    scale: undefined,
     _unknownFields: {},
   };
 }
@@ -235,6 +310,9 @@ export const JobStateChanged: MessageFns<JobStateChanged> = {
     }
     if (message.name !== "") {
       writer.uint32(90).string(message.name);
+    }
+    if (message.scale !== undefined) {
+      Scale.encode(message.scale, writer.uint32(98).fork()).join();
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -348,6 +426,14 @@ export const JobStateChanged: MessageFns<JobStateChanged> = {
             message.name = reader.string();
             continue;
           }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.scale = Scale.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -389,6 +475,7 @@ export const JobStateChanged: MessageFns<JobStateChanged> = {
         ? globalThis.String(object.result_json)
         : "",
       name: isSet(object.name) ? globalThis.String(object.name) : "",
+      scale: isSet(object.scale) ? Scale.fromJSON(object.scale) : undefined,
     };
   },
 
@@ -427,6 +514,9 @@ export const JobStateChanged: MessageFns<JobStateChanged> = {
     if (message.name !== "") {
       obj.name = message.name;
     }
+    if (message.scale !== undefined) {
+      obj.scale = Scale.toJSON(message.scale);
+    }
     return obj;
   },
 
@@ -448,6 +538,619 @@ export const JobStateChanged: MessageFns<JobStateChanged> = {
     message.code = object.code ?? "";
     message.resultJson = object.resultJson ?? "";
     message.name = object.name ?? "";
+    message.scale = (object.scale !== undefined && object.scale !== null) ? Scale.fromPartial(object.scale) : undefined;
+    return message;
+  },
+};
+
+function createBaseJobScaled(): JobScaled {
+  return {
+    jobId: "",
+    tenant: "",
+    queue: "",
+    scale: undefined,
+    by: "",
+    cause: "",
+    waiting: undefined,
+    atMs: 0n,
+    _unknownFields: {},
+  };
+}
+
+export const JobScaled: MessageFns<JobScaled> = {
+  encode(message: JobScaled, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.jobId !== "") {
+      writer.uint32(10).string(message.jobId);
+    }
+    if (message.tenant !== "") {
+      writer.uint32(18).string(message.tenant);
+    }
+    if (message.queue !== "") {
+      writer.uint32(26).string(message.queue);
+    }
+    if (message.scale !== undefined) {
+      Scale.encode(message.scale, writer.uint32(34).fork()).join();
+    }
+    if (message.by !== "") {
+      writer.uint32(42).string(message.by);
+    }
+    if (message.cause !== "") {
+      writer.uint32(50).string(message.cause);
+    }
+    if (message.waiting !== undefined) {
+      Reason.encode(message.waiting, writer.uint32(58).fork()).join();
+    }
+    if (message.atMs !== 0n) {
+      if (BigInt.asIntN(64, message.atMs) !== message.atMs) {
+        throw new globalThis.Error("value provided for field message.atMs of type int64 too large");
+      }
+      writer.uint32(64).int64(message.atMs);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): JobScaled {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseJobScaled() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.jobId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.tenant = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.queue = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.scale = Scale.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.by = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.cause = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.waiting = Reason.decode(reader, reader.uint32());
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.atMs = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): JobScaled {
+    return {
+      jobId: isSet(object.jobId)
+        ? globalThis.String(object.jobId)
+        : isSet(object.job_id)
+        ? globalThis.String(object.job_id)
+        : "",
+      tenant: isSet(object.tenant) ? globalThis.String(object.tenant) : "",
+      queue: isSet(object.queue) ? globalThis.String(object.queue) : "",
+      scale: isSet(object.scale) ? Scale.fromJSON(object.scale) : undefined,
+      by: isSet(object.by) ? globalThis.String(object.by) : "",
+      cause: isSet(object.cause) ? globalThis.String(object.cause) : "",
+      waiting: isSet(object.waiting) ? Reason.fromJSON(object.waiting) : undefined,
+      atMs: isSet(object.atMs) ? BigInt(object.atMs) : isSet(object.at_ms) ? BigInt(object.at_ms) : 0n,
+    };
+  },
+
+  toJSON(message: JobScaled): unknown {
+    const obj: any = {};
+    if (message.jobId !== "") {
+      obj.jobId = message.jobId;
+    }
+    if (message.tenant !== "") {
+      obj.tenant = message.tenant;
+    }
+    if (message.queue !== "") {
+      obj.queue = message.queue;
+    }
+    if (message.scale !== undefined) {
+      obj.scale = Scale.toJSON(message.scale);
+    }
+    if (message.by !== "") {
+      obj.by = message.by;
+    }
+    if (message.cause !== "") {
+      obj.cause = message.cause;
+    }
+    if (message.waiting !== undefined) {
+      obj.waiting = Reason.toJSON(message.waiting);
+    }
+    if (message.atMs !== 0n) {
+      obj.atMs = message.atMs.toString();
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<JobScaled>, I>>(base?: I): JobScaled {
+    return JobScaled.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<JobScaled>, I>>(object: I): JobScaled {
+    const message = createBaseJobScaled() as any;
+    message.jobId = object.jobId ?? "";
+    message.tenant = object.tenant ?? "";
+    message.queue = object.queue ?? "";
+    message.scale = (object.scale !== undefined && object.scale !== null) ? Scale.fromPartial(object.scale) : undefined;
+    message.by = object.by ?? "";
+    message.cause = object.cause ?? "";
+    message.waiting = (object.waiting !== undefined && object.waiting !== null)
+      ? Reason.fromPartial(object.waiting)
+      : undefined;
+    message.atMs = (object.atMs !== undefined && object.atMs !== null) ? BigInt(object.atMs) : 0n;
+    return message;
+  },
+};
+
+function createBaseGangDraining(): GangDraining {
+  return { jobId: "", tenant: "", gang: 0, generation: 0, untilMs: 0n, cause: "", _unknownFields: {} };
+}
+
+export const GangDraining: MessageFns<GangDraining> = {
+  encode(message: GangDraining, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.jobId !== "") {
+      writer.uint32(10).string(message.jobId);
+    }
+    if (message.tenant !== "") {
+      writer.uint32(18).string(message.tenant);
+    }
+    if (message.gang !== 0) {
+      writer.uint32(24).uint32(message.gang);
+    }
+    if (message.generation !== 0) {
+      writer.uint32(32).uint32(message.generation);
+    }
+    if (message.untilMs !== 0n) {
+      if (BigInt.asIntN(64, message.untilMs) !== message.untilMs) {
+        throw new globalThis.Error("value provided for field message.untilMs of type int64 too large");
+      }
+      writer.uint32(40).int64(message.untilMs);
+    }
+    if (message.cause !== "") {
+      writer.uint32(50).string(message.cause);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GangDraining {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGangDraining() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.jobId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.tenant = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.gang = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.generation = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.untilMs = reader.int64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.cause = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GangDraining {
+    return {
+      jobId: isSet(object.jobId)
+        ? globalThis.String(object.jobId)
+        : isSet(object.job_id)
+        ? globalThis.String(object.job_id)
+        : "",
+      tenant: isSet(object.tenant) ? globalThis.String(object.tenant) : "",
+      gang: isSet(object.gang) ? globalThis.Number(object.gang) : 0,
+      generation: isSet(object.generation) ? globalThis.Number(object.generation) : 0,
+      untilMs: isSet(object.untilMs) ? BigInt(object.untilMs) : isSet(object.until_ms) ? BigInt(object.until_ms) : 0n,
+      cause: isSet(object.cause) ? globalThis.String(object.cause) : "",
+    };
+  },
+
+  toJSON(message: GangDraining): unknown {
+    const obj: any = {};
+    if (message.jobId !== "") {
+      obj.jobId = message.jobId;
+    }
+    if (message.tenant !== "") {
+      obj.tenant = message.tenant;
+    }
+    if (message.gang !== 0) {
+      obj.gang = Math.round(message.gang);
+    }
+    if (message.generation !== 0) {
+      obj.generation = Math.round(message.generation);
+    }
+    if (message.untilMs !== 0n) {
+      obj.untilMs = message.untilMs.toString();
+    }
+    if (message.cause !== "") {
+      obj.cause = message.cause;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<GangDraining>, I>>(base?: I): GangDraining {
+    return GangDraining.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GangDraining>, I>>(object: I): GangDraining {
+    const message = createBaseGangDraining() as any;
+    message.jobId = object.jobId ?? "";
+    message.tenant = object.tenant ?? "";
+    message.gang = object.gang ?? 0;
+    message.generation = object.generation ?? 0;
+    message.untilMs = (object.untilMs !== undefined && object.untilMs !== null) ? BigInt(object.untilMs) : 0n;
+    message.cause = object.cause ?? "";
+    return message;
+  },
+};
+
+function createBaseCheckpointRequested(): CheckpointRequested {
+  return {
+    jobId: "",
+    tenant: "",
+    gang: 0,
+    generation: 0,
+    noticeId: "",
+    deadlineMs: 0n,
+    tasks: 0,
+    cause: "",
+    _unknownFields: {},
+  };
+}
+
+export const CheckpointRequested: MessageFns<CheckpointRequested> = {
+  encode(message: CheckpointRequested, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.jobId !== "") {
+      writer.uint32(10).string(message.jobId);
+    }
+    if (message.tenant !== "") {
+      writer.uint32(18).string(message.tenant);
+    }
+    if (message.gang !== 0) {
+      writer.uint32(24).uint32(message.gang);
+    }
+    if (message.generation !== 0) {
+      writer.uint32(32).uint32(message.generation);
+    }
+    if (message.noticeId !== "") {
+      writer.uint32(42).string(message.noticeId);
+    }
+    if (message.deadlineMs !== 0n) {
+      if (BigInt.asIntN(64, message.deadlineMs) !== message.deadlineMs) {
+        throw new globalThis.Error("value provided for field message.deadlineMs of type int64 too large");
+      }
+      writer.uint32(48).int64(message.deadlineMs);
+    }
+    if (message.tasks !== 0) {
+      writer.uint32(56).uint32(message.tasks);
+    }
+    if (message.cause !== "") {
+      writer.uint32(66).string(message.cause);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CheckpointRequested {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCheckpointRequested() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.jobId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.tenant = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.gang = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.generation = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.noticeId = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.deadlineMs = reader.int64() as bigint;
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.tasks = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.cause = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CheckpointRequested {
+    return {
+      jobId: isSet(object.jobId)
+        ? globalThis.String(object.jobId)
+        : isSet(object.job_id)
+        ? globalThis.String(object.job_id)
+        : "",
+      tenant: isSet(object.tenant) ? globalThis.String(object.tenant) : "",
+      gang: isSet(object.gang) ? globalThis.Number(object.gang) : 0,
+      generation: isSet(object.generation) ? globalThis.Number(object.generation) : 0,
+      noticeId: isSet(object.noticeId)
+        ? globalThis.String(object.noticeId)
+        : isSet(object.notice_id)
+        ? globalThis.String(object.notice_id)
+        : "",
+      deadlineMs: isSet(object.deadlineMs)
+        ? BigInt(object.deadlineMs)
+        : isSet(object.deadline_ms)
+        ? BigInt(object.deadline_ms)
+        : 0n,
+      tasks: isSet(object.tasks) ? globalThis.Number(object.tasks) : 0,
+      cause: isSet(object.cause) ? globalThis.String(object.cause) : "",
+    };
+  },
+
+  toJSON(message: CheckpointRequested): unknown {
+    const obj: any = {};
+    if (message.jobId !== "") {
+      obj.jobId = message.jobId;
+    }
+    if (message.tenant !== "") {
+      obj.tenant = message.tenant;
+    }
+    if (message.gang !== 0) {
+      obj.gang = Math.round(message.gang);
+    }
+    if (message.generation !== 0) {
+      obj.generation = Math.round(message.generation);
+    }
+    if (message.noticeId !== "") {
+      obj.noticeId = message.noticeId;
+    }
+    if (message.deadlineMs !== 0n) {
+      obj.deadlineMs = message.deadlineMs.toString();
+    }
+    if (message.tasks !== 0) {
+      obj.tasks = Math.round(message.tasks);
+    }
+    if (message.cause !== "") {
+      obj.cause = message.cause;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<CheckpointRequested>, I>>(base?: I): CheckpointRequested {
+    return CheckpointRequested.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<CheckpointRequested>, I>>(object: I): CheckpointRequested {
+    const message = createBaseCheckpointRequested() as any;
+    message.jobId = object.jobId ?? "";
+    message.tenant = object.tenant ?? "";
+    message.gang = object.gang ?? 0;
+    message.generation = object.generation ?? 0;
+    message.noticeId = object.noticeId ?? "";
+    message.deadlineMs = (object.deadlineMs !== undefined && object.deadlineMs !== null)
+      ? BigInt(object.deadlineMs)
+      : 0n;
+    message.tasks = object.tasks ?? 0;
+    message.cause = object.cause ?? "";
     return message;
   },
 };

@@ -23,7 +23,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { Reason } from "../../common/v1/common.ts";
-import { StoryEntry } from "../../schedule/v1/schedule.ts";
+import { Scale, StoryEntry } from "../../schedule/v1/schedule.ts";
 
 /** A job as its owner sees it. */
 export interface Job {
@@ -41,9 +41,9 @@ export interface Job {
   readonly reason:
     | Reason
     | undefined;
-  /** Current generation, from 1; 0 = never placed. */
+  /** Current generation, from 1; 0 = never placed. Always 0 for an Inference job: see `replicas`. */
   readonly generation: number;
-  /** Number of tasks. */
+  /** Number of tasks; of an Inference job, of each replica. */
   readonly tasks: number;
   /** Devices per task. */
   readonly devicesPerTask: number;
@@ -71,6 +71,14 @@ export interface Job {
     | undefined;
   /** True when its devices are emulated. */
   readonly emulatedDevices: boolean;
+  /** `Training` or `Inference`. */
+  readonly kind: string;
+  /** Of an Inference or elastic Training job. */
+  readonly scale:
+    | Scale
+    | undefined;
+  /** Replicas of an Inference job that hold devices, by gang; left out of lists. */
+  readonly replicas: readonly Replica[];
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -86,7 +94,7 @@ export const Job_State = {
   ADMITTED: 3,
   /** STARTING - Tasks are being started. */
   STARTING: 4,
-  /** RUNNING - All tasks run. */
+  /** RUNNING - All tasks run. Of an Inference job: a replica is ready, or none is wanted. */
   RUNNING: 5,
   /** RECOVERING - A failure was seen; the next generation is on its way. */
   RECOVERING: 6,
@@ -188,6 +196,25 @@ export function job_StateToJSON(object: Job_State): string {
     default:
       return "UNRECOGNIZED";
   }
+}
+
+/** A replica of an Inference job. */
+export interface Replica {
+  /** Its gang; numbers grow and are never used again. */
+  readonly gang: number;
+  /** Its generation, from 1. */
+  readonly generation: number;
+  /** `Starting`, `Ready`, `NotReady` (it was ready) or `Draining`. */
+  readonly state: string;
+  /** Node of rank 0. */
+  readonly node: string;
+  /** Where rank 0 takes requests. */
+  readonly address: string;
+  /** Its first port. */
+  readonly port: number;
+  /** Why it is not ready; empty when it is. */
+  readonly cause: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 /** Progress as reported by a task. */
@@ -332,6 +359,37 @@ export interface CancelJobResponse {
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
+/** Scales a job. */
+export interface ScaleJobRequest {
+  /**
+   * UUIDv7; the same id again gives the answer of the first time as long as nothing changed it
+   * since.
+   */
+  readonly requestId: string;
+  /** Id. */
+  readonly jobId: string;
+  /** Replicas or tasks; left alone with `automatic`. */
+  readonly wanted: number;
+  /** Gives the decision back to the autoscaler. */
+  readonly automatic: boolean;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/** Scaled, as far as possible. */
+export interface ScaleJobResponse {
+  /** The scale after it. */
+  readonly scale:
+    | Scale
+    | undefined;
+  /** Why `granted` is below `wanted`; absent = nothing waits. */
+  readonly waiting:
+    | Reason
+    | undefined;
+  /** Position of the scheduler's commit. */
+  readonly position: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
 /** Asks why. */
 export interface ExplainJobRequest {
   /** Id. */
@@ -361,6 +419,8 @@ export interface ExplainJobResponse {
   readonly name: string;
   /** Current generation then. */
   readonly generation: number;
+  /** Of an Inference or elastic Training job, then. */
+  readonly scale: Scale | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -417,6 +477,9 @@ function createBaseJob(): Job {
     nodes: [],
     checkpoint: undefined,
     emulatedDevices: false,
+    kind: "",
+    scale: undefined,
+    replicas: [],
     _unknownFields: {},
   };
 }
@@ -488,6 +551,15 @@ export const Job: MessageFns<Job> = {
     }
     if (message.emulatedDevices !== false) {
       writer.uint32(152).bool(message.emulatedDevices);
+    }
+    if (message.kind !== "") {
+      writer.uint32(162).string(message.kind);
+    }
+    if (message.scale !== undefined) {
+      Scale.encode(message.scale, writer.uint32(170).fork()).join();
+    }
+    for (const v of message.replicas) {
+      Replica.encode(v!, writer.uint32(178).fork()).join();
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -665,6 +737,30 @@ export const Job: MessageFns<Job> = {
             message.emulatedDevices = reader.bool();
             continue;
           }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 21: {
+            if (tag !== 170) {
+              break;
+            }
+
+            message.scale = Scale.decode(reader, reader.uint32());
+            continue;
+          }
+          case 22: {
+            if (tag !== 178) {
+              break;
+            }
+
+            message.replicas.push(Replica.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -736,6 +832,11 @@ export const Job: MessageFns<Job> = {
         : isSet(object.emulated_devices)
         ? globalThis.Boolean(object.emulated_devices)
         : false,
+      kind: isSet(object.kind) ? globalThis.String(object.kind) : "",
+      scale: isSet(object.scale) ? Scale.fromJSON(object.scale) : undefined,
+      replicas: globalThis.Array.isArray(object?.replicas)
+        ? object.replicas.map((e: any) => Replica.fromJSON(e))
+        : [],
     };
   },
 
@@ -798,6 +899,15 @@ export const Job: MessageFns<Job> = {
     if (message.emulatedDevices !== false) {
       obj.emulatedDevices = message.emulatedDevices;
     }
+    if (message.kind !== "") {
+      obj.kind = message.kind;
+    }
+    if (message.scale !== undefined) {
+      obj.scale = Scale.toJSON(message.scale);
+    }
+    if (message.replicas?.length) {
+      obj.replicas = message.replicas.map((e) => Replica.toJSON(e));
+    }
     return obj;
   },
 
@@ -835,6 +945,190 @@ export const Job: MessageFns<Job> = {
       ? Checkpoint.fromPartial(object.checkpoint)
       : undefined;
     message.emulatedDevices = object.emulatedDevices ?? false;
+    message.kind = object.kind ?? "";
+    message.scale = (object.scale !== undefined && object.scale !== null) ? Scale.fromPartial(object.scale) : undefined;
+    message.replicas = object.replicas?.map((e) => Replica.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseReplica(): Replica {
+  return { gang: 0, generation: 0, state: "", node: "", address: "", port: 0, cause: "", _unknownFields: {} };
+}
+
+export const Replica: MessageFns<Replica> = {
+  encode(message: Replica, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.gang !== 0) {
+      writer.uint32(8).uint32(message.gang);
+    }
+    if (message.generation !== 0) {
+      writer.uint32(16).uint32(message.generation);
+    }
+    if (message.state !== "") {
+      writer.uint32(26).string(message.state);
+    }
+    if (message.node !== "") {
+      writer.uint32(34).string(message.node);
+    }
+    if (message.address !== "") {
+      writer.uint32(42).string(message.address);
+    }
+    if (message.port !== 0) {
+      writer.uint32(48).uint32(message.port);
+    }
+    if (message.cause !== "") {
+      writer.uint32(58).string(message.cause);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Replica {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReplica() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.gang = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.generation = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.state = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.port = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.cause = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Replica {
+    return {
+      gang: isSet(object.gang) ? globalThis.Number(object.gang) : 0,
+      generation: isSet(object.generation) ? globalThis.Number(object.generation) : 0,
+      state: isSet(object.state) ? globalThis.String(object.state) : "",
+      node: isSet(object.node) ? globalThis.String(object.node) : "",
+      address: isSet(object.address) ? globalThis.String(object.address) : "",
+      port: isSet(object.port) ? globalThis.Number(object.port) : 0,
+      cause: isSet(object.cause) ? globalThis.String(object.cause) : "",
+    };
+  },
+
+  toJSON(message: Replica): unknown {
+    const obj: any = {};
+    if (message.gang !== 0) {
+      obj.gang = Math.round(message.gang);
+    }
+    if (message.generation !== 0) {
+      obj.generation = Math.round(message.generation);
+    }
+    if (message.state !== "") {
+      obj.state = message.state;
+    }
+    if (message.node !== "") {
+      obj.node = message.node;
+    }
+    if (message.address !== "") {
+      obj.address = message.address;
+    }
+    if (message.port !== 0) {
+      obj.port = Math.round(message.port);
+    }
+    if (message.cause !== "") {
+      obj.cause = message.cause;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<Replica>, I>>(base?: I): Replica {
+    return Replica.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Replica>, I>>(object: I): Replica {
+    const message = createBaseReplica() as any;
+    message.gang = object.gang ?? 0;
+    message.generation = object.generation ?? 0;
+    message.state = object.state ?? "";
+    message.node = object.node ?? "";
+    message.address = object.address ?? "";
+    message.port = object.port ?? 0;
+    message.cause = object.cause ?? "";
     return message;
   },
 };
@@ -2295,6 +2589,266 @@ export const CancelJobResponse: MessageFns<CancelJobResponse> = {
   },
 };
 
+function createBaseScaleJobRequest(): ScaleJobRequest {
+  return { requestId: "", jobId: "", wanted: 0, automatic: false, _unknownFields: {} };
+}
+
+export const ScaleJobRequest: MessageFns<ScaleJobRequest> = {
+  encode(message: ScaleJobRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.requestId !== "") {
+      writer.uint32(10).string(message.requestId);
+    }
+    if (message.jobId !== "") {
+      writer.uint32(18).string(message.jobId);
+    }
+    if (message.wanted !== 0) {
+      writer.uint32(24).uint32(message.wanted);
+    }
+    if (message.automatic !== false) {
+      writer.uint32(32).bool(message.automatic);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ScaleJobRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseScaleJobRequest() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.jobId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.wanted = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.automatic = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ScaleJobRequest {
+    return {
+      requestId: isSet(object.requestId)
+        ? globalThis.String(object.requestId)
+        : isSet(object.request_id)
+        ? globalThis.String(object.request_id)
+        : "",
+      jobId: isSet(object.jobId)
+        ? globalThis.String(object.jobId)
+        : isSet(object.job_id)
+        ? globalThis.String(object.job_id)
+        : "",
+      wanted: isSet(object.wanted) ? globalThis.Number(object.wanted) : 0,
+      automatic: isSet(object.automatic) ? globalThis.Boolean(object.automatic) : false,
+    };
+  },
+
+  toJSON(message: ScaleJobRequest): unknown {
+    const obj: any = {};
+    if (message.requestId !== "") {
+      obj.requestId = message.requestId;
+    }
+    if (message.jobId !== "") {
+      obj.jobId = message.jobId;
+    }
+    if (message.wanted !== 0) {
+      obj.wanted = Math.round(message.wanted);
+    }
+    if (message.automatic !== false) {
+      obj.automatic = message.automatic;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ScaleJobRequest>, I>>(base?: I): ScaleJobRequest {
+    return ScaleJobRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ScaleJobRequest>, I>>(object: I): ScaleJobRequest {
+    const message = createBaseScaleJobRequest() as any;
+    message.requestId = object.requestId ?? "";
+    message.jobId = object.jobId ?? "";
+    message.wanted = object.wanted ?? 0;
+    message.automatic = object.automatic ?? false;
+    return message;
+  },
+};
+
+function createBaseScaleJobResponse(): ScaleJobResponse {
+  return { scale: undefined, waiting: undefined, position: "", _unknownFields: {} };
+}
+
+export const ScaleJobResponse: MessageFns<ScaleJobResponse> = {
+  encode(message: ScaleJobResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.scale !== undefined) {
+      Scale.encode(message.scale, writer.uint32(10).fork()).join();
+    }
+    if (message.waiting !== undefined) {
+      Reason.encode(message.waiting, writer.uint32(18).fork()).join();
+    }
+    if (message.position !== "") {
+      writer.uint32(26).string(message.position);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ScaleJobResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseScaleJobResponse() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.scale = Scale.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.waiting = Reason.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.position = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ScaleJobResponse {
+    return {
+      scale: isSet(object.scale) ? Scale.fromJSON(object.scale) : undefined,
+      waiting: isSet(object.waiting) ? Reason.fromJSON(object.waiting) : undefined,
+      position: isSet(object.position) ? globalThis.String(object.position) : "",
+    };
+  },
+
+  toJSON(message: ScaleJobResponse): unknown {
+    const obj: any = {};
+    if (message.scale !== undefined) {
+      obj.scale = Scale.toJSON(message.scale);
+    }
+    if (message.waiting !== undefined) {
+      obj.waiting = Reason.toJSON(message.waiting);
+    }
+    if (message.position !== "") {
+      obj.position = message.position;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ScaleJobResponse>, I>>(base?: I): ScaleJobResponse {
+    return ScaleJobResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ScaleJobResponse>, I>>(object: I): ScaleJobResponse {
+    const message = createBaseScaleJobResponse() as any;
+    message.scale = (object.scale !== undefined && object.scale !== null) ? Scale.fromPartial(object.scale) : undefined;
+    message.waiting = (object.waiting !== undefined && object.waiting !== null)
+      ? Reason.fromPartial(object.waiting)
+      : undefined;
+    message.position = object.position ?? "";
+    return message;
+  },
+};
+
 function createBaseExplainJobRequest(): ExplainJobRequest {
   return { jobId: "", atPosition: "", _unknownFields: {} };
 }
@@ -2414,6 +2968,7 @@ function createBaseExplainJobResponse(): ExplainJobResponse {
     missing: [],
     name: "",
     generation: 0,
+    scale: undefined,
     _unknownFields: {},
   };
 }
@@ -2443,6 +2998,9 @@ export const ExplainJobResponse: MessageFns<ExplainJobResponse> = {
     }
     if (message.generation !== 0) {
       writer.uint32(64).uint32(message.generation);
+    }
+    if (message.scale !== undefined) {
+      Scale.encode(message.scale, writer.uint32(74).fork()).join();
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -2532,6 +3090,14 @@ export const ExplainJobResponse: MessageFns<ExplainJobResponse> = {
             message.generation = reader.uint32();
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.scale = Scale.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2566,6 +3132,7 @@ export const ExplainJobResponse: MessageFns<ExplainJobResponse> = {
       missing: globalThis.Array.isArray(object?.missing) ? object.missing.map((e: any) => globalThis.String(e)) : [],
       name: isSet(object.name) ? globalThis.String(object.name) : "",
       generation: isSet(object.generation) ? globalThis.Number(object.generation) : 0,
+      scale: isSet(object.scale) ? Scale.fromJSON(object.scale) : undefined,
     };
   },
 
@@ -2595,6 +3162,9 @@ export const ExplainJobResponse: MessageFns<ExplainJobResponse> = {
     if (message.generation !== 0) {
       obj.generation = Math.round(message.generation);
     }
+    if (message.scale !== undefined) {
+      obj.scale = Scale.toJSON(message.scale);
+    }
     return obj;
   },
 
@@ -2613,6 +3183,7 @@ export const ExplainJobResponse: MessageFns<ExplainJobResponse> = {
     message.missing = object.missing?.map((e) => e) || [];
     message.name = object.name ?? "";
     message.generation = object.generation ?? 0;
+    message.scale = (object.scale !== undefined && object.scale !== null) ? Scale.fromPartial(object.scale) : undefined;
     return message;
   },
 };
@@ -3048,6 +3619,21 @@ export const JobServiceService = {
     responseSerialize: (value: CancelJobResponse): Buffer => Buffer.from(CancelJobResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CancelJobResponse => CancelJobResponse.decode(value),
   },
+  /**
+   * Sets how many replicas (Inference) or tasks (elastic Training) a job shall have: the caller
+   * decides from now on, and controllers only advise until `automatic` gives it back to them. What
+   * cannot be placed now waits. Errors: NOT_FOUND, INVALID_ARGUMENT `SCALE_OUT_OF_RANGE`,
+   * FAILED_PRECONDITION `NOT_SCALABLE`, `JOB_FINISHED`, `RESIZE_COOLDOWN`.
+   */
+  scaleJob: {
+    path: "/serverlessai.job.v1.JobService/ScaleJob" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ScaleJobRequest): Buffer => Buffer.from(ScaleJobRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ScaleJobRequest => ScaleJobRequest.decode(value),
+    responseSerialize: (value: ScaleJobResponse): Buffer => Buffer.from(ScaleJobResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ScaleJobResponse => ScaleJobResponse.decode(value),
+  },
   /** Why is it as it is: the owners' explanations, merged by time. Errors: NOT_FOUND, OUT_OF_RANGE. */
   explainJob: {
     path: "/serverlessai.job.v1.JobService/ExplainJob" as const,
@@ -3078,6 +3664,13 @@ export interface JobServiceServer extends UntypedServiceImplementation {
   watchJob: handleServerStreamingCall<WatchJobRequest, WatchJobResponse>;
   /** Ends a job. Idempotent. */
   cancelJob: handleUnaryCall<CancelJobRequest, CancelJobResponse>;
+  /**
+   * Sets how many replicas (Inference) or tasks (elastic Training) a job shall have: the caller
+   * decides from now on, and controllers only advise until `automatic` gives it back to them. What
+   * cannot be placed now waits. Errors: NOT_FOUND, INVALID_ARGUMENT `SCALE_OUT_OF_RANGE`,
+   * FAILED_PRECONDITION `NOT_SCALABLE`, `JOB_FINISHED`, `RESIZE_COOLDOWN`.
+   */
+  scaleJob: handleUnaryCall<ScaleJobRequest, ScaleJobResponse>;
   /** Why is it as it is: the owners' explanations, merged by time. Errors: NOT_FOUND, OUT_OF_RANGE. */
   explainJob: handleUnaryCall<ExplainJobRequest, ExplainJobResponse>;
 }
@@ -3160,6 +3753,27 @@ export interface JobServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CancelJobResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Sets how many replicas (Inference) or tasks (elastic Training) a job shall have: the caller
+   * decides from now on, and controllers only advise until `automatic` gives it back to them. What
+   * cannot be placed now waits. Errors: NOT_FOUND, INVALID_ARGUMENT `SCALE_OUT_OF_RANGE`,
+   * FAILED_PRECONDITION `NOT_SCALABLE`, `JOB_FINISHED`, `RESIZE_COOLDOWN`.
+   */
+  scaleJob(
+    request: ScaleJobRequest,
+    callback: (error: ServiceError | null, response: ScaleJobResponse) => void,
+  ): ClientUnaryCall;
+  scaleJob(
+    request: ScaleJobRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ScaleJobResponse) => void,
+  ): ClientUnaryCall;
+  scaleJob(
+    request: ScaleJobRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ScaleJobResponse) => void,
   ): ClientUnaryCall;
   /** Why is it as it is: the owners' explanations, merged by time. Errors: NOT_FOUND, OUT_OF_RANGE. */
   explainJob(

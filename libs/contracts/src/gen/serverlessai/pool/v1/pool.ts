@@ -151,6 +151,44 @@ export function node_StateToJSON(object: Node_State): string {
   }
 }
 
+/**
+ * How it is found out whether a task can take requests. Asked by the agent of its node, of rank 0,
+ * at the node's own address.
+ */
+export interface ReadinessProbe {
+  /** What is asked; none of them = `tcp`. */
+  readonly probe:
+    | //
+    /** GET of this path by HTTP/1.1; 200 to 399 is good. Starts with `/`, at most 1,024 characters. */
+    { readonly $case: "httpGet"; readonly value: string }
+    | //
+    /** A connection that is taken is good. */
+    { readonly $case: "tcp"; readonly value: boolean }
+    | undefined;
+  /** Port to ask; 0 in a launch contract (the first of the ports that rank 0 is given). */
+  readonly port: number;
+  /** Time between two questions, ms, 100 to 300,000; default 1,000. */
+  readonly periodMs: number;
+  /** An answer that takes longer is a bad one, ms, 100 to 60,000; default 1,000. */
+  readonly timeoutMs: number;
+  /** Bad answers in a row after which a ready task is not ready, 1 to 100; default 3. */
+  readonly failureThreshold: number;
+  /** Good answers in a row after which a task is ready, 1 to 100; default 1. */
+  readonly successThreshold: number;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/** Whether a task can take requests, as its probe found. */
+export interface Readiness {
+  /** True = requests may be sent to it. */
+  readonly ready: boolean;
+  /** Why it is not ready, one line for people (`GET /healthz: 503`); empty when it is. */
+  readonly cause: string;
+  /** Wall clock of the node at the change, ms since 1970. */
+  readonly atMs: bigint;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
 /** Why and how a task ended. */
 export interface TaskExit {
   /** Cause. */
@@ -307,6 +345,8 @@ export interface Execution {
     | undefined;
   /** Wall clock of the start at the node, ms since 1970. */
   readonly startedMs: bigint;
+  /** What its readiness probe found last; absent = it has none, or was not asked yet. */
+  readonly readiness: Readiness | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -1224,6 +1264,349 @@ export const Node: MessageFns<Node> = {
   },
 };
 
+function createBaseReadinessProbe(): ReadinessProbe {
+  return {
+    probe: undefined,
+    port: 0,
+    periodMs: 0,
+    timeoutMs: 0,
+    failureThreshold: 0,
+    successThreshold: 0,
+    _unknownFields: {},
+  };
+}
+
+export const ReadinessProbe: MessageFns<ReadinessProbe> = {
+  encode(message: ReadinessProbe, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.probe?.$case) {
+      case "httpGet":
+        writer.uint32(10).string(message.probe.value);
+        break;
+      case "tcp":
+        writer.uint32(16).bool(message.probe.value);
+        break;
+    }
+    if (message.port !== 0) {
+      writer.uint32(24).uint32(message.port);
+    }
+    if (message.periodMs !== 0) {
+      writer.uint32(32).uint32(message.periodMs);
+    }
+    if (message.timeoutMs !== 0) {
+      writer.uint32(40).uint32(message.timeoutMs);
+    }
+    if (message.failureThreshold !== 0) {
+      writer.uint32(48).uint32(message.failureThreshold);
+    }
+    if (message.successThreshold !== 0) {
+      writer.uint32(56).uint32(message.successThreshold);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReadinessProbe {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReadinessProbe() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.probe = { $case: "httpGet", value: reader.string() };
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.probe = { $case: "tcp", value: reader.bool() };
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.port = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.periodMs = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.timeoutMs = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.failureThreshold = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.successThreshold = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReadinessProbe {
+    return {
+      probe: isSet(object.httpGet)
+        ? { $case: "httpGet", value: globalThis.String(object.httpGet) }
+        : isSet(object.http_get)
+        ? { $case: "httpGet", value: globalThis.String(object.http_get) }
+        : isSet(object.tcp)
+        ? { $case: "tcp", value: globalThis.Boolean(object.tcp) }
+        : undefined,
+      port: isSet(object.port) ? globalThis.Number(object.port) : 0,
+      periodMs: isSet(object.periodMs)
+        ? globalThis.Number(object.periodMs)
+        : isSet(object.period_ms)
+        ? globalThis.Number(object.period_ms)
+        : 0,
+      timeoutMs: isSet(object.timeoutMs)
+        ? globalThis.Number(object.timeoutMs)
+        : isSet(object.timeout_ms)
+        ? globalThis.Number(object.timeout_ms)
+        : 0,
+      failureThreshold: isSet(object.failureThreshold)
+        ? globalThis.Number(object.failureThreshold)
+        : isSet(object.failure_threshold)
+        ? globalThis.Number(object.failure_threshold)
+        : 0,
+      successThreshold: isSet(object.successThreshold)
+        ? globalThis.Number(object.successThreshold)
+        : isSet(object.success_threshold)
+        ? globalThis.Number(object.success_threshold)
+        : 0,
+    };
+  },
+
+  toJSON(message: ReadinessProbe): unknown {
+    const obj: any = {};
+    if (message.probe?.$case === "httpGet") {
+      obj.httpGet = message.probe.value;
+    } else if (message.probe?.$case === "tcp") {
+      obj.tcp = message.probe.value;
+    }
+    if (message.port !== 0) {
+      obj.port = Math.round(message.port);
+    }
+    if (message.periodMs !== 0) {
+      obj.periodMs = Math.round(message.periodMs);
+    }
+    if (message.timeoutMs !== 0) {
+      obj.timeoutMs = Math.round(message.timeoutMs);
+    }
+    if (message.failureThreshold !== 0) {
+      obj.failureThreshold = Math.round(message.failureThreshold);
+    }
+    if (message.successThreshold !== 0) {
+      obj.successThreshold = Math.round(message.successThreshold);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ReadinessProbe>, I>>(base?: I): ReadinessProbe {
+    return ReadinessProbe.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ReadinessProbe>, I>>(object: I): ReadinessProbe {
+    const message = createBaseReadinessProbe() as any;
+    switch (object.probe?.$case) {
+      case "httpGet": {
+        if (object.probe?.value !== undefined && object.probe?.value !== null) {
+          message.probe = { $case: "httpGet", value: object.probe.value };
+        }
+        break;
+      }
+      case "tcp": {
+        if (object.probe?.value !== undefined && object.probe?.value !== null) {
+          message.probe = { $case: "tcp", value: object.probe.value };
+        }
+        break;
+      }
+    }
+    message.port = object.port ?? 0;
+    message.periodMs = object.periodMs ?? 0;
+    message.timeoutMs = object.timeoutMs ?? 0;
+    message.failureThreshold = object.failureThreshold ?? 0;
+    message.successThreshold = object.successThreshold ?? 0;
+    return message;
+  },
+};
+
+function createBaseReadiness(): Readiness {
+  return { ready: false, cause: "", atMs: 0n, _unknownFields: {} };
+}
+
+export const Readiness: MessageFns<Readiness> = {
+  encode(message: Readiness, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.ready !== false) {
+      writer.uint32(8).bool(message.ready);
+    }
+    if (message.cause !== "") {
+      writer.uint32(18).string(message.cause);
+    }
+    if (message.atMs !== 0n) {
+      if (BigInt.asIntN(64, message.atMs) !== message.atMs) {
+        throw new globalThis.Error("value provided for field message.atMs of type int64 too large");
+      }
+      writer.uint32(24).int64(message.atMs);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Readiness {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReadiness() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.ready = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.cause = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.atMs = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Readiness {
+    return {
+      ready: isSet(object.ready) ? globalThis.Boolean(object.ready) : false,
+      cause: isSet(object.cause) ? globalThis.String(object.cause) : "",
+      atMs: isSet(object.atMs) ? BigInt(object.atMs) : isSet(object.at_ms) ? BigInt(object.at_ms) : 0n,
+    };
+  },
+
+  toJSON(message: Readiness): unknown {
+    const obj: any = {};
+    if (message.ready !== false) {
+      obj.ready = message.ready;
+    }
+    if (message.cause !== "") {
+      obj.cause = message.cause;
+    }
+    if (message.atMs !== 0n) {
+      obj.atMs = message.atMs.toString();
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<Readiness>, I>>(base?: I): Readiness {
+    return Readiness.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Readiness>, I>>(object: I): Readiness {
+    const message = createBaseReadiness() as any;
+    message.ready = object.ready ?? false;
+    message.cause = object.cause ?? "";
+    message.atMs = (object.atMs !== undefined && object.atMs !== null) ? BigInt(object.atMs) : 0n;
+    return message;
+  },
+};
+
 function createBaseTaskExit(): TaskExit {
   return { cause: 0, exitCode: 0, signal: "", message: "", atMs: 0n, _unknownFields: {} };
 }
@@ -1391,6 +1774,7 @@ function createBaseExecution(): Execution {
     state: 0,
     exit: undefined,
     startedMs: 0n,
+    readiness: undefined,
     _unknownFields: {},
   };
 }
@@ -1430,6 +1814,9 @@ export const Execution: MessageFns<Execution> = {
         throw new globalThis.Error("value provided for field message.startedMs of type int64 too large");
       }
       writer.uint32(72).int64(message.startedMs);
+    }
+    if (message.readiness !== undefined) {
+      Readiness.encode(message.readiness, writer.uint32(82).fork()).join();
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -1537,6 +1924,14 @@ export const Execution: MessageFns<Execution> = {
             message.startedMs = reader.int64() as bigint;
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.readiness = Readiness.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1584,6 +1979,7 @@ export const Execution: MessageFns<Execution> = {
         : isSet(object.started_ms)
         ? BigInt(object.started_ms)
         : 0n,
+      readiness: isSet(object.readiness) ? Readiness.fromJSON(object.readiness) : undefined,
     };
   },
 
@@ -1616,6 +2012,9 @@ export const Execution: MessageFns<Execution> = {
     if (message.startedMs !== 0n) {
       obj.startedMs = message.startedMs.toString();
     }
+    if (message.readiness !== undefined) {
+      obj.readiness = Readiness.toJSON(message.readiness);
+    }
     return obj;
   },
 
@@ -1633,6 +2032,9 @@ export const Execution: MessageFns<Execution> = {
     message.state = object.state ?? 0;
     message.exit = (object.exit !== undefined && object.exit !== null) ? TaskExit.fromPartial(object.exit) : undefined;
     message.startedMs = (object.startedMs !== undefined && object.startedMs !== null) ? BigInt(object.startedMs) : 0n;
+    message.readiness = (object.readiness !== undefined && object.readiness !== null)
+      ? Readiness.fromPartial(object.readiness)
+      : undefined;
     return message;
   },
 };

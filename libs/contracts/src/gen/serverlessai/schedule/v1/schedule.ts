@@ -60,7 +60,7 @@ export interface JobRequest {
   readonly queue: string;
   /** Name, for people. */
   readonly name: string;
-  /** The gangs of the job; one for a training job. */
+  /** The gang of the job; of an Inference job the gang that each replica is. */
   readonly gangs: readonly GangRequest[];
   /** Wait even if the fleet can never hold the gang as it is now. */
   readonly waitForCapacity: boolean;
@@ -68,6 +68,21 @@ export interface JobRequest {
   readonly priority: number;
   /** Time of the submission, ms since 1970. */
   readonly submittedMs: bigint;
+  /** An Inference job: every replica is a gang of its own. Absent = the job is one gang. */
+  readonly service: ServiceRequest | undefined;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/** Replicas of an Inference job. Gangs are numbered from 1, and a number is never used again. */
+export interface ServiceRequest {
+  /** Fewest replicas, 0 to `max_replicas`. */
+  readonly minReplicas: number;
+  /** Most replicas, 1 to 1,000. */
+  readonly maxReplicas: number;
+  /** Replicas at first, between the two. */
+  readonly replicas: number;
+  /** Time between the news that a ready replica goes and its SIGTERM, ms, 0 to 3,600,000. */
+  readonly drainMs: bigint;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -85,6 +100,138 @@ export interface GangRequest {
   readonly rank0Ports: number;
   /** Work with outside effects: never two generations at once. */
   readonly exclusive: boolean;
+  /**
+   * Fewest tasks of an elastic gang, 1 to `tasks`; 0 = the gang always has `tasks`. An elastic gang
+   * is placed with as many tasks as fit, from `tasks` (or the wanted number) down to this.
+   */
+  readonly minTasks: number;
+  /** Most tasks of an elastic gang, from `tasks`; 0 = the gang always has `tasks`. */
+  readonly maxTasks: number;
+  /** Shortest time between two changes of an elastic gang's size, ms, 0 to 86,400,000. */
+  readonly cooldownMs: bigint;
+  /**
+   * How long a running gang is waited for that shall write a checkpoint before it changes its size,
+   * ms, 0 to 3,600,000.
+   */
+  readonly noticeMs: bigint;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/** How many of what a job has. */
+export interface Scale {
+  /** What is counted. */
+  readonly unit: Scale_Unit;
+  /** Fewest. */
+  readonly min: number;
+  /** Most. */
+  readonly max: number;
+  /** Asked for. */
+  readonly wanted: number;
+  /** Of those that are not draining, how many hold devices now. */
+  readonly granted: number;
+  /** Of those, how many are ready (replicas: their probe says so; tasks: they run). */
+  readonly ready: number;
+  /** Replicas that get no new requests and end soon; they are in none of the numbers above. */
+  readonly draining: number;
+  /** Grows with each change of `wanted` or `owner`, from 1. */
+  readonly version: bigint;
+  /** Who decides: `user`, the name of a controller (`autoscaler`), or empty: whoever comes first. */
+  readonly owner: string;
+  /** Id of the decision that made this version; empty for the first. */
+  readonly decisionId: string;
+  /** Log time of this version, ms since 1970. */
+  readonly changedMs: bigint;
+  /** Earliest time of the next change (cooldown of an elastic gang), ms since 1970; 0 = any time. */
+  readonly notBeforeMs: bigint;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/** What is counted. */
+export const Scale_Unit = {
+  /** UNSPECIFIED - Never sent. */
+  UNSPECIFIED: 0,
+  /** REPLICAS - Replicas of an Inference job. */
+  REPLICAS: 1,
+  /** TASKS - Tasks of an elastic Training job. */
+  TASKS: 2,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type Scale_Unit = typeof Scale_Unit[keyof typeof Scale_Unit];
+
+export namespace Scale_Unit {
+  export type UNSPECIFIED = typeof Scale_Unit.UNSPECIFIED;
+  export type REPLICAS = typeof Scale_Unit.REPLICAS;
+  export type TASKS = typeof Scale_Unit.TASKS;
+  export type UNRECOGNIZED = typeof Scale_Unit.UNRECOGNIZED;
+}
+
+export function scale_UnitFromJSON(object: any): Scale_Unit {
+  switch (object) {
+    case 0:
+    case "UNIT_UNSPECIFIED":
+      return Scale_Unit.UNSPECIFIED;
+    case 1:
+    case "UNIT_REPLICAS":
+      return Scale_Unit.REPLICAS;
+    case 2:
+    case "UNIT_TASKS":
+      return Scale_Unit.TASKS;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return Scale_Unit.UNRECOGNIZED;
+  }
+}
+
+export function scale_UnitToJSON(object: Scale_Unit): string {
+  switch (object) {
+    case Scale_Unit.UNSPECIFIED:
+      return "UNIT_UNSPECIFIED";
+    case Scale_Unit.REPLICAS:
+      return "UNIT_REPLICAS";
+    case Scale_Unit.TASKS:
+      return "UNIT_TASKS";
+    case Scale_Unit.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
+/** Asks for a scale. */
+export interface ResizeRequest {
+  /** Job. */
+  readonly jobId: string;
+  /** Replicas or tasks, from the scale's `min` to `max`; left alone with `release`. */
+  readonly wanted: number;
+  /** Version that was decided upon; 0 = whatever is current, for the owner `user` alone. */
+  readonly expectedVersion: bigint;
+  /**
+   * Who wants to decide: `user` takes the scale from anyone, a controller (1 to 63 of a-z, 0-9,
+   * `-`) from nobody, and keeps it until a user takes it.
+   */
+  readonly owner: string;
+  /** Who asked, for the record. */
+  readonly by: string;
+  /** 1 to 128 characters. The decision that made the current version, again: the same answer. */
+  readonly decisionId: string;
+  /** Why, one line for people. */
+  readonly cause: string;
+  /** Gives the scale back: nobody owns it, the next controller may claim it. For `user` alone. */
+  readonly release: boolean;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/** Taken, as far as possible. */
+export interface ResizeResponse {
+  /** Position of the commit. */
+  readonly position: string;
+  /** The scale after it and the placements of the same commit. */
+  readonly scale:
+    | Scale
+    | undefined;
+  /** Why `granted` is below `wanted`; absent = nothing waits. */
+  readonly waiting: Reason | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -225,6 +372,8 @@ export interface ExplainResponse {
   readonly position: string;
   /** Queue position, from 1; 0 when not queued. */
   readonly queuePosition: number;
+  /** Of an Inference or elastic Training job. */
+  readonly scale: Scale | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -593,6 +742,7 @@ function createBaseJobRequest(): JobRequest {
     waitForCapacity: false,
     priority: 0,
     submittedMs: 0n,
+    service: undefined,
     _unknownFields: {},
   };
 }
@@ -625,6 +775,9 @@ export const JobRequest: MessageFns<JobRequest> = {
         throw new globalThis.Error("value provided for field message.submittedMs of type int64 too large");
       }
       writer.uint32(64).int64(message.submittedMs);
+    }
+    if (message.service !== undefined) {
+      ServiceRequest.encode(message.service, writer.uint32(74).fork()).join();
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -714,6 +867,14 @@ export const JobRequest: MessageFns<JobRequest> = {
             message.submittedMs = reader.int64() as bigint;
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.service = ServiceRequest.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -756,6 +917,7 @@ export const JobRequest: MessageFns<JobRequest> = {
         : isSet(object.submitted_ms)
         ? BigInt(object.submitted_ms)
         : 0n,
+      service: isSet(object.service) ? ServiceRequest.fromJSON(object.service) : undefined,
     };
   },
 
@@ -785,6 +947,9 @@ export const JobRequest: MessageFns<JobRequest> = {
     if (message.submittedMs !== 0n) {
       obj.submittedMs = message.submittedMs.toString();
     }
+    if (message.service !== undefined) {
+      obj.service = ServiceRequest.toJSON(message.service);
+    }
     return obj;
   },
 
@@ -803,12 +968,170 @@ export const JobRequest: MessageFns<JobRequest> = {
     message.submittedMs = (object.submittedMs !== undefined && object.submittedMs !== null)
       ? BigInt(object.submittedMs)
       : 0n;
+    message.service = (object.service !== undefined && object.service !== null)
+      ? ServiceRequest.fromPartial(object.service)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseServiceRequest(): ServiceRequest {
+  return { minReplicas: 0, maxReplicas: 0, replicas: 0, drainMs: 0n, _unknownFields: {} };
+}
+
+export const ServiceRequest: MessageFns<ServiceRequest> = {
+  encode(message: ServiceRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.minReplicas !== 0) {
+      writer.uint32(8).uint32(message.minReplicas);
+    }
+    if (message.maxReplicas !== 0) {
+      writer.uint32(16).uint32(message.maxReplicas);
+    }
+    if (message.replicas !== 0) {
+      writer.uint32(24).uint32(message.replicas);
+    }
+    if (message.drainMs !== 0n) {
+      if (BigInt.asIntN(64, message.drainMs) !== message.drainMs) {
+        throw new globalThis.Error("value provided for field message.drainMs of type int64 too large");
+      }
+      writer.uint32(32).int64(message.drainMs);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ServiceRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseServiceRequest() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.minReplicas = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.maxReplicas = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.replicas = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.drainMs = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ServiceRequest {
+    return {
+      minReplicas: isSet(object.minReplicas)
+        ? globalThis.Number(object.minReplicas)
+        : isSet(object.min_replicas)
+        ? globalThis.Number(object.min_replicas)
+        : 0,
+      maxReplicas: isSet(object.maxReplicas)
+        ? globalThis.Number(object.maxReplicas)
+        : isSet(object.max_replicas)
+        ? globalThis.Number(object.max_replicas)
+        : 0,
+      replicas: isSet(object.replicas) ? globalThis.Number(object.replicas) : 0,
+      drainMs: isSet(object.drainMs) ? BigInt(object.drainMs) : isSet(object.drain_ms) ? BigInt(object.drain_ms) : 0n,
+    };
+  },
+
+  toJSON(message: ServiceRequest): unknown {
+    const obj: any = {};
+    if (message.minReplicas !== 0) {
+      obj.minReplicas = Math.round(message.minReplicas);
+    }
+    if (message.maxReplicas !== 0) {
+      obj.maxReplicas = Math.round(message.maxReplicas);
+    }
+    if (message.replicas !== 0) {
+      obj.replicas = Math.round(message.replicas);
+    }
+    if (message.drainMs !== 0n) {
+      obj.drainMs = message.drainMs.toString();
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ServiceRequest>, I>>(base?: I): ServiceRequest {
+    return ServiceRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ServiceRequest>, I>>(object: I): ServiceRequest {
+    const message = createBaseServiceRequest() as any;
+    message.minReplicas = object.minReplicas ?? 0;
+    message.maxReplicas = object.maxReplicas ?? 0;
+    message.replicas = object.replicas ?? 0;
+    message.drainMs = (object.drainMs !== undefined && object.drainMs !== null) ? BigInt(object.drainMs) : 0n;
     return message;
   },
 };
 
 function createBaseGangRequest(): GangRequest {
-  return { tasks: 0, perTask: undefined, deviceModels: [], rank0Ports: 0, exclusive: false, _unknownFields: {} };
+  return {
+    tasks: 0,
+    perTask: undefined,
+    deviceModels: [],
+    rank0Ports: 0,
+    exclusive: false,
+    minTasks: 0,
+    maxTasks: 0,
+    cooldownMs: 0n,
+    noticeMs: 0n,
+    _unknownFields: {},
+  };
 }
 
 export const GangRequest: MessageFns<GangRequest> = {
@@ -827,6 +1150,24 @@ export const GangRequest: MessageFns<GangRequest> = {
     }
     if (message.exclusive !== false) {
       writer.uint32(40).bool(message.exclusive);
+    }
+    if (message.minTasks !== 0) {
+      writer.uint32(48).uint32(message.minTasks);
+    }
+    if (message.maxTasks !== 0) {
+      writer.uint32(56).uint32(message.maxTasks);
+    }
+    if (message.cooldownMs !== 0n) {
+      if (BigInt.asIntN(64, message.cooldownMs) !== message.cooldownMs) {
+        throw new globalThis.Error("value provided for field message.cooldownMs of type int64 too large");
+      }
+      writer.uint32(64).int64(message.cooldownMs);
+    }
+    if (message.noticeMs !== 0n) {
+      if (BigInt.asIntN(64, message.noticeMs) !== message.noticeMs) {
+        throw new globalThis.Error("value provided for field message.noticeMs of type int64 too large");
+      }
+      writer.uint32(72).int64(message.noticeMs);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -892,6 +1233,38 @@ export const GangRequest: MessageFns<GangRequest> = {
             message.exclusive = reader.bool();
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.minTasks = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.maxTasks = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.cooldownMs = reader.int64() as bigint;
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.noticeMs = reader.int64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -931,6 +1304,26 @@ export const GangRequest: MessageFns<GangRequest> = {
         ? globalThis.Number(object.rank0_ports)
         : 0,
       exclusive: isSet(object.exclusive) ? globalThis.Boolean(object.exclusive) : false,
+      minTasks: isSet(object.minTasks)
+        ? globalThis.Number(object.minTasks)
+        : isSet(object.min_tasks)
+        ? globalThis.Number(object.min_tasks)
+        : 0,
+      maxTasks: isSet(object.maxTasks)
+        ? globalThis.Number(object.maxTasks)
+        : isSet(object.max_tasks)
+        ? globalThis.Number(object.max_tasks)
+        : 0,
+      cooldownMs: isSet(object.cooldownMs)
+        ? BigInt(object.cooldownMs)
+        : isSet(object.cooldown_ms)
+        ? BigInt(object.cooldown_ms)
+        : 0n,
+      noticeMs: isSet(object.noticeMs)
+        ? BigInt(object.noticeMs)
+        : isSet(object.notice_ms)
+        ? BigInt(object.notice_ms)
+        : 0n,
     };
   },
 
@@ -951,6 +1344,18 @@ export const GangRequest: MessageFns<GangRequest> = {
     if (message.exclusive !== false) {
       obj.exclusive = message.exclusive;
     }
+    if (message.minTasks !== 0) {
+      obj.minTasks = Math.round(message.minTasks);
+    }
+    if (message.maxTasks !== 0) {
+      obj.maxTasks = Math.round(message.maxTasks);
+    }
+    if (message.cooldownMs !== 0n) {
+      obj.cooldownMs = message.cooldownMs.toString();
+    }
+    if (message.noticeMs !== 0n) {
+      obj.noticeMs = message.noticeMs.toString();
+    }
     return obj;
   },
 
@@ -966,6 +1371,653 @@ export const GangRequest: MessageFns<GangRequest> = {
     message.deviceModels = object.deviceModels?.map((e) => e) || [];
     message.rank0Ports = object.rank0Ports ?? 0;
     message.exclusive = object.exclusive ?? false;
+    message.minTasks = object.minTasks ?? 0;
+    message.maxTasks = object.maxTasks ?? 0;
+    message.cooldownMs = (object.cooldownMs !== undefined && object.cooldownMs !== null)
+      ? BigInt(object.cooldownMs)
+      : 0n;
+    message.noticeMs = (object.noticeMs !== undefined && object.noticeMs !== null) ? BigInt(object.noticeMs) : 0n;
+    return message;
+  },
+};
+
+function createBaseScale(): Scale {
+  return {
+    unit: 0,
+    min: 0,
+    max: 0,
+    wanted: 0,
+    granted: 0,
+    ready: 0,
+    draining: 0,
+    version: 0n,
+    owner: "",
+    decisionId: "",
+    changedMs: 0n,
+    notBeforeMs: 0n,
+    _unknownFields: {},
+  };
+}
+
+export const Scale: MessageFns<Scale> = {
+  encode(message: Scale, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.unit !== 0) {
+      writer.uint32(8).int32(message.unit);
+    }
+    if (message.min !== 0) {
+      writer.uint32(16).uint32(message.min);
+    }
+    if (message.max !== 0) {
+      writer.uint32(24).uint32(message.max);
+    }
+    if (message.wanted !== 0) {
+      writer.uint32(32).uint32(message.wanted);
+    }
+    if (message.granted !== 0) {
+      writer.uint32(40).uint32(message.granted);
+    }
+    if (message.ready !== 0) {
+      writer.uint32(48).uint32(message.ready);
+    }
+    if (message.draining !== 0) {
+      writer.uint32(56).uint32(message.draining);
+    }
+    if (message.version !== 0n) {
+      if (BigInt.asUintN(64, message.version) !== message.version) {
+        throw new globalThis.Error("value provided for field message.version of type uint64 too large");
+      }
+      writer.uint32(64).uint64(message.version);
+    }
+    if (message.owner !== "") {
+      writer.uint32(74).string(message.owner);
+    }
+    if (message.decisionId !== "") {
+      writer.uint32(82).string(message.decisionId);
+    }
+    if (message.changedMs !== 0n) {
+      if (BigInt.asIntN(64, message.changedMs) !== message.changedMs) {
+        throw new globalThis.Error("value provided for field message.changedMs of type int64 too large");
+      }
+      writer.uint32(88).int64(message.changedMs);
+    }
+    if (message.notBeforeMs !== 0n) {
+      if (BigInt.asIntN(64, message.notBeforeMs) !== message.notBeforeMs) {
+        throw new globalThis.Error("value provided for field message.notBeforeMs of type int64 too large");
+      }
+      writer.uint32(96).int64(message.notBeforeMs);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Scale {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseScale() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.unit = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.min = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.max = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.wanted = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.granted = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.ready = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.draining = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.version = reader.uint64() as bigint;
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.owner = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.decisionId = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.changedMs = reader.int64() as bigint;
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.notBeforeMs = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Scale {
+    return {
+      unit: isSet(object.unit) ? scale_UnitFromJSON(object.unit) : 0,
+      min: isSet(object.min) ? globalThis.Number(object.min) : 0,
+      max: isSet(object.max) ? globalThis.Number(object.max) : 0,
+      wanted: isSet(object.wanted) ? globalThis.Number(object.wanted) : 0,
+      granted: isSet(object.granted) ? globalThis.Number(object.granted) : 0,
+      ready: isSet(object.ready) ? globalThis.Number(object.ready) : 0,
+      draining: isSet(object.draining) ? globalThis.Number(object.draining) : 0,
+      version: isSet(object.version) ? BigInt(object.version) : 0n,
+      owner: isSet(object.owner) ? globalThis.String(object.owner) : "",
+      decisionId: isSet(object.decisionId)
+        ? globalThis.String(object.decisionId)
+        : isSet(object.decision_id)
+        ? globalThis.String(object.decision_id)
+        : "",
+      changedMs: isSet(object.changedMs)
+        ? BigInt(object.changedMs)
+        : isSet(object.changed_ms)
+        ? BigInt(object.changed_ms)
+        : 0n,
+      notBeforeMs: isSet(object.notBeforeMs)
+        ? BigInt(object.notBeforeMs)
+        : isSet(object.not_before_ms)
+        ? BigInt(object.not_before_ms)
+        : 0n,
+    };
+  },
+
+  toJSON(message: Scale): unknown {
+    const obj: any = {};
+    if (message.unit !== 0) {
+      obj.unit = scale_UnitToJSON(message.unit);
+    }
+    if (message.min !== 0) {
+      obj.min = Math.round(message.min);
+    }
+    if (message.max !== 0) {
+      obj.max = Math.round(message.max);
+    }
+    if (message.wanted !== 0) {
+      obj.wanted = Math.round(message.wanted);
+    }
+    if (message.granted !== 0) {
+      obj.granted = Math.round(message.granted);
+    }
+    if (message.ready !== 0) {
+      obj.ready = Math.round(message.ready);
+    }
+    if (message.draining !== 0) {
+      obj.draining = Math.round(message.draining);
+    }
+    if (message.version !== 0n) {
+      obj.version = message.version.toString();
+    }
+    if (message.owner !== "") {
+      obj.owner = message.owner;
+    }
+    if (message.decisionId !== "") {
+      obj.decisionId = message.decisionId;
+    }
+    if (message.changedMs !== 0n) {
+      obj.changedMs = message.changedMs.toString();
+    }
+    if (message.notBeforeMs !== 0n) {
+      obj.notBeforeMs = message.notBeforeMs.toString();
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<Scale>, I>>(base?: I): Scale {
+    return Scale.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Scale>, I>>(object: I): Scale {
+    const message = createBaseScale() as any;
+    message.unit = object.unit ?? 0;
+    message.min = object.min ?? 0;
+    message.max = object.max ?? 0;
+    message.wanted = object.wanted ?? 0;
+    message.granted = object.granted ?? 0;
+    message.ready = object.ready ?? 0;
+    message.draining = object.draining ?? 0;
+    message.version = (object.version !== undefined && object.version !== null) ? BigInt(object.version) : 0n;
+    message.owner = object.owner ?? "";
+    message.decisionId = object.decisionId ?? "";
+    message.changedMs = (object.changedMs !== undefined && object.changedMs !== null) ? BigInt(object.changedMs) : 0n;
+    message.notBeforeMs = (object.notBeforeMs !== undefined && object.notBeforeMs !== null)
+      ? BigInt(object.notBeforeMs)
+      : 0n;
+    return message;
+  },
+};
+
+function createBaseResizeRequest(): ResizeRequest {
+  return {
+    jobId: "",
+    wanted: 0,
+    expectedVersion: 0n,
+    owner: "",
+    by: "",
+    decisionId: "",
+    cause: "",
+    release: false,
+    _unknownFields: {},
+  };
+}
+
+export const ResizeRequest: MessageFns<ResizeRequest> = {
+  encode(message: ResizeRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.jobId !== "") {
+      writer.uint32(10).string(message.jobId);
+    }
+    if (message.wanted !== 0) {
+      writer.uint32(16).uint32(message.wanted);
+    }
+    if (message.expectedVersion !== 0n) {
+      if (BigInt.asUintN(64, message.expectedVersion) !== message.expectedVersion) {
+        throw new globalThis.Error("value provided for field message.expectedVersion of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.expectedVersion);
+    }
+    if (message.owner !== "") {
+      writer.uint32(34).string(message.owner);
+    }
+    if (message.by !== "") {
+      writer.uint32(42).string(message.by);
+    }
+    if (message.decisionId !== "") {
+      writer.uint32(50).string(message.decisionId);
+    }
+    if (message.cause !== "") {
+      writer.uint32(58).string(message.cause);
+    }
+    if (message.release !== false) {
+      writer.uint32(64).bool(message.release);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResizeRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResizeRequest() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.jobId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.wanted = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.expectedVersion = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.owner = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.by = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.decisionId = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.cause = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.release = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ResizeRequest {
+    return {
+      jobId: isSet(object.jobId)
+        ? globalThis.String(object.jobId)
+        : isSet(object.job_id)
+        ? globalThis.String(object.job_id)
+        : "",
+      wanted: isSet(object.wanted) ? globalThis.Number(object.wanted) : 0,
+      expectedVersion: isSet(object.expectedVersion)
+        ? BigInt(object.expectedVersion)
+        : isSet(object.expected_version)
+        ? BigInt(object.expected_version)
+        : 0n,
+      owner: isSet(object.owner) ? globalThis.String(object.owner) : "",
+      by: isSet(object.by) ? globalThis.String(object.by) : "",
+      decisionId: isSet(object.decisionId)
+        ? globalThis.String(object.decisionId)
+        : isSet(object.decision_id)
+        ? globalThis.String(object.decision_id)
+        : "",
+      cause: isSet(object.cause) ? globalThis.String(object.cause) : "",
+      release: isSet(object.release) ? globalThis.Boolean(object.release) : false,
+    };
+  },
+
+  toJSON(message: ResizeRequest): unknown {
+    const obj: any = {};
+    if (message.jobId !== "") {
+      obj.jobId = message.jobId;
+    }
+    if (message.wanted !== 0) {
+      obj.wanted = Math.round(message.wanted);
+    }
+    if (message.expectedVersion !== 0n) {
+      obj.expectedVersion = message.expectedVersion.toString();
+    }
+    if (message.owner !== "") {
+      obj.owner = message.owner;
+    }
+    if (message.by !== "") {
+      obj.by = message.by;
+    }
+    if (message.decisionId !== "") {
+      obj.decisionId = message.decisionId;
+    }
+    if (message.cause !== "") {
+      obj.cause = message.cause;
+    }
+    if (message.release !== false) {
+      obj.release = message.release;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ResizeRequest>, I>>(base?: I): ResizeRequest {
+    return ResizeRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ResizeRequest>, I>>(object: I): ResizeRequest {
+    const message = createBaseResizeRequest() as any;
+    message.jobId = object.jobId ?? "";
+    message.wanted = object.wanted ?? 0;
+    message.expectedVersion = (object.expectedVersion !== undefined && object.expectedVersion !== null)
+      ? BigInt(object.expectedVersion)
+      : 0n;
+    message.owner = object.owner ?? "";
+    message.by = object.by ?? "";
+    message.decisionId = object.decisionId ?? "";
+    message.cause = object.cause ?? "";
+    message.release = object.release ?? false;
+    return message;
+  },
+};
+
+function createBaseResizeResponse(): ResizeResponse {
+  return { position: "", scale: undefined, waiting: undefined, _unknownFields: {} };
+}
+
+export const ResizeResponse: MessageFns<ResizeResponse> = {
+  encode(message: ResizeResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.position !== "") {
+      writer.uint32(10).string(message.position);
+    }
+    if (message.scale !== undefined) {
+      Scale.encode(message.scale, writer.uint32(18).fork()).join();
+    }
+    if (message.waiting !== undefined) {
+      Reason.encode(message.waiting, writer.uint32(26).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResizeResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResizeResponse() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.position = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.scale = Scale.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.waiting = Reason.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ResizeResponse {
+    return {
+      position: isSet(object.position) ? globalThis.String(object.position) : "",
+      scale: isSet(object.scale) ? Scale.fromJSON(object.scale) : undefined,
+      waiting: isSet(object.waiting) ? Reason.fromJSON(object.waiting) : undefined,
+    };
+  },
+
+  toJSON(message: ResizeResponse): unknown {
+    const obj: any = {};
+    if (message.position !== "") {
+      obj.position = message.position;
+    }
+    if (message.scale !== undefined) {
+      obj.scale = Scale.toJSON(message.scale);
+    }
+    if (message.waiting !== undefined) {
+      obj.waiting = Reason.toJSON(message.waiting);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ResizeResponse>, I>>(base?: I): ResizeResponse {
+    return ResizeResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ResizeResponse>, I>>(object: I): ResizeResponse {
+    const message = createBaseResizeResponse() as any;
+    message.position = object.position ?? "";
+    message.scale = (object.scale !== undefined && object.scale !== null) ? Scale.fromPartial(object.scale) : undefined;
+    message.waiting = (object.waiting !== undefined && object.waiting !== null)
+      ? Reason.fromPartial(object.waiting)
+      : undefined;
     return message;
   },
 };
@@ -2336,7 +3388,16 @@ export const ExplainRequest: MessageFns<ExplainRequest> = {
 };
 
 function createBaseExplainResponse(): ExplainResponse {
-  return { state: "", reason: undefined, generation: 0, story: [], position: "", queuePosition: 0, _unknownFields: {} };
+  return {
+    state: "",
+    reason: undefined,
+    generation: 0,
+    story: [],
+    position: "",
+    queuePosition: 0,
+    scale: undefined,
+    _unknownFields: {},
+  };
 }
 
 export const ExplainResponse: MessageFns<ExplainResponse> = {
@@ -2358,6 +3419,9 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
     }
     if (message.queuePosition !== 0) {
       writer.uint32(48).uint32(message.queuePosition);
+    }
+    if (message.scale !== undefined) {
+      Scale.encode(message.scale, writer.uint32(58).fork()).join();
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -2431,6 +3495,14 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
             message.queuePosition = reader.uint32();
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.scale = Scale.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2463,6 +3535,7 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
         : isSet(object.queue_position)
         ? globalThis.Number(object.queue_position)
         : 0,
+      scale: isSet(object.scale) ? Scale.fromJSON(object.scale) : undefined,
     };
   },
 
@@ -2486,6 +3559,9 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
     if (message.queuePosition !== 0) {
       obj.queuePosition = Math.round(message.queuePosition);
     }
+    if (message.scale !== undefined) {
+      obj.scale = Scale.toJSON(message.scale);
+    }
     return obj;
   },
 
@@ -2502,6 +3578,7 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
     message.story = object.story?.map((e) => StoryEntry.fromPartial(e)) || [];
     message.position = object.position ?? "";
     message.queuePosition = object.queuePosition ?? 0;
+    message.scale = (object.scale !== undefined && object.scale !== null) ? Scale.fromPartial(object.scale) : undefined;
     return message;
   },
 };
@@ -3308,6 +4385,22 @@ export const SchedulerServiceService = {
     responseDeserialize: (value: Buffer): GiveUpResponse => GiveUpResponse.decode(value),
   },
   /**
+   * Sets how many replicas an Inference job, or tasks an elastic Training job, shall have. What
+   * cannot be placed now waits: `scale.granted` and `waiting` say how much was granted and what is
+   * short of. Idempotent by decision id. Errors: NOT_FOUND, INVALID_ARGUMENT `SCALE_OUT_OF_RANGE`,
+   * FAILED_PRECONDITION `NOT_SCALABLE`, `JOB_FINISHED`, `SCALE_OWNED` (another owner decides),
+   * `RESIZE_COOLDOWN` (with `untilMs`), ABORTED `STALE_SCALE` (another version is current).
+   */
+  resize: {
+    path: "/serverlessai.schedule.v1.SchedulerService/Resize" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ResizeRequest): Buffer => Buffer.from(ResizeRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ResizeRequest => ResizeRequest.decode(value),
+    responseSerialize: (value: ResizeResponse): Buffer => Buffer.from(ResizeResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ResizeResponse => ResizeResponse.decode(value),
+  },
+  /**
    * The scheduler's story of a job, also at a past position. Errors: NOT_FOUND, OUT_OF_RANGE
    * (position no longer kept).
    */
@@ -3339,6 +4432,14 @@ export interface SchedulerServiceServer extends UntypedServiceImplementation {
   recover: handleUnaryCall<RecoverRequest, RecoverResponse>;
   /** Ends a job as failed. Refused `STALE_GENERATION` when another generation is current already. */
   giveUp: handleUnaryCall<GiveUpRequest, GiveUpResponse>;
+  /**
+   * Sets how many replicas an Inference job, or tasks an elastic Training job, shall have. What
+   * cannot be placed now waits: `scale.granted` and `waiting` say how much was granted and what is
+   * short of. Idempotent by decision id. Errors: NOT_FOUND, INVALID_ARGUMENT `SCALE_OUT_OF_RANGE`,
+   * FAILED_PRECONDITION `NOT_SCALABLE`, `JOB_FINISHED`, `SCALE_OWNED` (another owner decides),
+   * `RESIZE_COOLDOWN` (with `untilMs`), ABORTED `STALE_SCALE` (another version is current).
+   */
+  resize: handleUnaryCall<ResizeRequest, ResizeResponse>;
   /**
    * The scheduler's story of a job, also at a past position. Errors: NOT_FOUND, OUT_OF_RANGE
    * (position no longer kept).
@@ -3432,6 +4533,28 @@ export interface SchedulerServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GiveUpResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Sets how many replicas an Inference job, or tasks an elastic Training job, shall have. What
+   * cannot be placed now waits: `scale.granted` and `waiting` say how much was granted and what is
+   * short of. Idempotent by decision id. Errors: NOT_FOUND, INVALID_ARGUMENT `SCALE_OUT_OF_RANGE`,
+   * FAILED_PRECONDITION `NOT_SCALABLE`, `JOB_FINISHED`, `SCALE_OWNED` (another owner decides),
+   * `RESIZE_COOLDOWN` (with `untilMs`), ABORTED `STALE_SCALE` (another version is current).
+   */
+  resize(
+    request: ResizeRequest,
+    callback: (error: ServiceError | null, response: ResizeResponse) => void,
+  ): ClientUnaryCall;
+  resize(
+    request: ResizeRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ResizeResponse) => void,
+  ): ClientUnaryCall;
+  resize(
+    request: ResizeRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ResizeResponse) => void,
   ): ClientUnaryCall;
   /**
    * The scheduler's story of a job, also at a past position. Errors: NOT_FOUND, OUT_OF_RANGE
