@@ -113,7 +113,7 @@ function cases(init: CampaignInit): readonly Case[] {
     const brokers = index % 2 === 0 ? 1 : 3
     const run = { brokers, seed: init.seed + index, minutes: Math.min(each, all - index * each) }
     return {
-      name: `${run.minutes} minutes, ${brokers === 1 ? 'one broker' : 'three brokers'}`,
+      name: `${index + 1}: ${run.minutes} minutes, ${brokers === 1 ? 'one broker' : 'three brokers'}`,
       repro: repro(index),
       run: (say) => protectedRun(run, say),
     }

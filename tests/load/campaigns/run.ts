@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { invariant } from '@serverless-ai/kernel'
 import { freshSeed } from '../../support/random.ts'
 import { commit, machine } from '../report.ts'
 import type { Campaign, Case, CaseResult, Facts } from './campaign.ts'
@@ -80,6 +81,7 @@ class Run {
     const { seed, count } = this.#state
     const { slice, only, hours } = this.#options
     const all = this.#campaign.cases({ seed, count, slice })
+    invariant(new Set(all.map((one) => one.name)).size === all.length, `${name}: names repeat`)
     say(`campaign ${name}, seed ${seed}, commit ${commit()}, ${all.length} cases`)
     const done = new Set(resultsOf(this.#state).map((result) => result.name))
     const chosen = only === undefined ? all : all.slice(only - 1, only)
