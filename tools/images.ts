@@ -5,9 +5,9 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { kafkaJars } from '../tests/support/kafka-jars.ts'
 import { provideBase, provideImage } from './images/base.ts'
 import { build, findBuilder, ImageError } from './images/engine.ts'
-import { brokerJars } from './images/kafka-jars.ts'
 import { writeProduct } from './images/tree.ts'
 import { ROOT } from './lib/paths.ts'
 
@@ -64,6 +64,14 @@ function buildForeign(
       build(docker, { context, file, tag: tagOf(image, 'local'), args: { BASE: base } })
     }),
   )
+}
+
+function brokerJars(): string {
+  try {
+    return kafkaJars()
+  } catch {
+    throw new ImageError('the broker comes from Maven; is it installed?')
+  }
 }
 
 function buildKafka(options: Options): void {

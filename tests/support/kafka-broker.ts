@@ -1,26 +1,17 @@
 // Finds or starts a Kafka broker for the suites that need one, in this order: `SAI_TEST_BROKERS`;
 // a container engine that has the image; Java with the broker's jars, resolved by Maven.
 import { execFile } from 'node:child_process'
-import { createHash } from 'node:crypto'
-import {
-  chmodSync,
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
-import { homedir, tmpdir } from 'node:os'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { openKafkaLog } from '@serverless-ai/eventlog/kafka'
 import { startCluster } from './kafka-cluster.ts'
+import { kafkaJars } from './kafka-jars.ts'
 import { PATIENT, settingsText } from './kafka-settings.ts'
 import { freePorts } from './ports.ts'
 import { quietPorts } from './quiet-ports.ts'
-import { ROOT } from './root.ts'
 
 const run = promisify(execFile)
 
@@ -125,25 +116,15 @@ async function startContainer(image: string): Promise<KafkaBroker> {
   return ready({ brokers: `127.0.0.1:${port}`, from: `container of ${image}`, stop })
 }
 
-/**
- * Folder of the broker's jars, in the user's cache; fetched by Maven the first time. Rejects with
- * {@link NoBrokerError} where Java or Maven are missing.
- */
+/** {@link kafkaJars}; rejects with {@link NoBrokerError} where Java or Maven are missing. */
 export async function brokerJars(): Promise<string> {
   if (!(await works('java', '-version'))) throw new NoBrokerError('no Java is here')
-  const pom = join(ROOT, 'infra/kafka/pom.xml')
-  const version = createHash('sha256').update(readFileSync(pom)).digest('hex').slice(0, 12)
-  const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache')
-  const jars = join(cache, 'serverless-ai', `kafka-${version}`)
-  if (existsSync(jars)) return jars
-  if (!(await works('mvn', '--version'))) {
-    throw new NoBrokerError('Java is here, but no Maven that fetches its jars')
+  try {
+    return kafkaJars()
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error)
+    throw new NoBrokerError(`Java is here, but Maven does not fetch its jars: ${text}`)
   }
-  const half = `${jars}.${process.pid}`
-  const goal = ['dependency:copy-dependencies', `-DoutputDirectory=${half}`]
-  await run('mvn', ['-q', '-B', '-f', pom, ...goal], { timeout: 300_000 })
-  renameSync(half, jars)
-  return jars
 }
 
 async function startJava(jars: string): Promise<KafkaBroker> {
