@@ -1,3 +1,3 @@
-/** The services of the control plane: each owns a log and public events, and is called by its name. */
+/** The services of the control plane that own a log and public events; called by these names. */
 export const SERVICE_NAMES = ['mediator', 'scheduler', 'pool-manager', 'fault-tolerance'] as const
 export type ServiceName = (typeof SERVICE_NAMES)[number]
