@@ -67,6 +67,7 @@ const SERVED_BY: Readonly<Record<string, string>> = {
   'serverlessai.pool.v1': 'pool-manager',
   'serverlessai.agent.v1': 'pool-manager',
   'serverlessai.recovery.v1': 'fault-tolerance',
+  'serverlessai.objective.v1': 'sla-monitor',
 }
 
 /** The service that must answer calls of an API, or undefined where any service may. */

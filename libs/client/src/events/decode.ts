@@ -2,21 +2,39 @@ import {
   CheckpointRegistered,
   IncidentChanged,
 } from '@serverless-ai/contracts/events/v1/fault_tolerance'
-import { JobSubmitted, LaunchPrepared } from '@serverless-ai/contracts/events/v1/mediator'
+import {
+  JobSubmitted,
+  LaunchPrepared,
+  ServiceDeclared,
+  ServiceEnded,
+} from '@serverless-ai/contracts/events/v1/mediator'
 import {
   DevicesFreed,
   NodeChanged,
   NodeLost,
   TaskExited,
+  TaskReadinessChanged,
   TaskReported,
   TaskStarted,
 } from '@serverless-ai/contracts/events/v1/pool_manager'
 import {
+  CheckpointRequested,
   GangPlaced,
   GangReleased,
+  JobScaled,
   JobStateChanged,
   QueueChanged,
 } from '@serverless-ai/contracts/events/v1/scheduler'
+import {
+  ActionRequested,
+  ObjectiveBreached,
+  ObjectiveChanged,
+  ObjectiveRecovered,
+  OutcomesCounted,
+  StatementClosed,
+  TelemetryCounted,
+  TelemetrySourceChanged,
+} from '@serverless-ai/contracts/events/v1/sla_monitor'
 import { EVENTS } from '@serverless-ai/contracts/names'
 import type { PublicEvent } from './event.ts'
 
@@ -33,20 +51,33 @@ function reader<N extends string, T>(name: N, codec: Codec<T>) {
 }
 
 const READERS = {
+  ActionRequested: reader('ActionRequested', ActionRequested),
   CheckpointRegistered: reader('CheckpointRegistered', CheckpointRegistered),
+  CheckpointRequested: reader('CheckpointRequested', CheckpointRequested),
   DevicesFreed: reader('DevicesFreed', DevicesFreed),
   GangPlaced: reader('GangPlaced', GangPlaced),
   GangReleased: reader('GangReleased', GangReleased),
   IncidentChanged: reader('IncidentChanged', IncidentChanged),
+  JobScaled: reader('JobScaled', JobScaled),
   JobStateChanged: reader('JobStateChanged', JobStateChanged),
   JobSubmitted: reader('JobSubmitted', JobSubmitted),
   LaunchPrepared: reader('LaunchPrepared', LaunchPrepared),
   NodeChanged: reader('NodeChanged', NodeChanged),
   NodeLost: reader('NodeLost', NodeLost),
+  ObjectiveBreached: reader('ObjectiveBreached', ObjectiveBreached),
+  ObjectiveChanged: reader('ObjectiveChanged', ObjectiveChanged),
+  ObjectiveRecovered: reader('ObjectiveRecovered', ObjectiveRecovered),
+  OutcomesCounted: reader('OutcomesCounted', OutcomesCounted),
   QueueChanged: reader('QueueChanged', QueueChanged),
+  ServiceDeclared: reader('ServiceDeclared', ServiceDeclared),
+  ServiceEnded: reader('ServiceEnded', ServiceEnded),
+  StatementClosed: reader('StatementClosed', StatementClosed),
   TaskExited: reader('TaskExited', TaskExited),
+  TaskReadinessChanged: reader('TaskReadinessChanged', TaskReadinessChanged),
   TaskReported: reader('TaskReported', TaskReported),
   TaskStarted: reader('TaskStarted', TaskStarted),
+  TelemetryCounted: reader('TelemetryCounted', TelemetryCounted),
+  TelemetrySourceChanged: reader('TelemetrySourceChanged', TelemetrySourceChanged),
 }
 
 type EventName = keyof typeof READERS
