@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { decodeRecord, type EventLog, logTopic } from '@serverless-ai/eventlog'
 import { kafkaCluster } from '@serverless-ai/eventlog/testing/kafka'
-import { SERVICE_NAMES } from '@serverless-ai/hosting'
+import { FEATURE_LEVEL } from '@serverless-ai/runtime'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { Cluster, type Replica } from '../../history/cluster.ts'
 import { LoadGenerator } from '../../history/load.ts'
@@ -124,6 +124,15 @@ class Upgrade {
     }
   }
 
+  /** Each replica says so of its service: the level in force, and the one that its build knows. */
+  async allAt(levels: { readonly featureLevel: number; readonly knownFeatureLevel: number }) {
+    const shown = await this.sai('admin', 'level', 'show', '--json')
+    expect(shown.status, shown.err).toBe(0)
+    const { partitions } = JSON.parse(shown.out)
+    expect(partitions).toHaveLength(this.cluster.replicas.length)
+    for (const one of partitions) expect(one).toMatchObject(levels)
+  }
+
   async close(): Promise<void> {
     await this.#load?.stop(1000)
     await this.#cluster?.close()
@@ -148,30 +157,27 @@ it.runIf(kafka)(
     try {
       await upgrade.goesOn()
       await upgrade.roll('next')
-      const pairs = cluster.replicas.filter(({ service }) => cluster.of(service).length > 1)
-      await upgrade.roll('this', pairs)
-      // Half of the way: the mediator has a replica that does not know the level.
-      const [first, second] = cluster.of('mediator')
-      await upgrade.roll('next', [second!])
+      await upgrade.allAt({ featureLevel: FEATURE_LEVEL, knownFeatureLevel: NEXT_LEVEL })
+      // Before the raise every service goes back, also one of which there is one replica alone.
+      await upgrade.roll('this')
+      await upgrade.allAt({ featureLevel: FEATURE_LEVEL, knownFeatureLevel: FEATURE_LEVEL })
+      // All of the way but one: the mediator has a replica that does not know the level.
+      const [first] = cluster.of('mediator')
+      await upgrade.roll(
+        'next',
+        cluster.replicas.filter((one) => one !== first),
+      )
       const early = await upgrade.sai('admin', 'level', 'raise', String(NEXT_LEVEL))
       expect(early.status, early.err).toBe(3)
       expect(early.err).toMatch(/FEATURE_LEVEL_UNKNOWN|REPLICAS_NOT_READY/)
-      await upgrade.roll(
-        'next',
-        pairs.filter((one) => one !== second),
-      )
+      await upgrade.roll('next', [first!])
       expect((await everything(log, 'mediator')).map(({ type }) => type)).not.toContain(NEW_EVENT)
 
       const raised = await upgrade.sai('admin', 'level', 'raise', String(NEXT_LEVEL))
       expect(raised.status, raised.err).toBe(0)
       expect(raised.out).toContain(`mediator is at feature level ${NEXT_LEVEL} (mediator-1 knows`)
       await upgrade.goesOn()
-      const shown = await upgrade.sai('admin', 'level', 'show', '--json')
-      const { partitions } = JSON.parse(shown.out)
-      expect(partitions).toHaveLength(cluster.replicas.length)
-      for (const one of partitions) {
-        expect(one).toMatchObject({ featureLevel: NEXT_LEVEL, knownFeatureLevel: NEXT_LEVEL })
-      }
+      await upgrade.allAt({ featureLevel: NEXT_LEVEL, knownFeatureLevel: NEXT_LEVEL })
 
       // A roll-back comes too late now: the old build does not lead, and says why.
       await first!.stop()
