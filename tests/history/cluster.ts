@@ -22,6 +22,8 @@ export interface ClusterInit {
   /** Replicas of each service; 1 where it says nothing. */
   readonly replicas: Readonly<Partial<Record<ServiceName, number>>>
   readonly tenant: string
+  /** Nodes that get a token. Default: none. */
+  readonly nodes?: readonly string[]
   /** Main of a service, to run another build. Default: this one's. */
   readonly mainOf?: (service: ServiceName) => string
   /** Each replica is a host of it, so that it can be cut off. Default: all on the loopback. */
@@ -75,6 +77,11 @@ export class Replica {
 
   async reconnect(): Promise<void> {
     await this.#host?.reconnect()
+  }
+
+  /** 0 = it was never started. */
+  get pid(): number {
+    return this.#child?.pid ?? 0
   }
 
   get running(): boolean {
@@ -170,7 +177,7 @@ export class Cluster {
     const { dataDir } = this
     this.tokens = openCredentials({
       ...{ dataDir, randomness: systemRandomness },
-      ...{ tenants: [init.tenant], nodes: [] },
+      ...{ tenants: [init.tenant], nodes: init.nodes ?? [] },
     })
     this.replicas = places.map((place) => new Replica(place, (replica) => this.#spawn(replica)))
   }

@@ -2,6 +2,7 @@ import type { ServiceName } from '@serverless-ai/hosting'
 import { Dice } from '../support/random.ts'
 import { Cluster } from './cluster.ts'
 import { LogTail } from './log-tail.ts'
+import type { History } from './operations.ts'
 import { LED, REPLICAS, TENANT, underLoad, type Verdict, verdictOf } from './under-load.ts'
 
 /** How a leader is lost. */
@@ -13,20 +14,33 @@ export interface Failover {
   readonly loss: Loss
   /** From the loss to the next effective commit of the service, ms. */
   readonly ms: number
+  /** From the loss until the first claim of another replica was read, ms: a part of `ms`. */
+  readonly claimMs: number
+  /** When it was lost, ms since the epoch. */
+  readonly lostMs: number
 }
 
-export interface FailoversInit {
-  readonly brokers: string
-  readonly replicationFactor: number
+/** How often leaders are lost, and under what load. */
+export interface FailoversPlan {
   readonly seed: number
   readonly failovers: number
   readonly users: number
   readonly say?: (line: string) => void
 }
 
+export interface FailoversInit extends FailoversPlan {
+  readonly brokers: string
+  readonly replicationFactor: number
+}
+
 /** What failovers on one cluster came to. */
 export interface FailoversResult extends Verdict {
   readonly failovers: readonly Failover[]
+}
+
+/** The same, with everything that users did. */
+export interface FailoversSeen extends FailoversResult {
+  readonly history: History
 }
 
 const TAKEOVER_TIMEOUT_MS = 60_000
@@ -48,27 +62,29 @@ export async function runFailovers(init: FailoversInit): Promise<FailoversResult
     ...{ brokers, replicationFactor, replicas: REPLICAS, tenant: TENANT },
   })
   try {
-    return await onCluster(cluster, init)
+    const { history: _, ...result } = await failoversOn(cluster, init)
+    return result
   } finally {
     await cluster.close()
   }
 }
 
-async function onCluster(cluster: Cluster, init: FailoversInit): Promise<FailoversResult> {
+/** The same on a cluster of the caller, whose mediator and scheduler have two replicas each. */
+export async function failoversOn(cluster: Cluster, plan: FailoversPlan): Promise<FailoversSeen> {
   const log = await cluster.openLog()
   const tail = new LogTail(log, LED)
   try {
     tail.start()
     let failovers: readonly Failover[] = []
-    const { users, seed } = init
+    const { users, seed } = plan
     const load = await underLoad(
       cluster,
       { users, seed, patienceMs: LOAD_PATIENCE_MS },
       async () => {
-        failovers = await loseLeaders(cluster, tail, init)
+        failovers = await loseLeaders(cluster, tail, plan)
       },
     )
-    return { failovers, ...(await verdictOf(log, load)) }
+    return { failovers, history: load.history, ...(await verdictOf(log, load)) }
   } finally {
     await tail.close()
     await log.close()
@@ -78,7 +94,7 @@ async function onCluster(cluster: Cluster, init: FailoversInit): Promise<Failove
 async function loseLeaders(
   cluster: Cluster,
   tail: LogTail,
-  { seed, failovers: count, say }: FailoversInit,
+  { seed, failovers: count, say }: FailoversPlan,
 ): Promise<Failover[]> {
   const dice = new Dice(seed)
   const done: Failover[] = []
@@ -93,7 +109,8 @@ async function loseLeaders(
     if (loss === 'kill') await leader.kill()
     else leader.pause()
     const ms = (await tail.commitAbove(service, epoch, TAKEOVER_TIMEOUT_MS)) - lostMs
-    done.push({ service, loss, ms })
+    const claimMs = (tail.claimedAbove(service, epoch) ?? lostMs + ms) - lostMs
+    done.push({ service, loss, ms, claimMs, lostMs })
     say?.(`${number}/${count}: ${loss} of ${replica}: ${Math.round(ms)} ms`)
     if (loss === 'kill') {
       leader.start()

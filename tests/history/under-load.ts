@@ -15,11 +15,11 @@ export const LED = ['mediator', 'scheduler'] as const
 export const REPLICAS = { mediator: 2, scheduler: 2 } as const
 const PAUSE_MS = 40
 
-/** Makes a queue of the tenant's name. */
-export async function makeQueue(cluster: Cluster, tenant: string): Promise<void> {
+/** Makes a queue of a tenant, by default one of its name. */
+export async function makeQueue(cluster: Cluster, tenant: string, name = tenant): Promise<void> {
   const address = cluster.addressOf('scheduler')
   await using platform = connect({ address, token: cluster.tokens.admin })
-  await platform.createQueue({ name: tenant, tenant })
+  await platform.createQueue({ name, tenant })
 }
 
 /** Does `work` while users never stop; afterwards they come to their ends. */

@@ -21,6 +21,8 @@ export interface BenchResult {
   readonly settings: Readonly<Record<string, string | number>>
   /** What was checked for correctness in the same run. */
   readonly checked: readonly string[]
+  /** What limits the figures, as measured in the same run. */
+  readonly limits?: readonly string[]
   readonly metrics: readonly Metric[]
 }
 
@@ -55,6 +57,14 @@ export function quantile(samples: readonly number[], fraction: number): number {
 }
 
 const rounded = (value: number): number => Number(value.toPrecision(4))
+
+/** The sample whose figure is the median of all. */
+export function middleOf<T>(samples: readonly T[], figure: (sample: T) => number): T {
+  const sorted = [...samples].sort((a, b) => figure(a) - figure(b))
+  const middle = sorted[Math.floor(sorted.length / 2)]
+  if (middle === undefined) throw new RangeError('nothing was measured')
+  return middle
+}
 
 /** A metric from one value per repetition. */
 export function metric(

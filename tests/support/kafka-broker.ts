@@ -40,6 +40,9 @@ export interface KafkaBroker {
   stop(): Promise<void>
 }
 
+/** How it came about, without the paths of this machine. */
+export const brokerText = ({ from }: KafkaBroker): string => from.replace(/ with .*/, '')
+
 /** Why no broker can be had, in one line. */
 export class NoBrokerError extends Error {
   override readonly name = 'NoBrokerError'

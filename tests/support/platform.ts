@@ -38,7 +38,9 @@ export interface PlatformInit {
   readonly main?: string
   readonly args?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
-  /** Replicas of each service where the suites run on Kafka. Default 2. */
+  /** Brokers to run on; empty = on the embedded log. Default: {@link testBrokers}. */
+  readonly brokers?: string
+  /** Replicas of each service on Kafka. Default 2. */
   readonly replicas?: number
 }
 
@@ -46,6 +48,8 @@ const MAIN = join(ROOT, 'apps/all-in-one/dist/main.js')
 
 /** Ports that a platform on Kafka takes from its own on: health, and ten for each service. */
 const KAFKA_PORTS = 50
+
+const brokersOf = ({ brokers }: PlatformInit): string => brokers ?? testBrokers()
 
 /** A transport that follows leaders through the replicas of each service. */
 function following(transport: Transport): Transport {
@@ -70,12 +74,15 @@ export class Platform {
   readonly #transport: Transport
   /** Topics of this platform alone. */
   readonly #topicPrefix: string
+  /** Empty on the embedded log. */
+  readonly #brokers: string
   #child: ChildProcess | undefined
   output = ''
 
   private constructor(init: PlatformInit, port: number, taskPortFirst: number) {
     this.#init = init
-    this.#transport = testBrokers() === '' ? this.#plain : following(this.#plain)
+    this.#brokers = brokersOf(init)
+    this.#transport = this.#brokers === '' ? this.#plain : following(this.#plain)
     this.port = port
     this.taskPortFirst = taskPortFirst
     this.dataDir = init.dataDir ?? mkdtempSync(join(tmpdir(), 'sai-e2e-'))
@@ -85,7 +92,7 @@ export class Platform {
   }
 
   static async start(init: PlatformInit = {}): Promise<Platform> {
-    const port = await freePorts(testBrokers() === '' ? 2 : KAFKA_PORTS)
+    const port = await freePorts(brokersOf(init) === '' ? 2 : KAFKA_PORTS)
     const platform = new Platform(init, port, await freePorts(300))
     platform.spawn()
     await platform.ready()
@@ -120,10 +127,9 @@ export class Platform {
 
   /** What a start says about the log. */
   logArgs(): readonly string[] {
-    const brokers = testBrokers()
-    if (brokers === '') return []
+    if (this.#brokers === '') return []
     const { replicas = 2 } = this.#init
-    const kafka = ['--kafka', brokers, '--kafka.topic-prefix', this.#topicPrefix]
+    const kafka = ['--kafka', this.#brokers, '--kafka.topic-prefix', this.#topicPrefix]
     return [...kafka, '--replicas', String(replicas)]
   }
 
@@ -184,7 +190,7 @@ export class Platform {
   }
 
   /** Resolves when `/readyz` says yes. Several processes take longer than one. */
-  async ready(timeoutMs = testBrokers() === '' ? 30_000 : 180_000): Promise<void> {
+  async ready(timeoutMs = this.#brokers === '' ? 30_000 : 180_000): Promise<void> {
     const url = `http://127.0.0.1:${this.port + 1}/readyz`
     const ended = () => this.#child !== undefined && this.#child.exitCode !== null
     await until('ready', async () => (ended() || (await fetch(url)).ok ? true : undefined), {
@@ -262,7 +268,7 @@ export class Platform {
   }
 
   /** Resolves with the exit code when the control plane has ended. */
-  async exited(timeoutMs = testBrokers() === '' ? 15_000 : 40_000): Promise<number> {
+  async exited(timeoutMs = this.#brokers === '' ? 15_000 : 40_000): Promise<number> {
     const child = this.#child
     if (child === undefined) return 0
     return until(

@@ -1,154 +1,171 @@
-import type { EventLog, LogEntry } from '@serverless-ai/eventlog'
-import { applyTopics, openKafkaLog, planTopics } from '@serverless-ai/eventlog/kafka'
-import { startKafkaBroker } from '../../support/kafka-broker.ts'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { openSnapshotDirectory } from '@serverless-ai/eventlog'
+import {
+  applyTopics,
+  type KafkaConnection,
+  type ObservedAppend,
+  openKafkaLog,
+  planTopics,
+} from '@serverless-ai/eventlog/kafka'
+import { brokerText, type KafkaBroker } from '../../support/kafka-broker.ts'
 import { quietPorts as ports } from '../../support/quiet-ports.ts'
-import { type BenchResult, metric, quantile } from '../report.ts'
-import { openGroupReader } from './kafka-group.ts'
+import { type BenchResult, metric, middleOf, quantile } from '../report.ts'
+import {
+  COUNTER,
+  type CounterRuntime,
+  checkCounted,
+  counted,
+  latencies,
+  startCounter,
+  throughput,
+} from './counter.ts'
+import { type CpuUse, cpuPerThing, machineText, ownBroker, watchCpu } from './cpu.ts'
+import { ADAPTER, APPENDS, LARGE_BYTES, measureAdapter, SMALL_BYTES } from './kafka-adapter.ts'
+import { LOG_SIZE } from './log.ts'
 
-const address = { topic: 'serverlessai.log.bench.v1', partition: 0 }
-/** About what a commit of a few events takes. */
-const SMALL_BYTES = 300
-/** About what a commit of 250 events takes. */
-const LARGE_BYTES = 25_000
-const APPENDS = 2000
-const CONCURRENT = 64
+type Connection = KafkaConnection & { readonly ports: typeof ports }
 
-const entry = (bytes: number): LogEntry => ({ key: '', headers: {}, value: Buffer.alloc(bytes, 7) })
-
-interface Latencies {
-  readonly ackMs: number[]
-  readonly visibleMs: number[]
+interface Opened {
+  readonly runtime: CounterRuntime
+  /** Appends that were acknowledged so far, in their order; taken away by who asks. */
+  takeAppends(): readonly ObservedAppend[]
+  close(): Promise<void>
 }
 
-/** Appends one by one while `reading` tells when each position is seen. */
-async function latencies(
-  log: EventLog,
-  seenAt: (position: number) => Promise<number>,
-  count: number,
-): Promise<Latencies> {
-  const ackMs: number[] = []
-  const visibleMs: number[] = []
-  let { end } = await log.range(address)
-  for (let n = 0; n < count; n += 1) {
-    const seen = seenAt(end)
-    const before = performance.now()
-    const { position } = await log.append(address, [entry(SMALL_BYTES)])
-    ackMs.push(performance.now() - before)
-    if (position !== end) throw new Error(`position ${position} instead of ${end}`)
-    visibleMs.push((await seen) - before)
-    end += 1
+/** A counter without snapshots: all of its history is folded at the start. */
+async function openCounter(connection: Connection): Promise<Opened> {
+  const directory = mkdtempSync(join(tmpdir(), 'sai-bench-'))
+  const appends: ObservedAppend[] = []
+  const observer = { ended: (append: ObservedAppend) => void appends.push(append), retried() {} }
+  const eventLog = await openKafkaLog({ ...connection, observer })
+  const snapshots = openSnapshotDirectory({ directory, ports })
+  const runtime = await startCounter({ eventLog, snapshots })
+  return {
+    runtime,
+    takeAppends: () => appends.splice(0),
+    async close() {
+      await runtime.stop()
+      await eventLog.close()
+      rmSync(directory, { recursive: true, force: true })
+    },
   }
-  return { ackMs, visibleMs }
 }
 
-/** Another opener that tails the partition as a replica would. */
-async function seenByTail(log: EventLog, position: number): Promise<number> {
-  const options = { from: position, maxBytes: 1 << 20, waitMs: 10_000 }
-  const { records } = await log.fetch(address, options)
-  if (records[0]?.position !== position) throw new Error(`position ${position} was not read`)
-  return performance.now()
+interface Sample {
+  readonly commands: readonly number[]
+  readonly acks: readonly number[]
+  readonly commandsCpu: CpuUse
+  readonly rate: number
+  readonly batches: readonly ObservedAppend[]
+  readonly batchedCpu: CpuUse
+  readonly replayed: number
 }
 
-/** Appends of `bytes` with `lanes` callers at once, per second. */
-async function rate(log: EventLog, bytes: number, lanes: number, count: number): Promise<number> {
-  let left = count
-  const before = performance.now()
-  const lane = async () => {
-    for (; left > 0; left -= 1) await log.append(address, [entry(bytes)])
-  }
-  await Promise.all(Array.from({ length: lanes }, lane))
-  return count / ((performance.now() - before) / 1000)
+async function sample(connection: Connection): Promise<Sample> {
+  const { warmUps, commands: count, batched, eventsPerCommand } = LOG_SIZE
+  const first = await openCounter(connection)
+  await latencies(first.runtime, warmUps)
+  first.takeAppends()
+  const commandsUse = watchCpu(ownBroker, 'service')
+  const commands = await latencies(first.runtime, count)
+  const commandsCpu = commandsUse()
+  const acks = first.takeAppends().map(({ tookMs }) => tookMs)
+  const batchedUse = watchCpu(ownBroker, 'service')
+  const rate = await throughput(first.runtime, batched, eventsPerCommand)
+  const batchedCpu = batchedUse()
+  const batches = first.takeAppends()
+  const before = await counted(first.runtime)
+  await first.close()
+  const startedMs = performance.now()
+  const second = await openCounter(connection)
+  const replayed = before / ((performance.now() - startedMs) / 1_000)
+  const after = await counted(second.runtime)
+  await second.close()
+  checkCounted({ wanted: warmUps + count + batched, before, after })
+  return { commands, acks, commandsCpu, rate, batches, batchedCpu, replayed }
 }
 
-/** Everything from the start, records per second. */
-async function readAll(log: EventLog): Promise<number> {
-  const { end } = await log.range(address)
-  const before = performance.now()
-  for (let from = 0; from < end; ) {
-    const { records } = await log.fetch(address, { from, maxBytes: 4 << 20, waitMs: 0 })
-    from += records.length
-  }
-  return end / ((performance.now() - before) / 1000)
+const short = (value: number): string => value.toPrecision(3)
+
+function oneByOneText({ commands, acks, commandsCpu }: Sample): string {
+  const parts = ([0.5, 0.99] as const).map((part) => {
+    const [all, ack] = [quantile(commands, part), quantile(acks, part)]
+    return `p${part * 100} ${short(all)} ms, of these the broker's acknowledgement ${short(ack)}`
+  })
+  const cpu = `CPU ms of each: ${cpuPerThing(commandsCpu, commands.length)}`
+  return `one by one: ${parts.join('; ')}; ${cpu}; ${machineText(commandsCpu)}`
 }
+
+function batchedText({ batches, batchedCpu }: Sample): string {
+  const { batched } = LOG_SIZE
+  const took = batches.map(({ tookMs }) => tookMs)
+  const sum = (values: readonly number[]): number => values.reduce((all, one) => all + one, 0)
+  const kib = sum(batches.map(({ bytes }) => bytes)) / batches.length / 1_024
+  const events = batched / batches.length
+  const append = `${Math.round(events)} events, ${Math.round(kib)} KiB of an append`
+  const share = Math.round((sum(took) / (batchedCpu.wallSeconds * 1_000)) * 100)
+  const ack = `acknowledged in ${short(quantile(took, 0.5))} ms (p50), ${share} % of the time`
+  const cpu = `CPU ms of 1,000 events: ${cpuPerThing(batchedCpu, batched / 1_000)}`
+  return `batched: ${append}, ${ack}; ${cpu}; ${machineText(batchedCpu)}`
+}
+
+const ADAPTER_MS = [
+  ...['append_ack_p50', 'append_ack_p99', 'append_visible_p50', 'append_visible_p99'],
+  ...['group_visible_p50', 'group_visible_p99', 'tail_start', 'group_start'],
+]
+const ADAPTER_RATES = ['small_appends', 'large_appends', 'records_read']
 
 /**
- * One partition of a broker with one copy, append by append: until the acknowledgement, and until
- * another opener has read it; beside it the same read through a consumer group, which the adapter
- * does without.
+ * The same as on the embedded log, on one partition of a broker with one copy; beside it the
+ * adapter alone.
  */
-export async function benchKafkaLog({ reps }: { reps: number }): Promise<BenchResult> {
-  const values: Record<string, number[]> = {}
-  const note = (name: string, value: number): void => {
-    values[name] ??= []
-    values[name].push(value)
+export async function benchKafkaLog(
+  { reps }: { reps: number },
+  broker: KafkaBroker,
+): Promise<BenchResult> {
+  const samples: Sample[] = []
+  const adapter = new Map<string, number[]>()
+  for (let rep = 0; rep < reps; rep += 1) {
+    const brokers = broker.brokers.split(',')
+    const connection = { brokers, topicPrefix: `bench-${process.pid}-${rep}.`, ports }
+    await applyTopics(connection, planTopics({ services: [COUNTER, ADAPTER], replication: 1 }))
+    samples.push(await sample(connection))
+    await measureAdapter(connection, (name, value) => {
+      adapter.set(name, [...(adapter.get(name) ?? []), value])
+    })
   }
-  const broker = await startKafkaBroker()
-  try {
-    for (let rep = 0; rep < reps; rep += 1) {
-      const brokers = broker.brokers.split(',')
-      const connection = { brokers, topicPrefix: `bench-${process.pid}-${rep}.`, ports }
-      await applyTopics(connection, planTopics({ services: ['bench'], replication: 1 }))
-      await measure(connection, note)
-    }
-  } finally {
-    await broker.stop()
-  }
-  const get = (name: string): number[] => values[name] ?? []
-  const ms = (name: string, better: 'lower' = 'lower') => metric(name, 'ms', get(name), { better })
-  const perSecond = (name: string) => metric(name, '1/s', get(name), { better: 'higher' })
+  const of = (pick: (one: Sample) => number) => samples.map(pick)
+  const lower = { better: 'lower' } as const
+  const higher = { better: 'higher' } as const
+  const p50 = of(({ commands }) => quantile(commands, 0.5))
+  const p99 = of(({ commands }) => quantile(commands, 0.99))
+  const rate = of((one) => one.rate)
+  const replay = of((one) => one.replayed)
+  const middle = middleOf(samples, (one) => one.rate)
+  const { commands, batched, eventsPerCommand } = LOG_SIZE
   return {
     settings: {
-      broker: broker.from.replace(/ with .*/, ''),
-      copies: 1,
-      acks: 'all',
-      idempotent: 1,
-      appends: APPENDS,
-      smallBytes: SMALL_BYTES,
-      largeBytes: LARGE_BYTES,
-      reps,
+      log: 'kafka, one copy, acks=all, idempotent',
+      broker: brokerText(broker),
+      ...{ commands, batched, eventsPerCommand },
+      ...{ appends: APPENDS, smallBytes: SMALL_BYTES, largeBytes: LARGE_BYTES, reps },
     },
-    checked: ['every append is read at the position that was acknowledged'],
+    checked: [
+      'all events are there, also when folded from the start after a restart',
+      'every append of the adapter is read at the position that was acknowledged',
+    ],
+    limits: [oneByOneText(middle), batchedText(middle)],
     metrics: [
-      ...['append_ack_p50', 'append_ack_p99', 'append_visible_p50', 'append_visible_p99'],
-      ...['group_visible_p50', 'group_visible_p99', 'tail_start', 'group_start'],
-    ]
-      .map((name) => ms(name))
-      .concat(['small_appends', 'large_appends', 'records_read'].map(perSecond)),
+      metric('append_read_back_p50', 'ms', p50, lower),
+      metric('append_read_back_p99', 'ms', p99, { ...lower, budget: 20 }),
+      metric('events_per_second_batched', '1/s', rate, { ...higher, budget: 100_000 }),
+      metric('events_per_second_replayed', '1/s', replay, { ...higher, budget: 200_000 }),
+      ...ADAPTER_MS.map((name) => metric(`adapter_${name}`, 'ms', adapter.get(name) ?? [], lower)),
+      ...ADAPTER_RATES.map((name) =>
+        metric(`adapter_${name}`, '1/s', adapter.get(name) ?? [], higher),
+      ),
+    ],
   }
-}
-
-type Connection = Parameters<typeof openKafkaLog>[0]
-
-async function measure(
-  connection: Connection,
-  note: (name: string, value: number) => void,
-): Promise<void> {
-  const log = await openKafkaLog(connection)
-  const reader = await openKafkaLog(connection)
-  await latencies(log, (position) => seenByTail(reader, position), 200)
-  const tailed = await latencies(log, (position) => seenByTail(reader, position), APPENDS)
-  note('append_ack_p50', quantile(tailed.ackMs, 0.5))
-  note('append_ack_p99', quantile(tailed.ackMs, 0.99))
-  note('append_visible_p50', quantile(tailed.visibleMs, 0.5))
-  note('append_visible_p99', quantile(tailed.visibleMs, 0.99))
-
-  const { end } = await log.range(address)
-  const started = performance.now()
-  const late = await openKafkaLog(connection)
-  await late.fetch(address, { from: end - 1, maxBytes: 1, waitMs: 0 })
-  note('tail_start', performance.now() - started)
-  await late.close()
-
-  const topic = `${connection.topicPrefix}${address.topic}`
-  const group = await openGroupReader({ brokers: connection.brokers, topic, from: end - 1 })
-  note('group_start', group.startMs)
-  const grouped = await latencies(log, group.seenAt, APPENDS)
-  note('group_visible_p50', quantile(grouped.visibleMs, 0.5))
-  note('group_visible_p99', quantile(grouped.visibleMs, 0.99))
-  await group.close()
-
-  note('small_appends', await rate(log, SMALL_BYTES, CONCURRENT, 20_000))
-  note('large_appends', await rate(log, LARGE_BYTES, CONCURRENT, 4000))
-  note('records_read', await readAll(reader))
-  await Promise.all([log.close(), reader.close()])
 }

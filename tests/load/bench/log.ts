@@ -2,53 +2,30 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openSnapshotDirectory, openSqliteLog } from '@serverless-ai/eventlog'
-import { accept } from '@serverless-ai/kernel'
-import { createRuntime, type ServiceDefinition, type ServiceRuntime } from '@serverless-ai/runtime'
 import { quietPorts as ports } from '../../support/quiet-ports.ts'
 import { type BenchResult, metric, quantile } from '../report.ts'
+import {
+  type CounterRuntime,
+  checkCounted,
+  counted,
+  latencies,
+  startCounter,
+  throughput,
+} from './counter.ts'
 import { SyncProbe } from './fsync.ts'
 
-type Count = { type: 'Counted'; by: number; note: string }
-type Add = { type: 'Add'; events: number }
-type Total = { total: number; events: number }
+/** How much is measured, on any log. */
+export const LOG_SIZE = { warmUps: 200, commands: 2_000, batched: 250_000, eventsPerCommand: 250 }
 
-const NOTE =
-  'a line of about one hundred bytes, so that an event has the size of a usual one in a real log'
-
-/** A counter: the smallest service that shows what the log and the loop cost. */
-const counter: ServiceDefinition<Total, Add, Count> = {
-  name: 'bench-counter',
-  schemaVersion: 1,
-  decider: {
-    initial: () => ({ total: 0, events: 0 }),
-    decide: ({ events }) =>
-      accept(
-        Array.from({ length: events }, (_, by) => ({ type: 'Counted', by, note: NOTE }) as const),
-      ),
-    evolve(state, { by }) {
-      state.total += by
-      state.events += 1
-      return state
-    },
-    toJson: (state) => state,
-    fromJson: (json) => json as Total,
-  },
-  publish: () => [],
-  snapshotFeed: () => [],
-  inputs: [],
+interface Opened {
+  readonly runtime: CounterRuntime
+  close(): Promise<void>
 }
 
-type Runtime = ServiceRuntime<Total, Add, Count>
-
-async function openCounter(
-  directory: string,
-): Promise<{ runtime: Runtime; close(): Promise<void> }> {
+async function openCounter(directory: string): Promise<Opened> {
   const eventLog = await openSqliteLog({ directory: join(directory, 'log'), ports })
   const snapshots = openSnapshotDirectory({ directory: join(directory, 'snapshots'), ports })
-  const feed = () => Promise.reject(new Error('no peers'))
-  const environment = { eventLog, snapshots, feed, replica: 'r1', address: '', partition: 0 }
-  const runtime = createRuntime(counter, environment, ports)
-  await runtime.start()
+  const runtime = await startCounter({ eventLog, snapshots })
   return {
     runtime,
     async close() {
@@ -58,34 +35,32 @@ async function openCounter(
   }
 }
 
-/** Commands one by one, a bare sync before each: both see the same moments of the disk. */
-async function latencies(
-  runtime: Runtime,
-  init: { directory: string; count: number },
-): Promise<{ commands: number[]; syncs: number[] }> {
-  using probe = new SyncProbe(init.directory)
-  const commands: number[] = []
-  const syncs: number[] = []
-  for (let i = 0; i < init.count; i++) {
-    syncs.push(probe.syncMs())
-    const before = performance.now()
-    await runtime.execute({ type: 'Add', events: 1 })
-    commands.push(performance.now() - before)
-  }
-  return { commands, syncs }
+interface Sample {
+  readonly commands: readonly number[]
+  readonly syncs: readonly number[]
+  readonly rate: number
+  readonly replayed: number
 }
 
-async function throughput(runtime: Runtime, total: number, perCommand: number): Promise<number> {
-  let left = total / perCommand
-  const before = performance.now()
-  const worker = async () => {
-    while (left > 0) {
-      left -= 1
-      await runtime.execute({ type: 'Add', events: perCommand })
-    }
-  }
-  await Promise.all(Array.from({ length: 64 }, worker))
-  return total / ((performance.now() - before) / 1_000)
+async function sample(directory: string): Promise<Sample> {
+  const { warmUps, commands, batched, eventsPerCommand } = LOG_SIZE
+  const first = await openCounter(directory)
+  await latencies(first.runtime, warmUps)
+  const syncs: number[] = []
+  using probe = new SyncProbe(directory)
+  // A bare sync before each command: both see the same moments of the disk.
+  const took = await latencies(first.runtime, commands, () => void syncs.push(probe.syncMs()))
+  const rate = await throughput(first.runtime, batched, eventsPerCommand)
+  const before = await counted(first.runtime)
+  await first.close()
+  rmSync(join(directory, 'snapshots'), { recursive: true, force: true })
+  const startedMs = performance.now()
+  const second = await openCounter(directory)
+  const replayed = before / ((performance.now() - startedMs) / 1_000)
+  const after = await counted(second.runtime)
+  await second.close()
+  checkCounted({ wanted: warmUps + commands + batched, before, after })
+  return { commands: took, syncs, rate, replayed }
 }
 
 /**
@@ -93,52 +68,32 @@ async function throughput(runtime: Runtime, total: number, perCommand: number): 
  * read back, answer.
  */
 export async function benchLog({ reps }: { reps: number }): Promise<BenchResult> {
-  const commands = 2_000
-  const batched = 250_000
-  const fsync: number[] = []
-  const p50: number[] = []
-  const p99: number[] = []
-  const over: number[] = []
-  const rate: number[] = []
-  const replay: number[] = []
-  const checked = new Set<string>()
+  const samples: Sample[] = []
   for (let rep = 0; rep < reps; rep++) {
     const directory = mkdtempSync(join(tmpdir(), 'sai-bench-'))
     try {
-      const first = await openCounter(directory)
-      await latencies(first.runtime, { directory, count: 200 })
-      const measured = await latencies(first.runtime, { directory, count: commands })
-      const samples = measured.commands
-      const syncP99 = quantile(measured.syncs, 0.99)
-      rate.push(await throughput(first.runtime, batched, 250))
-      fsync.push(syncP99)
-      p50.push(quantile(samples, 0.5))
-      p99.push(quantile(samples, 0.99))
-      over.push(quantile(samples, 0.99) - syncP99)
-      const before = (await first.runtime.read((state) => state.events)).value
-      await first.close()
-      rmSync(join(directory, 'snapshots'), { recursive: true, force: true })
-      const startedMs = performance.now()
-      const second = await openCounter(directory)
-      replay.push(before / ((performance.now() - startedMs) / 1_000))
-      const after = (await second.runtime.read((state) => state.events)).value
-      await second.close()
-      if (before !== 200 + commands + batched || after !== before) {
-        throw new Error(`events lost: ${before} before, ${after} after the restart`)
-      }
-      checked.add('all events are there, also when folded from the start after a restart')
+      samples.push(await sample(directory))
     } finally {
       rmSync(directory, { recursive: true, force: true })
     }
   }
+  const of = (pick: (one: Sample) => number) => samples.map(pick)
+  const lower = { better: 'lower' } as const
+  const p50 = of(({ commands }) => quantile(commands, 0.5))
+  const p99 = of(({ commands }) => quantile(commands, 0.99))
+  const fsync = of(({ syncs }) => quantile(syncs, 0.99))
+  const over = of(({ commands, syncs }) => quantile(commands, 0.99) - quantile(syncs, 0.99))
+  const rate = of((one) => one.rate)
+  const replay = of((one) => one.replayed)
+  const { commands, batched, eventsPerCommand } = LOG_SIZE
   return {
-    settings: { log: 'sqlite, synchronous=FULL', commands, batched, eventsPerCommand: 250, reps },
-    checked: [...checked],
+    settings: { log: 'sqlite, synchronous=FULL', commands, batched, eventsPerCommand, reps },
+    checked: ['all events are there, also when folded from the start after a restart'],
     metrics: [
-      metric('append_read_back_p50', 'ms', p50, { better: 'lower' }),
-      metric('append_read_back_p99', 'ms', p99, { better: 'lower' }),
-      metric('fsync_p99', 'ms', fsync, { better: 'lower' }),
-      metric('append_p99_over_fsync_p99', 'ms', over, { better: 'lower', budget: 2 }),
+      metric('append_read_back_p50', 'ms', p50, lower),
+      metric('append_read_back_p99', 'ms', p99, lower),
+      metric('fsync_p99', 'ms', fsync, lower),
+      metric('append_p99_over_fsync_p99', 'ms', over, { ...lower, budget: 2 }),
       metric('events_per_second_batched', '1/s', rate, { better: 'higher', budget: 100_000 }),
       metric('events_per_second_replayed', '1/s', replay, { better: 'higher', budget: 200_000 }),
     ],

@@ -1,8 +1,13 @@
-import { stringify } from 'yaml'
-import { cpuSeconds, memoryMib } from '../../support/process-tree.ts'
-import { type BenchResult, metric, quantile } from '../report.ts'
+import { brokerText, type KafkaBroker } from '../../support/kafka-broker.ts'
+import { memoryMib } from '../../support/process-tree.ts'
+import { type BenchResult, type Metric, metric, middleOf, quantile } from '../report.ts'
+import { askCommitTotals, commitText } from './commit-times.ts'
+import { type CpuUse, cpuPerThing, machineText, watchCpu } from './cpu.ts'
+import { DEVICES_PER_NODE, NODES } from './fleet.ts'
 import { fsyncMs } from './fsync.ts'
-import { BenchPlatform, DEVICES_PER_NODE, NODES } from './submit-platform.ts'
+import { embeddedGround, type Ground, kafkaGround, TENANT } from './grounds.ts'
+import { benchManifest } from './manifest.ts'
+import { BenchPlatform } from './submit-platform.ts'
 
 const CONNECTIONS = 64
 /** Enough for the compiler of the engine to have seen every path often. */
@@ -13,27 +18,22 @@ const IDLE_EVERY_MS = 50
 const GANGS = 30
 const GANG_TASKS = 100
 const GANG_CONNECTIONS = 8
-/**
- * Compared with half of the full budgets, which are 1,000 jobs/s, 5,000 tasks/s, 5 ms and 15 ms.
- */
-const BUDGETS = { jobs: 500, gangTasks: 2_500, idleP50Ms: 10, idleP99Ms: 30 }
+
+interface Budgets {
+  readonly jobs: number
+  readonly gangTasks: number
+  readonly idleP50Ms: number
+  readonly idleP99Ms: number
+}
+
+/** Half of the full budgets, which are 1,000 jobs/s, 5,000 tasks/s, 5 ms and 15 ms. */
+const EMBEDDED_BUDGETS: Budgets = { jobs: 500, gangTasks: 2_500, idleP50Ms: 10, idleP99Ms: 30 }
+const KAFKA_BUDGETS: Budgets = { jobs: 600, gangTasks: 3_000, idleP50Ms: 10, idleP99Ms: 40 }
+
+const manifest = (tasks: number, number: number): string =>
+  benchManifest({ queue: TENANT, tasks, number })
 
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
-
-/** A description like no other: nothing is gained by remembering texts. */
-function manifest(tasks: number, number: number): string {
-  return stringify({
-    apiVersion: 'serverlessai.job/v1',
-    kind: 'Job',
-    metadata: { name: `bench-${tasks}-${number}` },
-    spec: {
-      queue: 'team-a',
-      tasks,
-      command: ['true'],
-      resources: { devices: 1, cpu: '100m', memory: '128Mi' },
-    },
-  })
-}
 
 /** Submits `count` jobs over `connections`, one at a time on each; returns jobs per second. */
 async function rateOf(
@@ -64,10 +64,30 @@ async function idleMs(platform: BenchPlatform): Promise<readonly number[]> {
   return samples
 }
 
+/** What a stretch of work took: CPU time of each part, and what the services tell of commits. */
+interface Spent {
+  readonly cpu: CpuUse
+  readonly commits: string
+}
+
+async function spending<T>(
+  { ground }: BenchPlatform,
+  work: () => Promise<T>,
+): Promise<readonly [T, Spent]> {
+  const before = await askCommitTotals(ground.health)
+  const use = watchCpu(() => ground.pids)
+  const value = await work()
+  const cpu = use()
+  return [value, { cpu, commits: commitText(before, await askCommitTotals(ground.health)) }]
+}
+
 interface Sample {
   readonly jobsPerSecond: number
+  readonly single: Spent
   readonly gangTasksPerSecond: number
+  readonly gangs: Spent
   readonly idle: readonly number[]
+  readonly idleSpent: Spent
   /** The same disk, a moment later. A submission is three commits one after the other. */
   readonly fsync: readonly number[]
   /**
@@ -78,41 +98,87 @@ interface Sample {
   readonly peakMib: number
 }
 
-async function sample(): Promise<Sample> {
-  const platform = new BenchPlatform()
+/** CPU time of the processes of the control plane, s; not that of the brokers. */
+const controlPlaneSeconds = ({ cpu }: Spent): number =>
+  [...cpu.seconds]
+    .filter(([name]) => name !== 'broker' && name !== 'load')
+    .reduce((sum, [, seconds]) => sum + seconds, 0)
+
+const peakMib = ({ pids }: Ground): number =>
+  [...pids]
+    .filter(([name]) => name !== 'broker')
+    .reduce((sum, [, pid]) => sum + memoryMib(pid).peak, 0)
+
+async function sample(open: () => Promise<Ground>): Promise<Sample> {
+  const platform = await BenchPlatform.start(open)
   try {
-    await platform.start()
     await rateOf(platform, { count: WARM_UP_JOBS, connections: CONNECTIONS, tasks: 1 })
-    const idle = await idleMs(platform)
-    const fsync = fsyncMs(platform.dataDir, IDLE_JOBS)
-    const single = { count: SINGLE_JOBS, connections: CONNECTIONS, tasks: 1 }
-    const cpuBefore = cpuSeconds(platform.pid)
-    const jobsPerSecond = await rateOf(platform, single)
-    const cpuPerJobMs = ((cpuSeconds(platform.pid) - cpuBefore) * 1_000) / SINGLE_JOBS
-    const gangs = { count: GANGS, connections: GANG_CONNECTIONS, tasks: GANG_TASKS }
-    const gangTasksPerSecond = (await rateOf(platform, gangs)) * GANG_TASKS
+    const [idle, idleSpent] = await spending(platform, () => idleMs(platform))
+    const fsync = fsyncMs(platform.ground.dataDir, IDLE_JOBS)
+    const [jobsPerSecond, single] = await spending(platform, () =>
+      rateOf(platform, { count: SINGLE_JOBS, connections: CONNECTIONS, tasks: 1 }),
+    )
+    const [gangsPerSecond, gangs] = await spending(platform, () =>
+      rateOf(platform, { count: GANGS, connections: GANG_CONNECTIONS, tasks: GANG_TASKS }),
+    )
     await platform.allAllocated()
-    const { peak: peakMib } = memoryMib(platform.pid)
-    return { jobsPerSecond, gangTasksPerSecond, idle, fsync, cpuPerJobMs, peakMib }
+    return {
+      ...{ jobsPerSecond, single, gangs, idle, idleSpent, fsync },
+      gangTasksPerSecond: gangsPerSecond * GANG_TASKS,
+      cpuPerJobMs: (controlPlaneSeconds(single) * 1_000) / SINGLE_JOBS,
+      peakMib: peakMib(platform.ground),
+    }
   } finally {
     await platform.stop()
   }
 }
 
-/** From the submission of a job to the answer, which comes after its allocation is durable. */
-export async function benchSubmit({ reps }: { reps: number; seed: number }): Promise<BenchResult> {
-  const samples: Sample[] = []
-  for (let rep = 0; rep < reps; rep++) samples.push(await sample())
+/** Where the time of a run went, in sentences. */
+function limitsOf({ single, gangs, idleSpent }: Sample): readonly string[] {
+  const line = (what: string, { cpu, commits }: Spent, count: number): readonly string[] => [
+    `${what}: CPU ms of each: ${cpuPerThing(cpu, count)}; ${machineText(cpu)}`,
+    `${what}: ${commits}`,
+  ]
+  return [
+    ...line('single-task jobs', single, SINGLE_JOBS),
+    ...line('gangs', gangs, GANGS),
+    ...line('idle', idleSpent, IDLE_JOBS),
+  ]
+}
+
+function metricsOf(samples: readonly Sample[], budgets: Budgets): readonly Metric[] {
   const of = (pick: (one: Sample) => number) => samples.map(pick)
   const higher = 'higher' as const
   const lower = 'lower' as const
-  const { jobs, gangTasks, idleP50Ms, idleP99Ms } = BUDGETS
+  const { jobs, gangTasks, idleP50Ms, idleP99Ms } = budgets
   const p = (fraction: number) => of(({ idle }) => quantile(idle, fraction))
+  const sync = (fraction: number) => of(({ fsync }) => quantile(fsync, fraction))
   const jobRate = of((one) => one.jobsPerSecond)
   const taskRate = of((one) => one.gangTasksPerSecond)
+  const cpu = of((one) => one.cpuPerJobMs)
+  const peak = of((one) => one.peakMib)
+  return [
+    metric('single_jobs_per_second', '1/s', jobRate, { better: higher, budget: jobs }),
+    metric('gang_of_100_tasks_per_second', '1/s', taskRate, { better: higher, budget: gangTasks }),
+    metric('control_plane_cpu_per_single_job', 'ms', cpu, { better: lower }),
+    metric('control_plane_peak_rss', 'MiB', peak, { better: lower }),
+    metric('idle_submit_p50', 'ms', p(0.5), { better: lower, budget: idleP50Ms }),
+    metric('idle_submit_p99', 'ms', p(0.99), { better: lower, budget: idleP99Ms }),
+    metric('fsync_p50', 'ms', sync(0.5), { better: lower }),
+    metric('fsync_p99', 'ms', sync(0.99), { better: lower }),
+  ]
+}
+
+async function benchOn(
+  open: () => Promise<Ground>,
+  init: { reps: number; log: string; budgets: Budgets; budgetsAre: string },
+): Promise<BenchResult> {
+  const { reps, log, budgets, budgetsAre } = init
+  const samples: Sample[] = []
+  for (let rep = 0; rep < reps; rep++) samples.push(await sample(open))
   return {
     settings: {
-      log: 'sqlite, synchronous=FULL',
+      log,
       agents: `${NODES} bench agents that start nothing, ${DEVICES_PER_NODE} emulated devices each`,
       warmUpJobs: WARM_UP_JOBS,
       singleJobs: SINGLE_JOBS,
@@ -123,45 +189,37 @@ export async function benchSubmit({ reps }: { reps: number; seed: number }): Pro
       gangTasks: GANG_TASKS,
       gangConnections: GANG_CONNECTIONS,
       load: 'the load generator and the agents run on the same machine',
-      budgets: 'half of 1000 jobs/s, 5000 gang tasks/s, 5 ms and 15 ms',
+      budgets: budgetsAre,
       reps,
     },
     checked: [
       'every acknowledged job is listed and holds its devices (Admitted or later)',
       'no other job is listed',
     ],
-    metrics: [
-      metric('single_jobs_per_second', '1/s', jobRate, { better: higher, budget: jobs }),
-      metric('gang_of_100_tasks_per_second', '1/s', taskRate, {
-        better: higher,
-        budget: gangTasks,
-      }),
-      metric(
-        'control_plane_cpu_per_single_job',
-        'ms',
-        of((one) => one.cpuPerJobMs),
-        { better: lower },
-      ),
-      metric(
-        'control_plane_peak_rss',
-        'MiB',
-        of((one) => one.peakMib),
-        { better: lower },
-      ),
-      metric('idle_submit_p50', 'ms', p(0.5), { better: lower, budget: idleP50Ms }),
-      metric('idle_submit_p99', 'ms', p(0.99), { better: lower, budget: idleP99Ms }),
-      metric(
-        'fsync_p50',
-        'ms',
-        of(({ fsync }) => quantile(fsync, 0.5)),
-        { better: lower },
-      ),
-      metric(
-        'fsync_p99',
-        'ms',
-        of(({ fsync }) => quantile(fsync, 0.99)),
-        { better: lower },
-      ),
-    ],
+    limits: limitsOf(middleOf(samples, ({ jobsPerSecond }) => jobsPerSecond)),
+    metrics: metricsOf(samples, budgets),
   }
+}
+
+/** From the submission of a job to the answer, which comes after its allocation is durable. */
+export function benchSubmit({ reps }: { reps: number }): Promise<BenchResult> {
+  return benchOn(embeddedGround, {
+    reps,
+    log: 'sqlite, synchronous=FULL',
+    budgets: EMBEDDED_BUDGETS,
+    budgetsAre: 'half of 1000 jobs/s, 5000 gang tasks/s, 5 ms and 15 ms',
+  })
+}
+
+/** The same with each service a process of its own, on a broker with one copy. */
+export function benchKafkaSubmit(
+  { reps }: { reps: number },
+  broker: KafkaBroker,
+): Promise<BenchResult> {
+  return benchOn(() => kafkaGround(broker.brokers), {
+    reps,
+    log: `kafka (${brokerText(broker)}), one copy, acks=all; one process of each service`,
+    budgets: KAFKA_BUDGETS,
+    budgetsAre: '600 jobs/s, 3000 gang tasks/s, 10 ms and 40 ms',
+  })
 }
