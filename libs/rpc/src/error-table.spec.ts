@@ -14,7 +14,8 @@ describe('error table', () => {
     const rows = readFileSync(page, 'utf8')
       .split('\n')
       .filter((line) => line.startsWith('| `'))
-    const expected = Object.entries(ERROR_TABLE).map(
+    const sorted = Object.entries(ERROR_TABLE).toSorted(([a], [b]) => (a < b ? -1 : 1))
+    const expected = sorted.map(
       ([reason, [code, http, sentence]]) => `| \`${reason}\` | ${code} | ${http} | ${sentence} |`,
     )
     expect(rows).toEqual(expected)

@@ -1,4 +1,6 @@
 import { type Refusal, type RpcCode, RpcError } from '@serverless-ai/kernel'
+import { GATEWAY_ERRORS } from './gateway-errors.ts'
+import { OBJECTIVE_ERRORS } from './objective-errors.ts'
 
 /** What the edge makes of a refusal: canonical code, HTTP status, sentence without numbers. */
 export type EdgeError = readonly [code: RpcCode, http: number, sentence: string]
@@ -8,6 +10,8 @@ export type EdgeError = readonly [code: RpcCode, http: number, sentence: string]
  * users match on it, so it never changes its meaning.
  */
 const TABLE = {
+  ...GATEWAY_ERRORS,
+  ...OBJECTIVE_ERRORS,
   AGENT_TOO_SLOW: [
     'RESOURCE_EXHAUSTED',
     429,

@@ -1,0 +1,158 @@
+import type { Timers } from '@serverless-ai/kernel'
+import { ServiceGate } from '../core/gate.ts'
+import type { ReplicaLimits } from '../core/replicas.ts'
+import { replicaKey } from '../core/replicas.ts'
+import { RetryBudget } from '../core/retry-budget.ts'
+import type { Upstream } from '../proxy/upstream.ts'
+import { openHttp1 } from '../proxy/upstream-http1.ts'
+import { openHttp2 } from '../proxy/upstream-http2.ts'
+import type { RouteTable, ServiceRoute } from './routes.ts'
+import type { GatewaySettings } from './settings.ts'
+
+/** A request that is held, or at a replica. */
+export interface Waiting {
+  /** Its turn has come. */
+  go(replica: import('../core/replicas.ts').Replica): void
+  /** Another one has its place. */
+  evict(): void
+  /** The service has ended. */
+  end(): void
+}
+
+/** A service with its gate and its connections. */
+export class Service {
+  route: ServiceRoute
+  readonly gate: ServiceGate
+  readonly budget = new RetryBudget()
+  /** Requests of this gate, by id. */
+  readonly requests = new Map<number, Waiting>()
+  arrived = 0
+  /** Undefined = some request did not say. */
+  arrivedTokens: number | undefined = 0
+  readonly #upstreams = new Map<string, Upstream>()
+  readonly #timers: Timers
+  readonly #now: () => number
+
+  constructor(init: {
+    route: ServiceRoute
+    settings: GatewaySettings
+    timers: Timers
+    now: () => number
+  }) {
+    const { route, settings } = init
+    this.route = route
+    this.#timers = init.timers
+    this.#now = init.now
+    this.gate = new ServiceGate({
+      limits: limitsOf(route, settings),
+      queue: { perTenant: settings.heldPerTenant, total: settings.heldPerService },
+      weightOf: (tenant) => settings.weights[tenant] ?? 1,
+    })
+  }
+
+  /** Gives what is held to whoever has room. */
+  pump(): void {
+    for (;;) {
+      const given = this.gate.next(this.#now())
+      if (given === undefined) return
+      this.requests.get(given.request.id)?.go(given.replica)
+    }
+  }
+
+  /** Takes over what the table says now. */
+  follow(route: ServiceRoute, settings: GatewaySettings): void {
+    this.route = route
+    this.gate.limit(limitsOf(route, settings))
+    this.gate.replace(route.replicas)
+    const keys = new Set(route.replicas.map(replicaKey))
+    for (const [key, upstream] of this.#upstreams) {
+      if (keys.has(key)) continue
+      this.#upstreams.delete(key)
+      upstream.close()
+    }
+    this.pump()
+  }
+
+  upstream(key: string, address: string): Upstream {
+    const known = this.#upstreams.get(key)
+    if (known !== undefined) return known
+    const { protocol } = this.route
+    const http2 = protocol === 'grpc' || protocol === 'http2'
+    const fresh = http2 ? openHttp2(address, this.#timers) : openHttp1(address)
+    this.#upstreams.set(key, fresh)
+    return fresh
+  }
+
+  /** Its job has ended. */
+  end(): void {
+    for (const request of [...this.requests.values()]) request.end()
+    for (const upstream of this.#upstreams.values()) upstream.close()
+    this.#upstreams.clear()
+  }
+}
+
+function limitsOf(route: ServiceRoute, settings: GatewaySettings): ReplicaLimits {
+  const share = (limit: number): number =>
+    limit === 0 ? 0 : Math.max(1, Math.floor(limit / settings.gateways))
+  return {
+    concurrency: share(route.concurrency === 0 ? settings.concurrencyMax : route.concurrency),
+    tokens: share(route.tokens),
+  }
+}
+
+/** All services of a gateway: the route table with what the gateway holds for each. */
+export class Services {
+  readonly #table: RouteTable
+  readonly #settings: GatewaySettings
+  readonly #timers: Timers
+  readonly #now: () => number
+  readonly #byJob = new Map<string, Service>()
+
+  constructor(init: {
+    table: RouteTable
+    settings: GatewaySettings
+    timers: Timers
+    now: () => number
+  }) {
+    this.#table = init.table
+    this.#settings = init.settings
+    this.#timers = init.timers
+    this.#now = init.now
+    init.table.onChange((jobId) => this.#follow(jobId))
+    for (const { jobId } of init.table.list()) this.#follow(jobId)
+  }
+
+  get complete(): boolean {
+    return this.#table.complete
+  }
+
+  find(tenant: string, name: string): Service | undefined {
+    const route = this.#table.find(tenant, name)
+    return route === undefined ? undefined : this.#byJob.get(route.jobId)
+  }
+
+  list(): readonly Service[] {
+    return [...this.#byJob.values()]
+  }
+
+  /** Ends all of them. */
+  close(): void {
+    for (const service of this.#byJob.values()) service.end()
+    this.#byJob.clear()
+  }
+
+  #follow(jobId: string): void {
+    const route = this.#table.list().find((each) => each.jobId === jobId)
+    const known = this.#byJob.get(jobId)
+    if (route === undefined) {
+      this.#byJob.delete(jobId)
+      known?.end()
+      return
+    }
+    const { timers, now } = { timers: this.#timers, now: this.#now }
+    const settings = this.#settings
+    const service = known ?? new Service({ route, settings, timers, now })
+    this.#byJob.set(jobId, service)
+    service.follow(route, settings)
+  }
+}

@@ -1,0 +1,358 @@
+import type { Readable } from 'node:stream'
+import type { Clock, Principal, RpcError, Timer, Timers } from '@serverless-ai/kernel'
+import { httpStatusOf, type RefusalReason, rpcError } from '@serverless-ai/rpc'
+import type { DemandSignal } from '../app/demand.ts'
+import { Outcome, type RequestMeter } from '../app/meter.ts'
+import type { Service, Waiting } from '../app/services.ts'
+import type { GatewaySettings } from '../app/settings.ts'
+import { AnswerMeter } from '../core/answer-meter.ts'
+import type { GateRequest } from '../core/fair-queue.ts'
+import { answerHeaders, type Headers, requestHeaders } from '../core/headers.ts'
+import type { Replica } from '../core/replicas.ts'
+import { ATTEMPTS_MAX } from '../core/retry-budget.ts'
+import { answerError, breakOff, type ErrorForm } from './errors.ts'
+import type { Exchange } from './exchange.ts'
+import { isGrpcFailure, splitTrailersOnly } from './grpc.ts'
+import type { FailureKind, UpstreamCall, UpstreamListener } from './upstream.ts'
+
+/** RFC 9110, 9.2.2. */
+const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
+
+const FAILURES: Readonly<Record<FailureKind, RefusalReason>> = {
+  UNREACHABLE: 'REPLICA_BROKE_OFF',
+  REFUSED: 'REPLICA_BROKE_OFF',
+  BROKEN: 'REPLICA_BROKE_OFF',
+  SILENT: 'REPLICA_SILENT',
+  WRONG: 'REPLICA_WRONG',
+}
+
+/** What forwarding stands on. */
+export interface ForwardPorts {
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly settings: GatewaySettings
+  readonly meter: RequestMeter
+  readonly demand: DemandSignal
+}
+
+/** A request on its way. */
+export interface ForwardInit {
+  readonly exchange: Exchange
+  readonly service: Service
+  readonly principal: Principal
+  readonly requestId: string
+  readonly gate: GateRequest
+  /** Name of the class. */
+  readonly class: string
+  readonly target: string
+  /** The whole body, or what it is to be read from while it is sent. */
+  readonly body: Readable | Buffer | undefined
+  readonly form: ErrorForm
+  readonly timeoutMs: number
+  readonly arrivedWallMs: number
+  readonly ports: ForwardPorts
+}
+
+/** One request from its admission to its end: held, given to a replica, answered, measured. */
+export class Forward implements Waiting, UpstreamListener {
+  readonly #init: ForwardInit
+  readonly #deadline: Timer
+  readonly #avoid = new Set<string>()
+  #replica: Replica | undefined
+  #call: UpstreamCall | undefined
+  #attempts = 0
+  #over = false
+  #fromZero = false
+  #sse = false
+  #answer: AnswerMeter | undefined
+  #status: number | undefined
+  #givenMs: number | undefined
+  #firstByteMs: number | undefined
+  #firstTokenMs: number | undefined
+  #lastTokenMs: number | undefined
+  #stall: Timer | undefined
+  #hold: Timer | undefined
+  #bodyTouched = false
+  #trailersOnly: Record<string, string> | undefined
+
+  constructor(init: ForwardInit) {
+    this.#init = init
+    const { exchange, timeoutMs, ports } = init
+    this.#deadline = ports.timers.after(timeoutMs, () => this.#late())
+    exchange.onClose(() => this.#callerLeft())
+    exchange.onDrain(() => this.#drained())
+  }
+
+  /** Comes to the gate. */
+  begin(): void {
+    const { service, gate } = this.#init
+    service.requests.set(gate.id, this)
+    service.arrived += 1
+    service.budget.earn()
+    if (gate.tokens === 0) service.arrivedTokens = undefined
+    else if (service.arrivedTokens !== undefined) service.arrivedTokens += gate.tokens
+    this.#offer()
+  }
+
+  go(replica: Replica): void {
+    const { service, ports, exchange, target } = this.#init
+    const { headMs, silenceMs } = ports.settings
+    this.#replica = replica
+    this.#attempts += 1
+    this.#givenMs = ports.clock.monotonicMs()
+    const upstream = service.upstream(replica.key, replica.route.address)
+    this.#call = undefined
+    const call = upstream.send(
+      {
+        method: exchange.method,
+        target,
+        headers: this.#headers(),
+        body: this.#body(),
+        headMs,
+        silenceMs,
+      },
+      this,
+    )
+    // It may have failed at once.
+    if (this.#replica === replica && !this.#over) this.#call = call
+  }
+
+  evict(): void {
+    this.#fail(rpcError('REQUEST_SHED'), Outcome.SHED)
+  }
+
+  end(): void {
+    this.#fail(rpcError('SERVICE_ENDED'), Outcome.FAILED)
+  }
+
+  head(status: number, headers: Headers): void {
+    const { exchange, service, requestId } = this.#init
+    if (this.#over) return
+    this.#status = status
+    if (this.#replica !== undefined) service.gate.answered(this.#replica)
+    const { head, trailers } = splitTrailersOnly(answerHeaders(headers))
+    this.#trailersOnly = trailers
+    const type = typeof headers['content-type'] === 'string' ? headers['content-type'] : ''
+    this.#sse = type.startsWith('text/event-stream')
+    this.#answer = new AnswerMeter(this.#sse)
+    const length = headers['content-length'] !== undefined
+    exchange.begin(status, { ...head, 'x-request-id': requestId }, !length)
+  }
+
+  piece(piece: Buffer): boolean {
+    if (this.#over) return true
+    const { exchange, ports } = this.#init
+    const nowMs = ports.clock.monotonicMs()
+    this.#firstByteMs ??= nowMs
+    if ((this.#answer?.take(piece) ?? 0) > 0) {
+      this.#firstTokenMs ??= nowMs
+      this.#lastTokenMs = nowMs
+    }
+    if (exchange.write(piece)) return true
+    const { callerStallMs } = ports.settings
+    this.#stall ??= ports.timers.after(callerStallMs, () => this.#callerStalled())
+    return false
+  }
+
+  ended(trailers: Readonly<Record<string, string>>): void {
+    if (this.#over) return
+    const { exchange, form } = this.#init
+    this.#firstByteMs ??= this.#init.ports.clock.monotonicMs()
+    const last = { ...this.#trailersOnly, ...trailers }
+    if (form === 'grpc') exchange.end(undefined, last)
+    else exchange.end()
+    const status = this.#status ?? 0
+    const failed = status >= 500 || isGrpcFailure(form, last['grpc-status'])
+    this.#finish(failed ? Outcome.FAILED : status >= 400 ? Outcome.CALLER_ERROR : Outcome.OK, '')
+  }
+
+  failed(kind: FailureKind, why: string): void {
+    if (this.#over) return
+    const { exchange, service, ports } = this.#init
+    const replica = this.#replica
+    const nowMs = ports.clock.monotonicMs()
+    if (replica !== undefined && kind === 'UNREACHABLE') {
+      const pauseMs = service.gate.suspect(replica, nowMs)
+      ports.timers.after(pauseMs + 1, () => service.pump())
+    }
+    if (!exchange.answered && this.#again(kind)) return
+    const reason = FAILURES[kind]
+    const message = `${rpcError(reason).message} (${why})`
+    this.#fail(rpcError(reason, { message, metadata: this.#where() }), Outcome.FAILED)
+  }
+
+  /** Safe where nothing was done yet, or doing it twice is the same as once. */
+  #again(kind: FailureKind): boolean {
+    const { exchange, service } = this.#init
+    if (this.#bodyTouched) return false
+    if (kind === 'UNREACHABLE' || kind === 'REFUSED') {
+      // Nothing was sent: it goes back to the others and may wait as they do.
+      this.#leaveReplica()
+      service.gate.correct(this.#init.gate, 0)
+      this.#offer()
+      return true
+    }
+    if (kind !== 'BROKEN' || !IDEMPOTENT.has(exchange.method)) return false
+    if (this.#attempts >= ATTEMPTS_MAX || !service.budget.spend()) return false
+    if (this.#replica !== undefined) this.#avoid.add(this.#replica.key)
+    this.#leaveReplica()
+    const { ports, gate } = this.#init
+    const other = service.gate.another(gate, ports.clock.monotonicMs(), this.#avoid)
+    if (other === undefined) return false
+    this.go(other)
+    return true
+  }
+
+  #offer(): void {
+    const { service, gate, ports } = this.#init
+    const nowMs = ports.clock.monotonicMs()
+    const offer = service.gate.offer(gate, nowMs)
+    if (offer.at === 'Given') this.go(offer.replica)
+    else if (offer.at === 'Refused') this.#fail(rpcError(offer.reason), Outcome.SHED)
+    else this.#held(offer.evicted, nowMs)
+  }
+
+  /** It waits, and maybe another one does not any more. */
+  #held(evicted: GateRequest | undefined, nowMs: number): void {
+    const { service, ports } = this.#init
+    if (evicted !== undefined) service.requests.get(evicted.id)?.evict()
+    this.#hold ??= ports.timers.after(ports.settings.holdMs, () => {
+      if (this.#replica === undefined) this.#late()
+    })
+    if (service.gate.replicas.any) return
+    this.#fromZero = true
+    const { size, oldestMs = nowMs } = service.gate.queue
+    ports.demand.demand({ jobId: service.route.jobId, queued: size, oldestMs: nowMs - oldestMs })
+  }
+
+  #headers(): Record<string, string | string[]> {
+    const { exchange, requestId, principal, form } = this.#init
+    return {
+      ...requestHeaders(exchange.headers),
+      ...(form === 'grpc' && { te: 'trailers' }),
+      ...this.#bodyLength(),
+      'x-request-id': requestId,
+      'x-sai-tenant': principal.tenant,
+      'x-forwarded-for': exchange.remote,
+      'x-forwarded-host': exchange.authority,
+      'x-forwarded-proto': 'http',
+    }
+  }
+
+  #bodyLength(): Record<string, string> {
+    const { body } = this.#init
+    return Buffer.isBuffer(body) ? { 'content-length': String(body.length) } : {}
+  }
+
+  #body(): AsyncIterable<Buffer> | Buffer | undefined {
+    const { body } = this.#init
+    return body === undefined || Buffer.isBuffer(body) ? body : this.#read(body)
+  }
+
+  async *#read(body: Readable): AsyncGenerator<Buffer> {
+    const { bodyMaxBytes } = this.#init.ports.settings
+    let bytes = 0
+    this.#bodyTouched = true
+    // The caller's connection has to outlive a replica that takes no more.
+    for await (const piece of body.iterator({ destroyOnReturn: false })) {
+      bytes += piece.length
+      if (bytes > bodyMaxBytes) {
+        this.#fail(rpcError('BODY_TOO_LARGE'), Outcome.CALLER_ERROR)
+        return
+      }
+      yield piece
+    }
+  }
+
+  #drained(): void {
+    this.#stall?.cancel()
+    this.#stall = undefined
+    this.#call?.resume()
+  }
+
+  #callerLeft(): void {
+    if (this.#over) return
+    this.#call?.cancel()
+    this.#finish(Outcome.CANCELLED, 'CANCELLED')
+  }
+
+  #callerStalled(): void {
+    if (this.#over) return
+    const { exchange } = this.#init
+    this.#call?.cancel()
+    this.#finish(Outcome.CANCELLED, 'CALLER_TOO_SLOW')
+    exchange.cut()
+  }
+
+  #late(): void {
+    if (this.#over) return
+    if (this.#replica === undefined) this.#fail(rpcError('HOLD_EXPIRED'), Outcome.DEADLINE)
+    else this.#fail(rpcError('DEADLINE_EXCEEDED'), Outcome.DEADLINE)
+  }
+
+  #fail(error: RpcError, outcome: Outcome): void {
+    if (this.#over) return
+    const { exchange, form, requestId } = this.#init
+    this.#call?.cancel()
+    const begun = exchange.answered
+    if (!begun) this.#status = httpStatusOf(error)
+    this.#finish(outcome, error.reason)
+    if (begun) breakOff(exchange, error, form, this.#sse)
+    else answerError(exchange, error, form, { 'x-request-id': requestId })
+  }
+
+  #where(): Record<string, string> {
+    const route = this.#replica?.route
+    if (route === undefined) return {}
+    return { gang: String(route.gang), generation: String(route.generation) }
+  }
+
+  #leaveReplica(): void {
+    const { service, gate } = this.#init
+    if (this.#replica === undefined) return
+    service.gate.done(gate, this.#replica)
+    this.#replica = undefined
+    this.#call = undefined
+  }
+
+  #finish(outcome: Outcome, reason: string): void {
+    this.#over = true
+    this.#deadline.cancel()
+    this.#stall?.cancel()
+    this.#hold?.cancel()
+    const { service, gate, ports, principal, requestId, arrivedWallMs } = this.#init
+    service.requests.delete(gate.id)
+    service.gate.withdraw(gate.id)
+    const tokens = this.#answer?.tokens() ?? { input: undefined, output: undefined }
+    const { gang, generation } = this.#replica?.route ?? {}
+    if (this.#replica !== undefined && gate.tokens > 0 && tokens.output !== undefined) {
+      service.gate.correct(gate, Math.max(1, (tokens.input ?? gate.cost) + tokens.output))
+    }
+    this.#leaveReplica()
+    ports.meter.ended({
+      requestId,
+      jobId: service.route.jobId,
+      service: service.route.name,
+      tenant: principal.tenant,
+      class: this.#init.class,
+      outcome,
+      reason,
+      httpStatus: this.#status,
+      arrivedWallMs,
+      arrivedMs: gate.arrivedMs,
+      givenMs: this.#givenMs,
+      firstByteMs: this.#firstByteMs,
+      firstTokenMs: this.#firstTokenMs,
+      lastTokenMs: this.#lastTokenMs,
+      endedMs: ports.clock.monotonicMs(),
+      inputTokens: tokens.input,
+      outputTokens: tokens.output,
+      events: this.#answer?.events ?? 0,
+      gang,
+      generation,
+      attempts: this.#attempts,
+      fromZero: this.#fromZero,
+    })
+    service.pump()
+  }
+}
