@@ -17,6 +17,7 @@ import type {
   PageItem,
   TimerItem,
 } from './items.ts'
+import { FIRST_LEVEL, levelInUse } from './levels.ts'
 import type { Mailbox } from './mailbox.ts'
 import type { RuntimeObserver } from './observer.ts'
 import { Pace } from './pace.ts'
@@ -52,13 +53,17 @@ export class Composer<S, C extends Message, E extends Message> {
   readonly #decisions: Decisions<S, C, E>
   readonly #observer: RuntimeObserver | undefined
   readonly #digests = new Pace()
+  readonly #newLogLevel: number
 
   constructor(
     init: DecisionsInit<S, C, E> & {
       readonly clock: Clock
       readonly observer?: RuntimeObserver | undefined
+      /** Level that a log begins with. */
+      readonly newLogLevel: number
     },
   ) {
+    this.#newLogLevel = init.newLogLevel
     this.#clock = init.clock
     this.#observer = init.observer
     this.#definition = init.definition
@@ -80,14 +85,20 @@ export class Composer<S, C extends Message, E extends Message> {
     mailbox: Mailbox<C>,
     now: { atMs: number; marks: readonly Mark[] },
   ): Composition<C, E> {
-    const draft = new Draft<C, E>(state.framework, now.atMs)
-    const batch = { draft, state }
+    const { framework } = state
+    const { pristine } = framework
+    const level = pristine ? this.#newLogLevel : levelInUse(framework)
+    const draft = new Draft<C, E>(framework, now.atMs)
+    const batch = { draft, state, level }
     try {
       this.#digest(batch)
       for (const mark of now.marks) draft.mark(mark)
       const decided = this.#takeAll(batch, mailbox)
       if (decided || this.#decisions.roundOwed) this.#round(batch)
       if (!draft.empty || draft.wanted !== 'normal') this.#takePatient(batch, mailbox)
+      if (pristine && !draft.empty && level > FIRST_LEVEL) {
+        draft.fact({ type: 'FeatureLevelRaised', level })
+      }
       return { kind: 'ready', draft }
     } catch (error) {
       if (!(error instanceof SpoiledError)) throw error

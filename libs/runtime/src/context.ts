@@ -19,6 +19,11 @@ export interface RuntimeOptions {
    * or the publisher needs. Throws RangeError below 0.
    */
   readonly retentionMs?: number
+  /**
+   * Feature level that a log begins with when this version is the first to write into it. Default,
+   * and at most: the highest that this version knows.
+   */
+  readonly newLogLevel?: number
 }
 
 /** Options with their defaults. */
@@ -30,7 +35,8 @@ export function settingsOf(options: RuntimeOptions): RuntimeSettings {
   if (!Number.isFinite(retentionMs) || retentionMs < 0) {
     throw new RangeError(`not a retention: ${retentionMs} ms`)
   }
-  return { snapshotEveryCommits: 10_000, ...options, retentionMs }
+  const newLogLevel = Number.POSITIVE_INFINITY
+  return { snapshotEveryCommits: 10_000, newLogLevel, ...options, retentionMs }
 }
 
 /** What all parts of a runtime share. */

@@ -17,7 +17,7 @@ import { acceptedOutcome, type Draft, eventBytes, factBytes } from './draft.ts'
 import { errorText } from './errors.ts'
 import type { EventFact, RuntimeFact } from './facts.ts'
 import type { Item } from './items.ts'
-import { levelInUse, levelOf } from './levels.ts'
+import { levelOf } from './levels.ts'
 import type { Partition } from './partition.ts'
 import { preparedFacts, SpoiledError } from './prepare.ts'
 import type { ServiceDefinition } from './types.ts'
@@ -34,6 +34,8 @@ export type Verdict<E extends Message> =
 export interface Batch<S, C extends Message, E extends Message> {
   readonly draft: Draft<C, E>
   readonly state: Partition<S, C, E>
+  /** Feature level that the commit is decided by. */
+  readonly level: number
 }
 
 /** What a decider needs around it. */
@@ -73,7 +75,7 @@ export class Decisions<S, C extends Message, E extends Message> {
    * again; the item is marked with what it comes to then.
    */
   run(
-    { draft, state }: Batch<S, C, E>,
+    { draft, state, level }: Batch<S, C, E>,
     item: Item<C>,
     what: { command: C; facts: readonly RuntimeFact[] },
   ): Verdict<E> {
@@ -83,13 +85,13 @@ export class Decisions<S, C extends Message, E extends Message> {
     let facts: readonly RuntimeFact[]
     let events: readonly EventFact[]
     try {
-      decision = decider.decide(what.command, state.core, this.#context({ draft, state }))
+      decision = decider.decide(what.command, state.core, this.#context({ draft, level }))
       if (!decision.accepted) {
         for (const fact of what.facts) draft.fact(fact)
         return { kind: 'decided', decision }
       }
       facts = [...what.facts, ...preparedFacts(draft, decision, what.facts)]
-      events = this.#encode(decision.events, state)
+      events = this.#encode(decision.events, level)
     } catch (error) {
       const { type } = what.command
       this.#logger.log('error', 'a command could not be decided', { type, error: errorText(error) })
@@ -110,7 +112,7 @@ export class Decisions<S, C extends Message, E extends Message> {
    * The core's own round at the end of a batch. One that fails is left out once; the commands of
    * its batch are not refused for it.
    */
-  round({ draft, state }: Batch<S, C, E>): void {
+  round({ draft, state, level }: Batch<S, C, E>): void {
     const owed = this.#roundOwed
     this.#roundOwed = false
     if (this.#roundBroken) {
@@ -121,11 +123,11 @@ export class Decisions<S, C extends Message, E extends Message> {
     let facts: readonly RuntimeFact[] = []
     let events: readonly EventFact[] = []
     try {
-      const context = this.#context({ draft, state })
+      const context = this.#context({ draft, level })
       decision = this.#definition.decider.afterBatch?.(state.core, context)
       if (decision === undefined) return
       facts = preparedFacts(draft, decision, [])
-      events = this.#encode(decision.events, state)
+      events = this.#encode(decision.events, level)
     } catch (error) {
       this.#logger.log('error', 'the round after the batch failed', { error: errorText(error) })
       return
@@ -145,10 +147,9 @@ export class Decisions<S, C extends Message, E extends Message> {
    * changes nothing that is committed. Throws for an event of a level that the log is not at: a
    * version that does not know it could not fold it.
    */
-  #encode(events: readonly E[], { framework }: Partition<S, C, E>): EventFact[] {
+  #encode(events: readonly E[], inUse: number): EventFact[] {
     const version = this.#definition.schemaVersion
     if (this.#definition.eventLevels !== undefined) {
-      const inUse = levelInUse(framework)
       for (const { type } of events) {
         const level = levelOf(this.#definition, type)
         invariant(level <= inUse, `'${type}' needs feature level ${level}, the log is at ${inUse}`)
@@ -159,7 +160,7 @@ export class Decisions<S, C extends Message, E extends Message> {
 
   /** From here on the state is ahead of the log. A failure spoils it. */
   #evolve(
-    { draft, state }: Batch<S, C, E>,
+    { draft, state }: Pick<Batch<S, C, E>, 'draft' | 'state'>,
     what: { decision: Accepted<E>; events: readonly EventFact[]; item: Item<C> | undefined },
   ): void {
     const { item } = what
@@ -193,9 +194,9 @@ export class Decisions<S, C extends Message, E extends Message> {
     throw new SpoiledError('the commit came out too large with its public events')
   }
 
-  #context({ draft, state }: Batch<S, C, E>): DecideContext {
+  #context({ draft, level }: Pick<Batch<S, C, E>, 'draft' | 'level'>): DecideContext {
     const nonce = Buffer.from(this.#randomness.bytes(16)).toString('hex')
-    return { atMs: draft.atMs, nonce, featureLevel: levelInUse(state.framework) }
+    return { atMs: draft.atMs, nonce, featureLevel: level }
   }
 }
 

@@ -106,6 +106,13 @@ export class Framework {
   /** Verified snapshots that bound the age of what is before them, oldest first. */
   milestones: readonly Milestone[] = []
 
+  /** Nothing was ever written: no older version has to be able to go on here. */
+  get pristine(): boolean {
+    const { answers, marks, effects, timers, parkedCount } = this
+    const tables = answers.size + marks.size + effects.size + timers.size + parkedCount
+    return tables + this.publicSeq === 0 && this.featureLevel === 0 && this.nextEffectId === 1
+  }
+
   /** Folds an effective commit. */
   apply(commit: CommitFacts, position: number): void {
     this.lastAtMs = Math.max(this.lastAtMs, commit.atMs)

@@ -45,7 +45,9 @@ export class Leadership<S, C extends Message, E extends Message> {
     const { definition, ports, logger, environment } = context
     const { randomness, clock } = ports
     const { observer } = environment
-    this.#composer = new Composer({ definition, randomness, clock, logger, observer })
+    const newLogLevel = Math.min(context.level, context.options.newLogLevel)
+    const parts = { definition, randomness, clock, logger, observer }
+    this.#composer = new Composer({ ...parts, newLogLevel })
     this.#heartbeat = new Heartbeat(ports, host.several)
   }
 

@@ -47,8 +47,10 @@ class Cluster {
   constructor() {
     const names = ['a', 'b']
     const health = { wrap: (made: object) => ({ ...made, leaderHealth: this.health }) as never }
-    this.#old = new Replicas({ world: this.world, names, definition: old, ...health })
-    this.#next = new Replicas({ world: this.world, names, definition: next, ...health })
+    const options = { newLogLevel: 1 }
+    const common = { world: this.world, names, options, ...health }
+    this.#old = new Replicas({ ...common, definition: old })
+    this.#next = new Replicas({ ...common, definition: next })
   }
 
   readonly health = async (address: string, claim: string) => {
@@ -184,16 +186,33 @@ describe('feature levels', () => {
 
   it('are refused where they are not known, and never taken back', async () => {
     const world = new World()
-    const { runtime } = await world.started(next)
+    const { runtime } = await world.started(next, { options: { newLogLevel: 1 } })
     expect(await world.run(reasonOf(runtime.raiseFeatureLevel(3)))).toBe('FEATURE_LEVEL_UNKNOWN')
     await world.run(runtime.raiseFeatureLevel(2))
     expect(await world.run(reasonOf(runtime.raiseFeatureLevel(1)))).toBe('FEATURE_LEVEL_LOWER')
     expect(runtime.status().featureLevel).toBe(2)
   })
 
-  it('are kept by snapshots', async () => {
+  it('need no raise in a log that nobody has written into', async () => {
     const world = new World()
     const first = await world.started(next)
+    await world.run(first.runtime.execute(add('a')))
+    expect(first.runtime.status()).toMatchObject({ featureLevel: 2, knownFeatureLevel: 2 })
+    expect((await world.fold(next)).state.interest).toBe(true)
+    await world.run(first.runtime.stop())
+    // Only the first of all: a log of an older version stays at its level.
+    const other = new World()
+    const before = await other.started(old)
+    await other.run(before.runtime.execute(add('a')))
+    await other.run(before.runtime.stop())
+    const after = await other.started(next)
+    await other.run(after.runtime.execute(add('b')))
+    expect(after.runtime.status()).toMatchObject({ featureLevel: 1, knownFeatureLevel: 2 })
+  })
+
+  it('are kept by snapshots', async () => {
+    const world = new World()
+    const first = await world.started(next, { options: { newLogLevel: 1 } })
     await world.run(first.runtime.raiseFeatureLevel(2))
     await world.run(first.runtime.execute(add('a')))
     await world.run(first.runtime.stop())
@@ -211,7 +230,8 @@ describe('feature levels', () => {
           : bankDecider.decide(command, state, context),
     }
     const world = new World()
-    const { runtime } = await world.started({ ...next, decider: hasty })
+    const options = { newLogLevel: 1 }
+    const { runtime } = await world.started({ ...next, decider: hasty }, { options })
     const answer = await world.run(runtime.execute(add('a')))
     expect(answer).toMatchObject({ ok: false, refusal: { reason: 'INTERNAL' } })
     expect(JSON.stringify(answer)).toContain("'InterestSet' needs feature level 2")

@@ -10,7 +10,7 @@ import type { ServiceDefinition } from './types.ts'
 /** Level of a log that says nothing of levels. */
 export const FIRST_LEVEL = 1
 /** Highest level that this version of the platform knows: it can lead logs up to it. */
-export const FEATURE_LEVEL = 1
+export const FEATURE_LEVEL = 2
 
 /** This version does not know the level that its log is at: it does not lead. */
 export class FeatureLevelError extends Error {

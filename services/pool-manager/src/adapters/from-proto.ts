@@ -65,7 +65,10 @@ function executionFromProto(status: ExecutionStatus): readonly ReportedExecution
   const state = STATES.get(status.state)
   if (key === undefined || state === undefined) return []
   const startedMs = Number(status.startedMs)
-  return [{ key, state, startedMs, exit: exitFromProto(status.exit) }]
+  const { readiness } = status
+  const found = readiness && { ...readiness, atMs: Number(readiness.atMs) }
+  const exit = exitFromProto(status.exit)
+  return [{ key, state, startedMs, exit, ...(found === undefined ? {} : { readiness: found }) }]
 }
 
 /** Executions and lines of a report; what names nothing is left out. */

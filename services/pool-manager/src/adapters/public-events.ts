@@ -3,14 +3,29 @@ import {
   NodeChanged,
   NodeLost,
   TaskExited,
+  TaskReadinessChanged,
   TaskReported,
   TaskStarted,
 } from '@serverless-ai/contracts/events/v1/pool_manager'
 import { EVENTS } from '@serverless-ai/contracts/names'
 import type { PublicDraft } from '@serverless-ai/runtime'
 import type { PoolEvent } from '../core/messages.ts'
-import type { Execution, ExecutionKey, GangId, PoolNode, TaskExit } from '../core/model.ts'
-import { executionOf, findGang, isCurrent, nodeOf, type PoolState } from '../core/state.ts'
+import type {
+  Execution,
+  ExecutionKey,
+  GangId,
+  PoolNode,
+  Readiness,
+  TaskExit,
+} from '../core/model.ts'
+import {
+  executionOf,
+  findGang,
+  isCurrent,
+  membershipOf,
+  nodeOf,
+  type PoolState,
+} from '../core/state.ts'
 import { exitToProto, nodeToProto } from './to-proto.ts'
 
 const OPERATORS = ''
@@ -43,6 +58,9 @@ export function publish(event: PoolEvent, state: PoolState, atMs: number): reado
       const payload = TaskReported.encode(message).finish()
       return [ofJob('TaskReported', event.key, state, payload)]
     }
+    case 'TaskReadinessObserved':
+      if (!isCurrent(state, event.key)) return []
+      return [readinessChanged(executionOf(state, event.key), event.readiness, state)]
     case 'DevicesFreed':
       return [devicesFreed(event, event, state)]
     default:
@@ -79,6 +97,9 @@ function* tasks(executions: readonly Execution[], state: PoolState): Generator<P
     const { phase } = execution
     if (phase.at === 'Assigned') continue
     if (phase.startedMs > 0) yield taskStarted(execution, phase.startedMs, state)
+    if (execution.readiness !== undefined) {
+      yield readinessChanged(execution, execution.readiness, state)
+    }
     if (phase.at !== 'Exited' && phase.at !== 'Freed') continue
     if (phase.exit !== null) yield taskExited(execution, phase.exit, state)
   }
@@ -98,6 +119,27 @@ function taskStarted(execution: Execution, startedMs: number, state: PoolState):
   const message = { ...identity(execution), nodeId: execution.nodeId, startedMs: whole(startedMs) }
   const payload = TaskStarted.encode(message).finish()
   return ofJob('TaskStarted', execution, state, payload)
+}
+
+function readinessChanged(
+  execution: Execution,
+  readiness: Readiness,
+  state: PoolState,
+): PublicDraft {
+  const { grant } = membershipOf(state, execution)
+  const { nodeId, rank } = execution
+  const message = {
+    ...identity(execution),
+    tenant: grant.tenant,
+    nodeId,
+    address: state.nodes.get(nodeId)?.inventory.address ?? '',
+    ports: rank === 0 ? [...grant.rank0Ports] : [],
+    ready: readiness.ready,
+    cause: readiness.cause,
+    atMs: whole(readiness.atMs),
+  }
+  const payload = TaskReadinessChanged.encode(message).finish()
+  return ofJob('TaskReadinessChanged', execution, state, payload)
 }
 
 function taskExited(execution: Execution, exit: TaskExit, state: PoolState): PublicDraft {

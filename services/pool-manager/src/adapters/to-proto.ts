@@ -8,6 +8,8 @@ import {
   type Inventory as InventoryProto,
   Node_State,
   type Node as NodeProto,
+  type ReadinessProbe,
+  type Readiness as ReadinessProto,
   TaskExit_Cause,
   type TaskExit as TaskExitProto,
 } from '@serverless-ai/contracts/pool/v1/pool'
@@ -19,6 +21,7 @@ import {
   type Grant,
   type Inventory,
   type PoolNode,
+  type Readiness,
   type TaskExit,
 } from '../core/model.ts'
 
@@ -60,6 +63,13 @@ export function nodeToProto(node: PoolNode, devicesUsed: number): NodeProto {
   }
 }
 
+function probeToProto(task: DesiredTask['readiness'] & object): ReadinessProbe {
+  const { httpGet, ...numbers } = task
+  const tcp = { $case: 'tcp', value: true } as const
+  const probe = httpGet === '' ? tcp : ({ $case: 'httpGet', value: httpGet } as const)
+  return { ...numbers, probe }
+}
+
 export function keyToProto(key: ExecutionKey): ExecutionKeyProto {
   return { jobId: key.jobId, gang: key.gang, generation: key.generation, rank: key.rank }
 }
@@ -75,7 +85,7 @@ export function exitToProto(exit: TaskExit): TaskExitProto {
 }
 
 export function executionToProto(execution: Execution, grant: Grant): ExecutionProto {
-  const { phase } = execution
+  const { phase, readiness } = execution
   const exit = phase.at === 'Exited' || phase.at === 'Freed' ? phase.exit : null
   return {
     jobId: execution.jobId,
@@ -87,8 +97,12 @@ export function executionToProto(execution: Execution, grant: Grant): ExecutionP
     state: EXECUTION_STATES[phase.at],
     startedMs: BigInt(Math.trunc(phase.at === 'Assigned' ? 0 : phase.startedMs)),
     exit: exit === null ? undefined : exitToProto(exit),
-    readiness: undefined,
+    readiness: readiness && readinessToProto(readiness),
   }
+}
+
+function readinessToProto({ ready, cause, atMs }: Readiness): ReadinessProto {
+  return { ready, cause, atMs: BigInt(Math.trunc(atMs)) }
 }
 
 export function assignmentToProto(task: DesiredTask): Assignment {
@@ -105,7 +119,10 @@ export function assignmentToProto(task: DesiredTask): Assignment {
     exclusive: task.exclusive,
     stopGraceMs: BigInt(task.stopGraceMs),
     logMaxBytes: BigInt(task.logMaxBytes),
-    readiness: undefined,
-    notice: undefined,
+    readiness: task.readiness && probeToProto(task.readiness),
+    notice: task.notice && {
+      ...task.notice,
+      deadlineMs: BigInt(Math.ceil(task.notice.deadlineMs)),
+    },
   }
 }

@@ -2,7 +2,8 @@ import type { ServiceDefinition, ServiceRuntime } from '@serverless-ai/runtime'
 import { inputs } from '../adapters/inputs.ts'
 import { publish, snapshotFeed } from '../adapters/public-events.ts'
 import { poolDecider } from '../core/decider.ts'
-import type { PoolCommand, PoolEvent } from '../core/messages.ts'
+import { type PoolCommand, type PoolEvent, SERVING_EVENTS } from '../core/messages.ts'
+import { SERVING_LEVEL } from '../core/model.ts'
 import type { PoolState } from '../core/state.ts'
 
 /** Runtime of the pool manager. */
@@ -16,6 +17,7 @@ export function poolManagerDefinition(): ServiceDefinition<PoolState, PoolComman
   return {
     name: 'pool-manager',
     schemaVersion: 1,
+    eventLevels: Object.fromEntries(SERVING_EVENTS.map((type) => [type, SERVING_LEVEL])),
     decider: poolDecider,
     publish,
     snapshotFeed,

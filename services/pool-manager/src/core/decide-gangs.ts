@@ -1,6 +1,6 @@
 import { accept, type DecideContext, type Decision, invariant } from '@serverless-ai/kernel'
-import { freedEvents, platformExit } from './decide-nodes.ts'
-import type { PoolEvent, ReplaceContracts, ReplaceSchedule } from './messages.ts'
+import { freedEvents, noMore, platformExit } from './decide-nodes.ts'
+import type { PoolEvent, ReplaceContracts, ReplaceSchedule, TakeNotice } from './messages.ts'
 import {
   type Contract,
   type Execution,
@@ -8,7 +8,9 @@ import {
   type GangId,
   type Grant,
   gangKey,
+  goesOn,
   type Release,
+  SERVING_LEVEL,
 } from './model.ts'
 import { findGang, type PoolState } from './state.ts'
 
@@ -65,7 +67,7 @@ function grantEvents(
   // The scheduler never has two generations of a gang: a newer one ends the older ones.
   if (view.gang !== undefined && generation - 1 > view.releasedThrough && view.grantedThrough > 0) {
     const release = { ...idOf(grant), throughGeneration: generation - 1, cause: 'RECOVER' }
-    events.push(...releaseEvents(release, view))
+    events.push(...releaseEvents(release, view, context.atMs))
   }
   events.push({ type: 'GangGranted', grant })
   if (generation <= view.releasedThrough) return [...events, ...freedUnassigned(grant)]
@@ -135,19 +137,42 @@ function contractEvents(
 }
 
 /** A release: what was never sent is free at once, the rest when its processes are gone. */
-export function takeRelease(release: Release, state: PoolState): Decision<PoolEvent> {
-  return accept(releaseEvents(release, viewOf(state, release)))
+export function takeRelease(
+  release: Release,
+  state: PoolState,
+  context: DecideContext,
+): Decision<PoolEvent> {
+  return accept(releaseEvents(release, viewOf(state, release), context.atMs))
 }
 
-function releaseEvents(release: Release, view: GangView): PoolEvent[] {
+/** A notice: for the generation that runs, once. */
+export function takeNotice(
+  command: TakeNotice,
+  state: PoolState,
+  context: DecideContext,
+): Decision<PoolEvent> {
+  if ((context.featureLevel ?? 1) < SERVING_LEVEL) return accept([])
+  const { generation, notice } = command
+  const gang = findGang(state, command)
+  const membership = gang?.memberships.get(generation)
+  if (gang === undefined || membership === undefined) return accept([])
+  if (generation <= gang.releasedThrough || membership.notice?.id === notice.id) return accept([])
+  return accept([{ type: 'NoticeGiven', ...idOf(command), generation, notice }])
+}
+
+function releaseEvents(release: Release, view: GangView, atMs: number): PoolEvent[] {
   const { gang } = view
-  const ends = release.cause !== 'RECOVER' && gang?.finished !== true
+  const ends = !goesOn(release.cause) && gang?.finished !== true
   if (gang === undefined && release.throughGeneration === 0) return []
   if (release.throughGeneration <= view.releasedThrough && !ends) return []
   const { jobId, throughGeneration, cause } = release
-  const events: PoolEvent[] = [
-    { type: 'GangReleased', jobId, gang: release.gang, throughGeneration, cause },
-  ]
+  const events: PoolEvent[] = []
+  for (const [generation, { executions }] of gang?.memberships ?? []) {
+    // Said while it is still current: who sends requests hears of it.
+    if (generation > throughGeneration) continue
+    for (const each of executions) events.push(...noMore(each, 'is stopped', atMs))
+  }
+  events.push({ type: 'GangReleased', jobId, gang: release.gang, throughGeneration, cause })
   for (const [generation, membership] of gang?.memberships ?? []) {
     if (generation > throughGeneration) continue
     if (membership.executions.length > 0) {
@@ -204,12 +229,12 @@ export function replaceSchedule(
     if (known.has(key) || gang.finished || gang.grantedThrough === 0) continue
     const throughGeneration = Math.max(gang.grantedThrough, gang.releasedThrough)
     const release = { ...idOf(gang), throughGeneration, cause: 'FINISHED' }
-    events.push(...releaseEvents(release, viewOf(state, gang)))
+    events.push(...releaseEvents(release, viewOf(state, gang), context.atMs))
   }
   const views = new Map<string, GangView>()
   for (const release of command.releases) {
     const view = viewOf(state, release)
-    events.push(...releaseEvents(release, view))
+    events.push(...releaseEvents(release, view, context.atMs))
     const releasedThrough = Math.max(view.releasedThrough, release.throughGeneration)
     views.set(gangKey(release), { ...view, releasedThrough })
   }
@@ -220,6 +245,10 @@ export function replaceSchedule(
     events.push(...grantEvents(grant, view, state, context))
     const grantedThrough = Math.max(view.grantedThrough, grant.generation)
     views.set(key, { ...view, grantedThrough })
+  }
+  for (const notice of command.notices ?? []) {
+    const given = takeNotice(notice, state, context)
+    if (given.accepted) events.push(...given.events)
   }
   return accept(events)
 }

@@ -76,6 +76,7 @@ export function loseNode(
   for (const execution of held) {
     if (hasEnded(execution)) continue
     const exit = platformExit('NODE_LOST', message, Math.max(0, context.atMs - command.silentMs))
+    events.push(...noMore(execution, message, context.atMs))
     events.push({ type: 'TaskExited', key: keyOf(execution), exit })
   }
   events.push(...freedEvents(held.filter((execution) => execution.session === '')))
@@ -84,6 +85,13 @@ export function loseNode(
 
 function nodeIsBack(node: PoolNode, seen: number): Decision<PoolEvent> {
   return refuse('NODE_IS_BACK', { nodeId: node.nodeId, registration: node.registration, seen })
+}
+
+/** A task that took requests takes no more. */
+export function noMore(execution: Execution, cause: string, atMs: number): readonly PoolEvent[] {
+  if (execution.readiness?.ready !== true) return []
+  const readiness = { ready: false, cause, atMs }
+  return [{ type: 'TaskReadinessObserved', key: keyOf(execution), readiness }]
 }
 
 /** An exit the node did not report itself. */

@@ -1,5 +1,5 @@
 import { accept, type DecideContext, type Decision, refuse } from '@serverless-ai/kernel'
-import { freedEvents, platformExit } from './decide-nodes.ts'
+import { freedEvents, noMore, platformExit } from './decide-nodes.ts'
 import type { AssumeSessionEmpty, PoolEvent, ReportExecutions } from './messages.ts'
 import {
   compareKeys,
@@ -10,6 +10,7 @@ import {
   type PoolNode,
   type ReportedExecution,
   type ReportedLine,
+  SERVING_LEVEL,
   type TaskExit,
 } from './model.ts'
 import { linesToEvents } from './report-lines.ts'
@@ -18,9 +19,12 @@ import { executionsOn, findExecution, isCurrent, type PoolState } from './state.
 /** What a report means, sorted into the order in which it is recorded. */
 interface Findings {
   readonly started: PoolEvent[]
+  readonly readiness: PoolEvent[]
   readonly exited: PoolEvent[]
   readonly freed: Execution[]
 }
+
+const nothingFound = (): Findings => ({ started: [], readiness: [], exited: [], freed: [] })
 
 /**
  * Works a report in. The session fences older supervisors, the number drops copies. An execution is
@@ -38,7 +42,8 @@ export function reportExecutions(
   if (node.supervisorSession !== command.supervisorSession) return staleSession(node)
   if (number <= node.lastReport) return accept([])
   const reported = new Map(command.executions.map((each) => [executionKey(each.key), each]))
-  const found: Findings = { started: [], exited: [], freed: [] }
+  const found = nothingFound()
+  const level = context.featureLevel ?? 1
   for (const execution of [...executionsOn(state, nodeId)].sort(compareKeys)) {
     const report = reported.get(executionKey(execution))
     if (execution.session !== node.supervisorSession) {
@@ -47,10 +52,12 @@ export function reportExecutions(
       notHeld(execution, command.appliedRevision, found)
     } else {
       held(execution, report, found)
+      if (level >= SERVING_LEVEL) noteReadiness(execution, report, found)
     }
   }
   return accept([
     ...found.started,
+    ...found.readiness,
     ...linesToEvents(command.lines, (line) => lastLineOf(line, node, state)),
     ...found.exited,
     ...freedEvents(found.freed),
@@ -67,12 +74,12 @@ export function assumeSessionEmpty(
   const node = state.nodes.get(command.nodeId)
   if (node === undefined) return refuse('NODE_NOT_FOUND', { nodeId: command.nodeId })
   if (node.supervisorSession !== command.supervisorSession) return staleSession(node)
-  const found: Findings = { started: [], exited: [], freed: [] }
+  const found = nothingFound()
   for (const execution of [...executionsOn(state, node.nodeId)].sort(compareKeys)) {
     if (execution.session === node.supervisorSession) continue
     olderSession(execution, undefined, found, node, context.atMs)
   }
-  return accept([...found.exited, ...freedEvents(found.freed)])
+  return accept([...found.readiness, ...found.exited, ...freedEvents(found.freed)])
 }
 
 function staleSession(node: PoolNode): Decision<PoolEvent> {
@@ -95,6 +102,7 @@ function olderSession(
     const message = `the supervisor of node ${node.nodeId} ended, and the task with it`
     const exit = report?.exit ?? platformExit('SUPERVISOR_LOST', message, atMs)
     if (report !== undefined) noteStart(execution, report, found)
+    found.readiness.push(...noMore(execution, exit.message, atMs))
     found.exited.push({ type: 'TaskExited', key: keyOf(execution), exit })
   }
   found.freed.push(execution)
@@ -114,6 +122,23 @@ function held(execution: Execution, report: ReportedExecution, found: Findings):
     found.exited.push({ type: 'TaskExited', key: keyOf(execution), exit })
   }
   found.freed.push(execution)
+}
+
+/** Changes alone: that a task never was ready is no news. What has ended is not ready. */
+function noteReadiness(execution: Execution, report: ReportedExecution, found: Findings): void {
+  if (hasEnded(execution)) return
+  const { readiness: said } = report
+  const before = execution.readiness
+  if (report.state === 'EXITED') {
+    const { message = '', atMs = 0 } = report.exit ?? {}
+    found.readiness.push(...noMore(execution, message, atMs))
+    return
+  }
+  const { at } = execution.phase
+  const runs = at === 'Running' || (at === 'Assigned' && report.startedMs > 0)
+  if (said === undefined || !runs) return
+  if ((before?.ready ?? false) === said.ready) return
+  found.readiness.push({ type: 'TaskReadinessObserved', key: keyOf(execution), readiness: said })
 }
 
 function noteStart(execution: Execution, report: ReportedExecution, found: Findings): void {

@@ -11,6 +11,7 @@ import {
   replaceSchedule,
   takeContract,
   takeGrant,
+  takeNotice,
   takeRelease,
 } from './decide-gangs.ts'
 import { disconnectNode, loseNode, registerNode } from './decide-nodes.ts'
@@ -47,7 +48,9 @@ function decide(
     case 'TakeContract':
       return takeContract(command.contract, state, context)
     case 'TakeRelease':
-      return takeRelease(command.release, state)
+      return takeRelease(command.release, state, context)
+    case 'TakeNotice':
+      return takeNotice(command, state, context)
     case 'ReplaceSchedule':
       return replaceSchedule(command, state, context)
     case 'ReplaceContracts':

@@ -5,7 +5,9 @@ import {
   type Execution,
   type ExecutionKey,
   keyOf,
+  type Notice,
   type PoolNode,
+  type ReadinessProbe,
 } from './model.ts'
 import { executionsOn, findExecution, findGang, membershipOf, type PoolState } from './state.ts'
 
@@ -23,6 +25,9 @@ export interface DesiredTask {
   readonly exclusive: boolean
   readonly stopGraceMs: number
   readonly logMaxBytes: number
+  /** Of rank 0 alone; `port` is where to ask. */
+  readonly readiness?: ReadinessProbe & { readonly port: number }
+  readonly notice?: Notice
 }
 
 /** True when the node's present supervisor shall run it. */
@@ -38,7 +43,9 @@ export function desiredSet(state: PoolState, node: PoolNode): readonly DesiredTa
 }
 
 function desiredTask(state: PoolState, execution: Execution): DesiredTask {
-  const { grant, contract } = membershipOf(state, execution)
+  const { grant, contract, notice } = membershipOf(state, execution)
+  const [port] = execution.rank === 0 ? grant.rank0Ports : []
+  const probe = contract?.readiness
   return {
     key: keyOf(execution),
     tenant: grant.tenant,
@@ -52,6 +59,8 @@ function desiredTask(state: PoolState, execution: Execution): DesiredTask {
     exclusive: grant.exclusive,
     stopGraceMs: contract?.stopGraceMs ?? 0,
     logMaxBytes: contract?.logMaxBytes ?? 0,
+    ...(probe === undefined || port === undefined ? {} : { readiness: { ...probe, port } }),
+    ...(notice === undefined ? {} : { notice }),
   }
 }
 
@@ -59,6 +68,7 @@ function desiredTask(state: PoolState, execution: Execution): DesiredTask {
 export function nodesTouched(event: PoolEvent, state: PoolState): readonly string[] {
   switch (event.type) {
     case 'RanksAssigned':
+    case 'NoticeGiven':
       return findGang(state, event)?.memberships.get(event.generation)?.grant.nodes ?? []
     case 'GangReleased': {
       const nodes = new Set<string>()

@@ -5,6 +5,7 @@ import type {
   GangPruned,
   GangReleased,
   NodeRegistered,
+  NoticeGiven,
   PoolEvent,
   RanksAssigned,
   TaskExited,
@@ -16,6 +17,7 @@ import {
   type Gang,
   type Grant,
   gangKey,
+  goesOn,
   hasEnded,
   type PoolNode,
 } from './model.ts'
@@ -61,6 +63,12 @@ export function evolve(state: PoolState, event: PoolEvent, atMs: number): PoolSt
       break
     case 'TaskExited':
       exited(state, event)
+      break
+    case 'TaskReadinessObserved':
+      executionOf(state, event.key).readiness = event.readiness
+      break
+    case 'NoticeGiven':
+      noticeGiven(state, event)
       break
     case 'TaskReported':
       executionOf(state, event.key).lastLine = event.line
@@ -184,7 +192,7 @@ function assigned(state: PoolState, event: RanksAssigned): void {
 function released(state: PoolState, event: GangReleased): void {
   const gang = findGang(state, event) ?? addGang(state, event)
   gang.releasedThrough = Math.max(gang.releasedThrough, event.throughGeneration)
-  gang.finished = gang.finished || event.cause !== 'RECOVER'
+  gang.finished = gang.finished || !goesOn(event.cause)
   const removed: Execution[] = []
   for (const [generation, membership] of gang.memberships) {
     if (generation > gang.releasedThrough) continue
@@ -201,6 +209,17 @@ function released(state: PoolState, event: GangReleased): void {
   bumpRevisions(state, removed)
   if (gang.grantedThrough === 0 && gang.waiting.size === 0) state.ungranted.delete(gangKey(gang))
   settleIfDone(state, gang)
+}
+
+function noticeGiven(state: PoolState, event: NoticeGiven): void {
+  const gang = gangOf(state, event)
+  const membership = gang.memberships.get(event.generation)
+  invariant(membership !== undefined, `notice to an unknown generation of ${gangKey(gang)}`)
+  membership.notice = event.notice
+  for (const nodeId of membership.grant.nodes) {
+    const node = state.nodes.get(nodeId)
+    if (node !== undefined) node.desiredRevision += 1
+  }
 }
 
 function dropWaiting(gang: Gang): void {

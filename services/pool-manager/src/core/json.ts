@@ -1,5 +1,15 @@
 import { invariant, type Json } from '@serverless-ai/kernel'
-import type { Contract, Execution, Gang, Grant, Membership, Phase, PoolNode } from './model.ts'
+import type {
+  Contract,
+  Execution,
+  Gang,
+  Grant,
+  Membership,
+  Notice,
+  Phase,
+  PoolNode,
+  Readiness,
+} from './model.ts'
 import { emptyState, executionCount, indexExecution, indexGang, type PoolState } from './state.ts'
 
 /** Stored form of a membership: executions as columns, index = rank. */
@@ -11,6 +21,9 @@ interface StoredMembership {
   readonly phases: readonly Phase[]
   readonly removed: readonly number[]
   readonly lines: readonly number[]
+  /** Absent where no rank has any, as in states of older versions. */
+  readonly readiness?: readonly (Readiness | null)[]
+  readonly notice?: Notice
 }
 
 interface StoredGang {
@@ -87,7 +100,8 @@ function storeGang(gang: Gang): StoredGang {
 }
 
 function storeMembership(membership: Membership): StoredMembership {
-  const { grant, contract, freedUnassigned, executions } = membership
+  const { grant, contract, freedUnassigned, executions, notice } = membership
+  const readiness = executions.map((each) => each.readiness ?? null)
   return {
     grant,
     contract,
@@ -96,6 +110,8 @@ function storeMembership(membership: Membership): StoredMembership {
     phases: executions.map((each) => each.phase),
     removed: executions.map((each) => each.removedRevision),
     lines: executions.map((each) => each.lastLine),
+    ...(readiness.some((each) => each !== null) ? { readiness } : {}),
+    ...(notice === undefined ? {} : { notice }),
   }
 }
 
@@ -113,9 +129,13 @@ function loadGang(state: PoolState, stored: StoredGang): void {
     waiting: new Map(stored.waiting.map((each) => [each.generation, each])),
   }
   for (const each of stored.memberships) {
-    const { grant, contract, freedUnassigned } = each
+    const { grant, contract, freedUnassigned, notice } = each
+    const noted = notice === undefined ? {} : { notice }
     const executions = each.phases.map((_, rank) => loadExecution(each, rank))
-    gang.memberships.set(grant.generation, { grant, contract, executions, freedUnassigned })
+    gang.memberships.set(grant.generation, {
+      ...{ grant, contract, executions, freedUnassigned },
+      ...noted,
+    })
     for (const execution of executions) {
       if (execution.phase.at !== 'Freed') indexExecution(state, execution)
     }
@@ -129,6 +149,7 @@ function loadGang(state: PoolState, stored: StoredGang): void {
 function loadExecution(stored: StoredMembership, rank: number): Execution {
   const { grant, phases, sessions, removed, lines } = stored
   const { jobId, gang, generation } = grant
+  const readiness = stored.readiness?.[rank] ?? null
   const nodeId = grant.nodes[grant.nodeOfRank[rank] ?? -1]
   const phase = phases[rank]
   invariant(nodeId !== undefined && phase !== undefined, `rank ${rank} of ${jobId} is damaged`)
@@ -142,5 +163,6 @@ function loadExecution(stored: StoredMembership, rank: number): Execution {
     phase,
     removedRevision: removed[rank] ?? 0,
     lastLine: lines[rank] ?? 0,
+    ...(readiness === null ? {} : { readiness }),
   }
 }

@@ -4,6 +4,8 @@ import type {
   GangId,
   Grant,
   Inventory,
+  Notice,
+  Readiness,
   Release,
   ReportedExecution,
   ReportedLine,
@@ -81,11 +83,19 @@ export interface TakeRelease {
   readonly release: Release
 }
 
+/** A running generation shall know something. */
+export interface TakeNotice extends GangId {
+  readonly type: 'TakeNotice'
+  readonly generation: number
+  readonly notice: Notice
+}
+
 /** The scheduler's full state after a gap. */
 export interface ReplaceSchedule {
   readonly type: 'ReplaceSchedule'
   readonly grants: readonly Grant[]
   readonly releases: readonly Release[]
+  readonly notices?: readonly TakeNotice[]
 }
 
 /** The mediator's full state after a gap. */
@@ -103,6 +113,7 @@ export type PoolCommand =
   | TakeGrant
   | TakeContract
   | TakeRelease
+  | TakeNotice
   | ReplaceSchedule
   | ReplaceContracts
 
@@ -163,6 +174,23 @@ export interface TaskExited {
   readonly exit: TaskExit
 }
 
+/** A task became ready for requests or stopped being it. */
+export interface TaskReadinessObserved {
+  readonly type: 'TaskReadinessObserved'
+  readonly key: ExecutionKey
+  readonly readiness: Readiness
+}
+
+/** The desired set of a generation carries a notice from here on. */
+export interface NoticeGiven extends GangId {
+  readonly type: 'NoticeGiven'
+  readonly generation: number
+  readonly notice: Notice
+}
+
+/** Events that the level of the log must allow first. */
+export const SERVING_EVENTS = ['TaskReadinessObserved', 'NoticeGiven'] as const
+
 /** A report line of the newest generation. Older progress lines of the same report are left out. */
 export interface TaskReported {
   readonly type: 'TaskReported'
@@ -203,6 +231,8 @@ export type PoolEvent =
   | GangReleased
   | TaskStarted
   | TaskExited
+  | TaskReadinessObserved
+  | NoticeGiven
   | TaskReported
   | DevicesFreed
   | ReportTaken

@@ -82,6 +82,33 @@ export interface Grant extends GangId {
   readonly exclusive: boolean
 }
 
+/** How rank 0 is asked whether it can take requests, at the first of its ports. */
+export interface ReadinessProbe {
+  /** Path of a GET; empty = a TCP connection. */
+  readonly httpGet: string
+  readonly periodMs: number
+  readonly timeoutMs: number
+  readonly failureThreshold: number
+  readonly successThreshold: number
+}
+
+/** What a probe found. */
+export interface Readiness {
+  readonly ready: boolean
+  /** Why it is not ready; empty when it is. */
+  readonly cause: string
+  /** Wall clock of the node at the change, ms since 1970. */
+  readonly atMs: number
+}
+
+/** What a running generation shall know. */
+export interface Notice {
+  readonly id: string
+  readonly kind: string
+  /** Clock of the control plane, ms since 1970. */
+  readonly deadlineMs: number
+}
+
 /** How a gang's generation is to be started. */
 export interface Contract extends GangId {
   readonly generation: number
@@ -92,12 +119,14 @@ export interface Contract extends GangId {
   readonly workspace: string
   readonly stopGraceMs: number
   readonly logMaxBytes: number
+  /** Absent = it takes no requests. */
+  readonly readiness?: ReadinessProbe
 }
 
 /** All generations of a gang up to this one are over. */
 export interface Release extends GangId {
   readonly throughGeneration: number
-  /** `RECOVER` = more generations may come; everything else ends the gang. */
+  /** `RECOVER` or `RESIZE` = more generations may come; everything else ends the gang. */
   readonly cause: string
 }
 
@@ -109,6 +138,8 @@ export interface ReportedExecution {
   readonly startedMs: number
   /** Set when `state` is EXITED. */
   readonly exit: TaskExit | null
+  /** Absent = it has no probe, or was not asked yet. */
+  readonly readiness?: Readiness
 }
 
 /** A line of a task's report file. */
@@ -161,6 +192,8 @@ export interface Execution extends ExecutionKey {
   removedRevision: number
   /** Number of the last report line taken. */
   lastLine: number
+  /** Last readiness recorded; absent = none. */
+  readiness?: Readiness
 }
 
 /** A gang's generation. */
@@ -172,6 +205,8 @@ export interface Membership {
   executions: Execution[]
   /** True when the devices came back without any rank ever having been assigned. */
   freedUnassigned: boolean
+  /** Absent = there is nothing to know. */
+  notice?: Notice
 }
 
 /** A gang. */
@@ -190,6 +225,12 @@ export interface Gang extends GangId {
   /** Contracts that wait for their grant, by generation. */
   waiting: Map<number, Contract>
 }
+
+/** Feature level from which on readiness and notices are recorded. */
+export const SERVING_LEVEL = 2
+
+/** True when another generation follows a release. */
+export const goesOn = (cause: string): boolean => cause === 'RECOVER' || cause === 'RESIZE'
 
 /** Key of a gang in maps. */
 export const gangKey = (id: GangId): string => `${id.jobId}/${id.gang}`

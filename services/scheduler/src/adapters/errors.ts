@@ -13,6 +13,8 @@ const fromReason = (details: Details) => reasonSentence(details['reason'] as Rea
 /** What the scheduler says with each of its reasons; their codes are in the catalogue. */
 const SENTENCES = {
   EXCEEDS_QUEUE_MAX: fromReason,
+  FEATURE_NOT_ENABLED: ({ level }) =>
+    `services and elastic jobs need feature level ${level}: sai admin level raise ${level}`,
   GANG_NOT_FOUND: ({ jobId, gang }) => `job ${jobId} has no gang ${gang}`,
   INVALID_QUEUE: outOfRange,
   INVALID_SPEC: outOfRange,
@@ -25,8 +27,16 @@ const SENTENCES = {
   },
   NOT_SCALABLE: ({ jobId }) => `job ${jobId} is neither an Inference job nor elastic`,
   QUEUE_EXISTS: ({ queue }) => `queue ${queue} exists already`,
+  RESIZE_COOLDOWN: ({ jobId, untilMs }) =>
+    `the size of job ${jobId} was changed a short time ago; the next change is possible from ` +
+    `${new Date(Number(untilMs)).toISOString()}`,
+  SCALE_OUT_OF_RANGE: ({ jobId, wanted, min, max }) =>
+    `job ${jobId} has ${min} to ${max}, not ${wanted}`,
+  SCALE_OWNED: ({ jobId, owner }) => `${owner} decides about the scale of job ${jobId}`,
   STALE_GENERATION: ({ jobId, expected, current }) =>
     `generation ${expected} of job ${jobId} was meant, ${current} is current`,
+  STALE_SCALE: ({ jobId, expected, current }) =>
+    `version ${expected} of the scale of job ${jobId} was meant, ${current} is current`,
   TOO_MANY_DEVICES: ({ nodeId, max }) => `${nodeId} has more than ${max}`,
   TOO_MANY_JOBS: ({ max }) => `the cell has ${max} unfinished jobs`,
   TOO_MANY_NODES: ({ max }) => `the cell knows ${max} nodes`,

@@ -3,13 +3,19 @@ import {
   NodeChanged,
   NodeLost,
   TaskExited,
+  TaskReadinessChanged,
   TaskReported,
   TaskStarted,
 } from '@serverless-ai/contracts/events/v1/pool_manager'
 import { EVENTS } from '@serverless-ai/contracts/names'
 import { type Node, Node_State, TaskExit_Cause } from '@serverless-ai/contracts/pool/v1/pool'
 import type { InputSource, PublicEvent } from '@serverless-ai/runtime'
-import type { ObserveFreed, ObserveTasks, SchedulerCommand } from '../core/messages.ts'
+import type {
+  ObserveFreed,
+  ObserveReadiness,
+  ObserveTasks,
+  SchedulerCommand,
+} from '../core/messages.ts'
 import type { NodeFacts, NodeState } from '../core/types.ts'
 
 /**
@@ -24,14 +30,17 @@ const poolManager: InputSource<SchedulerCommand> = {
     const lost = new Set<string>()
     const tasks: ObserveTasks[] = []
     const freed: ObserveFreed[] = []
+    const readiness: ObserveReadiness[] = []
     for (const event of events) {
       const command = commandFromEvent(event)
       if (command?.type === 'ObserveNode') nodes.set(command.node.nodeId, command.node)
       else if (command?.type === 'ObserveNodeLost') lost.add(command.nodeId)
       else if (command?.type === 'ObserveTasks') tasks.push(command)
       else if (command?.type === 'ObserveFreed') freed.push(command)
+      else if (command?.type === 'ObserveReadiness') readiness.push(command)
     }
-    return { type: 'ReplacePool', nodes: [...nodes.values()], lost: [...lost], tasks, freed }
+    const known = { nodes: [...nodes.values()], lost: [...lost], tasks, freed, readiness }
+    return { type: 'ReplacePool', ...known }
   },
 }
 
@@ -61,6 +70,11 @@ function commandFromEvent(event: PublicEvent): SchedulerCommand | undefined {
       const { jobId, generation, rank, kind, json } = TaskReported.decode(event.payload)
       if (kind !== 'result') return undefined
       return { type: 'ObserveResult', jobId, generation, rank, json }
+    }
+    case `${EVENTS}TaskReadinessChanged`: {
+      const seen = TaskReadinessChanged.decode(event.payload)
+      const { jobId, gang, generation, rank, ready, cause } = seen
+      return { type: 'ObserveReadiness', jobId, gang, generation, rank, ready, cause }
     }
     case `${EVENTS}DevicesFreed`: {
       const { jobId, gang, generation, ranks } = DevicesFreed.decode(event.payload)

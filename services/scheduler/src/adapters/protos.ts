@@ -10,11 +10,25 @@ import {
   Queue as QueueMessage,
   type QueueStatus,
   type RecoverRequest,
+  type ResizeRequest,
+  type Scale,
+  Scale_Unit,
+  type ServiceRequest,
 } from '@serverless-ai/contracts/schedule/v1/schedule'
 import { RpcError } from '@serverless-ai/kernel'
-import type { GiveUpJob, RecoverGang } from '../core/messages.ts'
+import type { GiveUpJob, RecoverGang, ResizeJob } from '../core/messages.ts'
+import type { ScaleNow } from '../core/scale.ts'
 import type { QueueState } from '../core/state.ts'
-import type { GangSpec, JobSpec, QueueSpec, Reason, ReasonCode, Resources } from '../core/types.ts'
+import type {
+  ElasticSpec,
+  GangSpec,
+  JobSpec,
+  QueueSpec,
+  Reason,
+  ReasonCode,
+  Resources,
+  ServiceSpec,
+} from '../core/types.ts'
 
 /**
  * Contracts ↔ core. 64-bit numbers of the contracts are whole numbers here; all ranges are checked
@@ -76,7 +90,22 @@ function gangFromProto(proto: GangRequest): GangSpec {
     deviceModels: [...proto.deviceModels],
     rank0Ports: proto.rank0Ports,
     exclusive: proto.exclusive,
+    ...(proto.minTasks === 0 && proto.maxTasks === 0 ? {} : { elastic: elasticFromProto(proto) }),
   }
+}
+
+function elasticFromProto(proto: GangRequest): ElasticSpec {
+  return {
+    minTasks: proto.minTasks,
+    maxTasks: proto.maxTasks,
+    cooldownMs: Number(proto.cooldownMs),
+    noticeMs: Number(proto.noticeMs),
+  }
+}
+
+function serviceFromProto(proto: ServiceRequest): ServiceSpec {
+  const { minReplicas, maxReplicas, replicas, drainMs } = proto
+  return { minReplicas, maxReplicas, replicas, drainMs: Number(drainMs) }
 }
 
 /** Throws INVALID_ARGUMENT when there is no job, or not exactly one gang. */
@@ -100,6 +129,7 @@ export function jobFromProto(proto: JobRequest | undefined): JobSpec {
     waitForCapacity: proto.waitForCapacity,
     priority: proto.priority,
     submittedMs: Number(proto.submittedMs),
+    ...(proto.service === undefined ? {} : { service: serviceFromProto(proto.service) }),
   }
 }
 
@@ -154,6 +184,43 @@ export function recoverFromProto(proto: RecoverRequest): RecoverGang {
 export function giveUpFromProto(proto: GiveUpRequest): GiveUpJob {
   const { jobId, gang, expectedGeneration, cause, code, incidentId } = proto
   return { type: 'GiveUpJob', jobId, gang, expectedGeneration, cause, code, incidentId }
+}
+
+export function resizeFromProto(proto: ResizeRequest): ResizeJob {
+  const { jobId, wanted, owner, by, decisionId, cause, release } = proto
+  const expectedVersion = Number(proto.expectedVersion)
+  return {
+    type: 'ResizeJob',
+    jobId,
+    wanted,
+    expectedVersion,
+    owner,
+    by,
+    decisionId,
+    cause,
+    release,
+  }
+}
+
+/** Undefined for a job without a scale. */
+export function scaleToProto(scale: ScaleNow | undefined): Scale | undefined {
+  if (scale === undefined) return undefined
+  const { unit, min, max, granted, ready, draining, notBeforeMs } = scale
+  const { wanted, version, owner, decisionId, changedAtMs } = scale.state
+  return {
+    unit: unit === 'Tasks' ? Scale_Unit.TASKS : Scale_Unit.REPLICAS,
+    min,
+    max,
+    wanted,
+    granted,
+    ready,
+    draining,
+    version: BigInt(version),
+    owner,
+    decisionId,
+    changedMs: BigInt(Math.floor(changedAtMs)),
+    notBeforeMs: BigInt(Math.ceil(notBeforeMs)),
+  }
 }
 
 function missing(field: string): RpcError {

@@ -1,4 +1,5 @@
-import type { Job } from '../core/state.ts'
+import { counted, isReady } from '../core/services.ts'
+import type { Job, Service } from '../core/state.ts'
 import type { Dimension, Reason, Shortfall } from '../core/types.ts'
 
 const UNITS: Readonly<Record<Dimension, string>> = {
@@ -52,12 +53,32 @@ export function reasonSentence(reason: Reason): string {
   }
 }
 
+/** One line for people about the state of a service; empty = nothing to say. */
+export function serviceSentence(service: Service, reason: Reason | undefined): string {
+  const { end, scale } = service
+  if (end?.at === 'Failed') return end.cause
+  if (end?.at === 'Cancelled') return end.by === '' ? '' : `cancelled by ${end.by}`
+  const replicas = counted(service)
+  const ready = replicas.filter(isReady).length
+  if (scale.wanted === 0) return 'scaled to zero'
+  if (ready === scale.wanted) return ''
+  const told = `${ready} of ${scale.wanted} replicas ready`
+  const cause = replicas.find(({ phase }) => phase.at === 'Recovering')?.phase
+  const why = cause?.at === 'Recovering' ? `; ${cause.cause}` : ''
+  return `${told}${why}${reason === undefined ? '' : `; ${reasonSentence(reason)}`}`
+}
+
 /** One line for people about the state of a job; empty = nothing to say. */
 export function jobSentence(job: Job, reason: Reason | undefined): string {
   const { phase } = job
   switch (phase.at) {
     case 'Queued':
       return reason === undefined ? '' : reasonSentence(reason)
+    case 'Admitted':
+    case 'Starting':
+    case 'Running':
+      if (job.notice === undefined) return ''
+      return `waits for a checkpoint, then goes on with ${job.notice.tasks} tasks`
     case 'Recovering':
       return `${phase.cause}; ${reasonSentence(phase.reason)}`
     case 'Failed':

@@ -2,9 +2,10 @@ import type { ServiceDefinition, ServiceRuntime } from '@serverless-ai/runtime'
 import { inputs } from '../adapters/inputs.ts'
 import { publish, snapshotFeed } from '../adapters/public-events.ts'
 import { schedulerDecider } from '../core/decider.ts'
-import type { SchedulerCommand, SchedulerEvent } from '../core/messages.ts'
+import { SCALING_EVENTS, type SchedulerCommand, type SchedulerEvent } from '../core/messages.ts'
 import { ROUND_TIMER } from '../core/round.ts'
 import type { SchedulerState } from '../core/state.ts'
+import { SCALING_LEVEL } from '../core/types.ts'
 
 /** Runtime of the scheduler. */
 export type SchedulerRuntime = ServiceRuntime<SchedulerState, SchedulerCommand, SchedulerEvent>
@@ -18,6 +19,8 @@ export function schedulerDefinition(): ServiceDefinition<
   return {
     name: 'scheduler',
     schemaVersion: 1,
+    featureLevel: SCALING_LEVEL,
+    eventLevels: Object.fromEntries(SCALING_EVENTS.map((type) => [type, SCALING_LEVEL])),
     decider: schedulerDecider,
     publish,
     snapshotFeed,
@@ -26,9 +29,10 @@ export function schedulerDefinition(): ServiceDefinition<
   }
 }
 
-/** `round` or `backoff:<job>:<generation>`. */
-function commandOfTimer(key: string): SchedulerCommand {
+/** `round`, `backoff:<job>:<generation>[:<gang>]` or `drain:<job>:<generation>:<gang>`. */
+export function commandOfTimer(key: string): SchedulerCommand {
   if (key === ROUND_TIMER) return { type: 'ContinueRound' }
-  const [, jobId = '', generation = ''] = key.split(':')
-  return { type: 'EndBackoff', jobId, generation: Number(generation) }
+  const [kind, jobId = '', generation = '', gang = '0'] = key.split(':')
+  const of = { jobId, gang: Number(gang), generation: Number(generation) }
+  return kind === 'drain' ? { type: 'EndDrain', ...of } : { type: 'EndBackoff', ...of }
 }

@@ -25,10 +25,13 @@ import {
   queueToProto,
   reasonToProto,
   recoverFromProto,
+  resizeFromProto,
+  scaleToProto,
 } from '../adapters/protos.ts'
 import { assessJob, type Explanation, explainJob } from '../core/explain.ts'
 import type { SchedulerCommand } from '../core/messages.ts'
 import { checkJob } from '../core/requests.ts'
+import { scaleNow } from '../core/scale.ts'
 import type { SchedulerState } from '../core/state.ts'
 import { CommitPositions } from './commit-positions.ts'
 import type { SchedulerRuntime } from './definition.ts'
@@ -74,13 +77,20 @@ export class SchedulerHandlers {
     return { position: answer.position }
   }
 
-  async #resize({ jobId }: ResizeRequest, context: CallContext): Promise<ResizeResponse> {
-    await this.#runtime.confirm()
-    const { value: known } = await this.#runtime.read(
-      (state) => state.jobs.has(jobId),
-      callOptions(context),
+  /** Answered with the scale after the placements of the same commit. */
+  async #resize(request: ResizeRequest, context: CallContext): Promise<ResizeResponse> {
+    const { position } = await this.#execute(resizeFromProto(request), context)
+    const { value } = await this.#runtime.read(
+      (state) => {
+        const scale = scaleNow(state, request.jobId)
+        const short = scale !== undefined && scale.granted < scale.state.wanted
+        return { scale, reason: short ? explainJob(state, request.jobId)?.reason : undefined }
+      },
+      readOptions(context, position),
     )
-    throw errorOf({ reason: known ? 'NOT_SCALABLE' : 'JOB_NOT_FOUND', details: { jobId } })
+    const { scale, reason } = value
+    const waiting = reason === undefined ? undefined : reasonToProto(reason)
+    return { position, scale: scaleToProto(scale), waiting }
   }
 
   async #validate(request: ValidateRequest, context: CallContext): Promise<ValidateResponse> {
@@ -179,7 +189,7 @@ export class SchedulerHandlers {
       })),
       position: about.position,
       queuePosition,
-      scale: undefined,
+      scale: scaleToProto(explanation.scale),
     }
   }
 }

@@ -1,4 +1,10 @@
-import { accept, type Decider, type Decision, unreachable } from '@serverless-ai/kernel'
+import {
+  accept,
+  type DecideContext,
+  type Decider,
+  type Decision,
+  unreachable,
+} from '@serverless-ai/kernel'
 import { evolve } from './evolve.ts'
 import { fromJson, toJson } from './json.ts'
 import type { SchedulerCommand, SchedulerEvent } from './messages.ts'
@@ -18,19 +24,22 @@ import {
   giveUpJob,
   recoverGang,
 } from './requests.ts'
+import { resizeJob } from './resize.ts'
 import { placementRound } from './round.ts'
+import { endDrain, observeReadiness } from './services.ts'
 import { initialState, type SchedulerState } from './state.ts'
 
 function decide(
   command: SchedulerCommand,
   state: SchedulerState,
-  atMs: number,
+  context: DecideContext,
 ): Decision<SchedulerEvent> {
+  const { atMs } = context
   switch (command.type) {
     case 'CreateQueue':
       return createQueue(state, command.queue)
     case 'EnqueueJob':
-      return enqueueJob(state, command.job)
+      return enqueueJob(state, command.job, context)
     case 'CancelJob':
       return cancelJob(state, command.jobId, command.by)
     case 'RecoverGang':
@@ -38,7 +47,7 @@ function decide(
     case 'GiveUpJob':
       return giveUpJob(state, command)
     case 'EndBackoff':
-      return endBackoff(state, command.jobId, command.generation)
+      return endBackoff(state, command)
     case 'ContinueRound':
       return accept([])
     case 'ObserveNode':
@@ -51,6 +60,12 @@ function decide(
       return observeResult(state, command)
     case 'ObserveFreed':
       return observeFreed(state, command)
+    case 'ResizeJob':
+      return resizeJob(state, command, atMs)
+    case 'ObserveReadiness':
+      return observeReadiness(state, command)
+    case 'EndDrain':
+      return endDrain(state, command)
     case 'ReplacePool':
       return replacePool(state, command)
     default:
@@ -61,7 +76,7 @@ function decide(
 /** The scheduler's core. */
 export const schedulerDecider: Decider<SchedulerState, SchedulerCommand, SchedulerEvent> = {
   initial: initialState,
-  decide: (command, state, context) => decide(command, state, context.atMs),
+  decide,
   evolve,
   afterBatch: placementRound,
   toJson,

@@ -1,5 +1,7 @@
 import { invariant, unreachable } from '@serverless-ai/kernel'
+import { changeService, queueService, show } from './evolve-services.ts'
 import { free, hold } from './holdings.ts'
+import { enter, firstScale, forgetOldest, newJob, notice, rescale, tell } from './job-changes.ts'
 import type {
   GangPlaced,
   GangReleased,
@@ -11,11 +13,11 @@ import type {
   TasksObserved,
 } from './messages.ts'
 import { addWaiting, stopWaiting } from './queueing.ts'
-import type { Holding, Job, Phase, QueueState, RankTally, SchedulerState } from './state.ts'
-import { emptyQueue, holdingKey, isFinished, isPlaced } from './state.ts'
+import type { Holding, Job, QueueState, RankTally, SchedulerState, Service } from './state.ts'
+import { emptyQueue, holdingKey, isFinished, isPlaced, placedTasks, unitOf } from './state.ts'
 import { reasonDetails } from './story.ts'
 import type { JobSpec } from './types.ts'
-import { FINISHED_KEPT, NOT_YET, plus, STORY_MAX, times } from './types.ts'
+import { NOT_YET, plus, times } from './types.ts'
 
 /** Is this an event after which a placement round may find something to do? */
 function concernsRound(event: SchedulerEvent): boolean {
@@ -66,13 +68,30 @@ function apply(state: SchedulerState, event: SchedulerEvent, atMs: number): void
     case 'JobQueued':
       enqueue(state, event.job, atMs)
       break
-    default:
-      evolveJob(state, jobOf(state, event.jobId), event, atMs)
+    case 'ServiceQueued':
+      queueService(state, event.job, atMs)
       break
+    default: {
+      const service = state.services.get(event.jobId)
+      if (service === undefined) evolveJob(state, jobOf(state, event), event, atMs)
+      else evolveService(state, service, event, atMs)
+    }
   }
 }
 
-type JobEvent = Exclude<
+function evolveService(
+  state: SchedulerState,
+  service: Service,
+  event: JobEvent,
+  atMs: number,
+): void {
+  if (!changeService(state, service, event, atMs)) {
+    evolveJob(state, jobOf(state, event), event, atMs)
+  }
+  show(service, atMs)
+}
+
+export type JobEvent = Exclude<
   SchedulerEvent,
   {
     type:
@@ -82,6 +101,7 @@ type JobEvent = Exclude<
       | 'RanksFreed'
       | 'ClassReasonChanged'
       | 'JobQueued'
+      | 'ServiceQueued'
   }
 >
 
@@ -118,6 +138,18 @@ function evolveJob(state: SchedulerState, job: Job, event: JobEvent, atMs: numbe
     case 'JobCancelled':
       finish(state, job, event, atMs)
       break
+    case 'ScaleChanged':
+      rescale(state, job, event, atMs)
+      break
+    case 'CheckpointRequested':
+      notice(job, event, atMs)
+      break
+    case 'ReplicasAdded':
+    case 'ReplicaReady':
+    case 'ReplicaDraining':
+    case 'ReplicaRemoved':
+      invariant(false, `${event.jobId} has no replicas`)
+      break
     default:
       unreachable(event)
   }
@@ -129,30 +161,17 @@ function queueOf(state: SchedulerState, name: string): QueueState {
   return queue
 }
 
-function jobOf(state: SchedulerState, jobId: string): Job {
-  const job = state.jobs.get(jobId)
-  invariant(job !== undefined, `unknown job ${jobId}`)
+function jobOf(state: SchedulerState, of: { jobId: string; gang?: number }): Job {
+  const { jobId, gang = 0 } = of
+  const job = unitOf(state, jobId, gang)
+  invariant(job !== undefined, `unknown job ${jobId}, gang ${gang}`)
   return job
 }
 
 function enqueue(state: SchedulerState, spec: JobSpec, atMs: number): void {
   invariant(!state.jobs.has(spec.jobId), `job ${spec.jobId} queued twice`)
-  const job: Job = {
-    spec,
-    order: state.nextOrder++,
-    queuedAtMs: atMs,
-    phase: { at: 'Queued' },
-    generation: 0,
-    releasedThrough: 0,
-    recovered: { generation: 0, incidentId: '' },
-    checkpointPath: '',
-    checkpointStep: 0,
-    restartsCharged: 0,
-    avoidNodes: [],
-    result: '',
-    changedAtMs: atMs,
-    story: [],
-  }
+  const job = newJob(spec, state.nextOrder++, atMs)
+  if (spec.gang.elastic !== undefined) job.scale = firstScale(spec.gang.tasks, atMs)
   state.jobs.set(spec.jobId, job)
   state.live++
   addWaiting(queueOf(state, spec.queue), job)
@@ -164,6 +183,7 @@ function place(state: SchedulerState, job: Job, event: GangPlaced, atMs: number)
   const queue = queueOf(state, job.spec.queue)
   stopWaiting(queue, job)
   const { gang } = job.spec
+  const tasks = event.tasksOnNode.reduce((sum, count) => sum + count, 0)
   const nodes = event.nodes.map((id) => {
     const node = state.fleet.indexOf(id)
     invariant(node !== undefined, `placed on unknown node ${id}`)
@@ -180,14 +200,14 @@ function place(state: SchedulerState, job: Job, event: GangPlaced, atMs: number)
     ports: event.rank0Ports,
     masterAddress: event.masterAddress,
     nodeEmulated: event.nodeEmulated,
-    freed: new Uint8Array(gang.tasks),
-    held: gang.tasks,
+    freed: new Uint8Array(tasks),
+    held: tasks,
   }
   hold(state, holding)
-  queue.used = plus(queue.used, times(gang.perTask, gang.tasks))
+  queue.used = plus(queue.used, times(gang.perTask, tasks))
   queue.placed++
   job.generation = event.generation
-  const tally: RankTally = { ranks: new Uint8Array(gang.tasks), started: 0, ended: 0 }
+  const tally: RankTally = { ranks: new Uint8Array(tasks), started: 0, ended: 0 }
   const details = {
     generation: String(event.generation),
     nodes: event.nodes.join(','),
@@ -223,13 +243,14 @@ function observe(job: Job, event: TasksObserved, atMs: number): void {
 function release(state: SchedulerState, job: Job, event: GangReleased, atMs: number): void {
   job.releasedThrough = event.throughGeneration
   // A holding stays known until it is both freed and released.
+  delete job.ready
   const key = holdingKey(event.jobId, event.gang, event.throughGeneration)
   if (state.holdings.get(key)?.held === 0) state.holdings.delete(key)
   const details = { throughGeneration: String(event.throughGeneration), cause: event.cause }
   tell(job, { atMs, code: 'RELEASED', details })
   if (!isPlaced(job.phase)) return
   const queue = queueOf(state, job.spec.queue)
-  queue.used = plus(queue.used, times(job.spec.gang.perTask, job.spec.gang.tasks), -1)
+  queue.used = plus(queue.used, times(job.spec.gang.perTask, placedTasks(job)), -1)
   queue.placed--
   queue.gains++
   queue.recovering.push(job)
@@ -239,6 +260,7 @@ function release(state: SchedulerState, job: Job, event: GangReleased, atMs: num
 function recover(job: Job, event: JobRecovering, atMs: number): void {
   const { plan, reason } = event
   invariant(job.phase.at === 'Recovering', `${job.spec.jobId} recovers without a release`)
+  delete job.notice
   job.recovered = { generation: event.generation, incidentId: plan.incidentId }
   job.checkpointPath = plan.checkpointPath
   job.checkpointStep = plan.checkpointStep
@@ -273,20 +295,5 @@ function finish(
     const details = { by: event.by }
     enter(job, { at: 'Cancelled', by: event.by }, { atMs, code: 'CANCELLED', details })
   }
-  state.live--
-  state.finished.push(job.spec.jobId)
-  // What a forgotten job still holds stays in `holdings`.
-  if (state.finished.length > FINISHED_KEPT) state.jobs.delete(state.finished.shift()!)
-}
-
-function enter(job: Job, phase: Phase, item: Job['story'][number]): void {
-  job.phase = phase
-  job.changedAtMs = item.atMs
-  tell(job, item)
-}
-
-/** Keeps the first entry and the newest. */
-function tell(job: Job, item: Job['story'][number]): void {
-  job.story.push(item)
-  if (job.story.length > STORY_MAX) job.story.splice(1, 1)
+  forgetOldest(state, job.spec.jobId)
 }

@@ -2,9 +2,10 @@ import { capacityFor, fleetReason } from './capacity.ts'
 import { giveBack, placeGang } from './placement.ts'
 import { waitingStory } from './queueing.ts'
 import { explainWait } from './reason.ts'
-import type { Job, PhaseName, QueueState, SchedulerState, StoryItem } from './state.ts'
+import { type ScaleNow, scaleNow, waitingReplica } from './scale.ts'
+import type { Job, PhaseName, QueueState, SchedulerState, Service, StoryItem } from './state.ts'
 import type { JobSpec, Reason } from './types.ts'
-import { shapeKey } from './types.ts'
+import { leastGang, shapeKey } from './types.ts'
 
 /** Jobs named that stand before a waiting one. */
 const AHEAD_NAMED_MAX = 5
@@ -20,14 +21,19 @@ export type Explanation = {
   readonly story: readonly StoryItem[]
   /** Place in its queue from 1; 0 = does not wait. */
   readonly queuePosition: number
+  /** Of a service or an elastic job. */
+  readonly scale: ScaleNow | undefined
 }
 
 /** The story of a job in this state; undefined when it is not known (any more). */
 export function explainJob(state: SchedulerState, jobId: string): Explanation | undefined {
+  const service = state.services.get(jobId)
+  if (service !== undefined) return explainService(state, service)
   const job = state.jobs.get(jobId)
   if (job === undefined) return undefined
   const { tenant } = job.spec
-  const common = { tenant, state: job.phase.at, generation: job.generation }
+  const scale = scaleNow(state, jobId)
+  const common = { tenant, state: job.phase.at, generation: job.generation, scale }
   const queue = state.queues.get(job.spec.queue)!
   if (job.phase.at === 'Recovering') {
     const queuePosition = queue.recovering.indexOf(job) + 1
@@ -45,6 +51,17 @@ export function explainJob(state: SchedulerState, jobId: string): Explanation | 
   const told = names.length === 0 ? details : { ...details, ahead: names.join(',') }
   story[story.length - 1] = { ...last, details: told }
   return { ...common, reason: waiting.reason, story, queuePosition: ahead + 1 }
+}
+
+function explainService(state: SchedulerState, service: Service): Explanation {
+  const { spec, story, shows } = service
+  const waiting = waitingReplica(service)
+  const reason = waiting && reasonOf(state, waiting)
+  const queue = state.queues.get(spec.queue)!
+  const ahead = waiting?.phase.at === 'Queued' ? jobsAhead(queue, waiting) + 1 : 0
+  const scale = scaleNow(state, spec.jobId)
+  const common = { tenant: spec.tenant, state: shows, generation: 0, story, scale }
+  return { ...common, reason, queuePosition: ahead }
 }
 
 /** Why a waiting job waits; undefined when it does not. */
@@ -79,7 +96,7 @@ function aheadOf(queue: QueueState, job: Job): string[] {
 export function assessJob(state: SchedulerState, job: JobSpec): Reason | undefined {
   const { fleet } = state
   const queue = state.queues.get(job.queue)!
-  const { gang } = job
+  const gang = leastGang(job.gang)
   const capacity = capacityFor(fleet, gang)
   const { used } = queue
   const wait = explainWait(queue.spec, { gang, used, capacity })

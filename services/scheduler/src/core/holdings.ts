@@ -1,6 +1,6 @@
 import { invariant } from '@serverless-ai/kernel'
 import type { Holding, SchedulerState } from './state.ts'
-import { holdingKey } from './state.ts'
+import { holdingKey, unitOf } from './state.ts'
 
 /** Takes what a holding holds (its freed ranks aside) in the fleet. */
 export function hold(state: SchedulerState, holding: Holding): void {
@@ -22,6 +22,36 @@ export function hold(state: SchedulerState, holding: Holding): void {
   const key = holdingKey(holding.jobId, holding.gang, holding.generation)
   invariant(!state.holdings.has(key), `${key} is held twice`)
   state.holdings.set(key, holding)
+}
+
+/**
+ * Gives back for a moment what a holding still holds, to see what would fit without it. The answer
+ * takes it again, exactly as it was.
+ */
+export function lend(state: SchedulerState, holding: Holding): () => void {
+  const { fleet } = state
+  const { perTask, nodes, tasksOnNode, freed, ports } = holding
+  const parts: { node: number; devices: number[]; tasks: number }[] = []
+  let rank = 0
+  nodes.forEach((node, i) => {
+    const part = { node, devices: [] as number[], tasks: 0 }
+    for (const end = rank + tasksOnNode[i]!; rank < end; rank++) {
+      if (freed[rank] === 1) continue
+      part.tasks++
+      part.devices.push(...devicesOf(holding, rank))
+    }
+    if (part.tasks > 0) parts.push(part)
+  })
+  const first = nodes[0]!
+  const held = freed[0] === 0 ? ports : []
+  const next = fleet.ports.next(first)
+  for (const { node, devices, tasks } of parts) fleet.give(node, devices, perTask, tasks)
+  fleet.ports.give(first, held)
+  return () => {
+    for (const { node, devices, tasks } of parts) fleet.take(node, devices, perTask, tasks)
+    fleet.ports.take(first, held)
+    fleet.ports.setNext(first, next)
+  }
 }
 
 function devicesOf(holding: Holding, rank: number): readonly number[] {
@@ -47,7 +77,7 @@ export function free(
     holding.freed[rank] = 1
     holding.held--
   }
-  const job = state.jobs.get(event.jobId)
+  const job = unitOf(state, event.jobId, event.gang)
   const over = job === undefined || job.releasedThrough >= event.generation
   if (over && holding.held === 0) state.holdings.delete(key)
 }

@@ -1,8 +1,16 @@
 import { invariant, type Json } from '@serverless-ai/kernel'
 import { hold } from './holdings.ts'
 import { addWaiting } from './queueing.ts'
-import type { Holding, Job, Phase, QueueState, SchedulerState, StoryItem } from './state.ts'
-import { emptyQueue, initialState, isFinished, isPlaced } from './state.ts'
+import type {
+  Holding,
+  Job,
+  Phase,
+  QueueState,
+  SchedulerState,
+  Service,
+  StoryItem,
+} from './state.ts'
+import { emptyQueue, initialState, isFinished, isPlaced, placedTasks, unitKey } from './state.ts'
 import type { JobSpec, NodeFacts, QueueSpec, Reason, Resources } from './types.ts'
 import { plus, times } from './types.ts'
 
@@ -16,12 +24,21 @@ type StateJson = {
   readonly finished: readonly string[]
   readonly holdings: readonly HoldingJson[]
   readonly nextOrder: number
+  /** Absent where there are none, as in states of older versions. */
+  readonly services?: readonly ServiceJson[]
+}
+
+type ServiceJson = Omit<Service, 'replicas' | 'end'> & {
+  /** Their story is the service's. */
+  readonly replicas: readonly JobJson[]
+  /** Absent while it is not over. */
+  readonly end?: Service['end'] & object
 }
 
 type QueueJson = {
   readonly spec: QueueSpec
   readonly classes: readonly ClassJson[]
-  /** Job ids in the order in which they go on. */
+  /** Keys of jobs and replicas in the order in which they go on. */
   readonly recovering: readonly string[]
 }
 
@@ -37,6 +54,12 @@ type PhaseJson =
 
 type JobJson = {
   readonly spec: JobSpec
+  readonly gang?: number
+  readonly ready?: Job['ready'] & object
+  readonly drain?: Job['drain'] & object
+  readonly scale?: Job['scale'] & object
+  readonly notice?: Job['notice'] & object
+  readonly resizedAtMs?: number
   readonly order: number
   readonly queuedAtMs: number
   readonly phase: PhaseJson
@@ -78,6 +101,9 @@ export function toJson(state: SchedulerState): Json {
     finished: [...state.finished],
     holdings: [...state.holdings.values()].map(holdingToJson),
     nextOrder: state.nextOrder,
+    ...(state.services.size === 0
+      ? {}
+      : { services: [...state.services.values()].map(serviceToJson) }),
   }
   return json
 }
@@ -90,7 +116,7 @@ function queueToJson(queue: QueueState): QueueJson {
       reason,
       history: [...history],
     })),
-    recovering: queue.recovering.map((job) => job.spec.jobId),
+    recovering: queue.recovering.map(unitKey),
   }
 }
 
@@ -98,6 +124,15 @@ function jobToJson(job: Job): JobJson {
   const { phase, ...rest } = job
   const placed = isPlaced(phase) ? { at: phase.at, ranks: [...phase.tally.ranks] } : phase
   return { ...rest, story: [...job.story], phase: placed }
+}
+
+function serviceToJson({ replicas, end, ...service }: Service): ServiceJson {
+  return {
+    ...service,
+    story: [...service.story],
+    replicas: Array.from(replicas.values(), (job) => jobToJson({ ...job, story: [] })),
+    ...(end === undefined ? {} : { end }),
+  }
 }
 
 function holdingToJson(holding: Holding): HoldingJson {
@@ -113,8 +148,14 @@ export function fromJson(json: Json): SchedulerState {
   for (const { facts } of from.nodes) state.fleet.setNode(facts)
   for (const queue of from.queues) state.queues.set(queue.spec.name, emptyQueue(queue.spec))
   for (const item of from.jobs) state.jobs.set(item.spec.jobId, jobFromJson(item))
-  for (const job of state.jobs.values()) file(state, job)
-  for (const item of from.queues) restoreQueue(state, item)
+  const services = from.services ?? []
+  for (const item of services) state.services.set(item.spec.jobId, serviceFromJson(item))
+  const units = new Map<string, Job>()
+  for (const job of allUnits(state)) units.set(unitKey(job), job)
+  for (const job of units.values()) file(state, job)
+  for (const job of state.jobs.values()) if (!isFinished(job.phase)) state.live++
+  for (const { end } of state.services.values()) if (end === undefined) state.live++
+  for (const item of from.queues) restoreQueue(state, item, units)
   state.finished.push(...from.finished)
   for (const item of from.holdings) {
     const freed = Uint8Array.from(item.freed)
@@ -124,6 +165,21 @@ export function fromJson(json: Json): SchedulerState {
     state.fleet.ports.setNext(node, nextPort)
   })
   return state
+}
+
+function* allUnits(state: SchedulerState): Iterable<Job> {
+  yield* state.jobs.values()
+  for (const { replicas } of state.services.values()) yield* replicas.values()
+}
+
+function serviceFromJson({ end, ...json }: ServiceJson): Service {
+  const story = [...json.story]
+  const replicas = new Map<number, Job>()
+  for (const item of json.replicas) {
+    const job = { ...jobFromJson(item), story }
+    replicas.set(job.gang ?? 0, job)
+  }
+  return { ...json, end, story, replicas }
 }
 
 function jobFromJson(json: JobJson): Job {
@@ -141,16 +197,19 @@ function jobFromJson(json: JobJson): Job {
 
 function file(state: SchedulerState, job: Job): void {
   if (isFinished(job.phase)) return
-  state.live++
   const queue = state.queues.get(job.spec.queue)
   invariant(queue !== undefined, `unknown queue ${job.spec.queue}`)
   if (job.phase.at === 'Queued') addWaiting(queue, job)
   if (!isPlaced(job.phase)) return
-  queue.used = plus(queue.used, times(job.spec.gang.perTask, job.spec.gang.tasks))
+  queue.used = plus(queue.used, times(job.spec.gang.perTask, placedTasks(job)))
   queue.placed++
 }
 
-function restoreQueue(state: SchedulerState, json: QueueJson): void {
+function restoreQueue(
+  state: SchedulerState,
+  json: QueueJson,
+  units: ReadonlyMap<string, Job>,
+): void {
   const queue = state.queues.get(json.spec.name)!
   const classes = new Map(queue.classes)
   queue.classes.clear()
@@ -161,5 +220,5 @@ function restoreQueue(state: SchedulerState, json: QueueJson): void {
     waiting.history = [...history]
     queue.classes.set(key, waiting)
   }
-  for (const jobId of json.recovering) queue.recovering.push(state.jobs.get(jobId)!)
+  for (const key of json.recovering) queue.recovering.push(units.get(key)!)
 }

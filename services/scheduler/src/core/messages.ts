@@ -7,13 +7,27 @@ export type SchedulerCommand =
   | { readonly type: 'CancelJob'; readonly jobId: string; readonly by: string }
   | RecoverGang
   | GiveUpJob
-  | { readonly type: 'EndBackoff'; readonly jobId: string; readonly generation: number }
+  | {
+      readonly type: 'EndBackoff'
+      readonly jobId: string
+      /** Default 0. */
+      readonly gang?: number
+      readonly generation: number
+    }
   | { readonly type: 'ContinueRound' }
   | { readonly type: 'ObserveNode'; readonly node: NodeFacts }
   | { readonly type: 'ObserveNodeLost'; readonly nodeId: string }
   | ObserveTasks
   | ObserveResult
   | ObserveFreed
+  | ResizeJob
+  | ObserveReadiness
+  | {
+      readonly type: 'EndDrain'
+      readonly jobId: string
+      readonly gang: number
+      readonly generation: number
+    }
   | ReplacePool
 
 /** Release the gang's generation and place the next one. */
@@ -23,6 +37,38 @@ export type RecoverGang = {
   readonly gang: number
   readonly expectedGeneration: number
   readonly plan: RecoveryPlan
+}
+
+/** Set how many replicas a service, or tasks an elastic job, shall have. */
+export type ResizeJob = {
+  readonly type: 'ResizeJob'
+  readonly jobId: string
+  /** Left alone with `release`. */
+  readonly wanted: number
+  /** Version that was decided upon; 0 = whatever is current, for {@link OWNER_USER} alone. */
+  readonly expectedVersion: number
+  /** {@link OWNER_USER}, or the name of a controller. */
+  readonly owner: string
+  /** Who asked. */
+  readonly by: string
+  readonly decisionId: string
+  readonly cause: string
+  /** Nobody owns the scale any more. */
+  readonly release: boolean
+}
+
+/** The owner that takes a scale from anyone. */
+export const OWNER_USER = 'user'
+
+/** What the probe of a rank found. */
+export type ObserveReadiness = {
+  readonly type: 'ObserveReadiness'
+  readonly jobId: string
+  readonly gang: number
+  readonly generation: number
+  readonly rank: number
+  readonly ready: boolean
+  readonly cause: string
 }
 
 /** End the job as failed. */
@@ -77,6 +123,7 @@ export type ReplacePool = {
   readonly lost: readonly string[]
   readonly tasks: readonly ObserveTasks[]
   readonly freed: readonly ObserveFreed[]
+  readonly readiness?: readonly ObserveReadiness[]
 }
 
 /** Events of the scheduler. Plain JSON; never edited, only extended by optional fields. */
@@ -97,6 +144,88 @@ export type SchedulerEvent =
   | RanksFreed
   | NodeObserved
   | NodeLost
+  | ServiceQueued
+  | ScaleChanged
+  | ReplicasAdded
+  | ReplicaReady
+  | ReplicaDraining
+  | ReplicaRemoved
+  | CheckpointRequested
+
+/** Events that the level of each log must allow first. */
+export const SCALING_EVENTS = [
+  'ServiceQueued',
+  'ScaleChanged',
+  'ReplicasAdded',
+  'ReplicaReady',
+  'ReplicaDraining',
+  'ReplicaRemoved',
+  'CheckpointRequested',
+] as const satisfies readonly SchedulerEvent['type'][]
+
+/** An Inference job was taken; it has no replicas yet. */
+export type ServiceQueued = { readonly type: 'ServiceQueued'; readonly job: JobSpec }
+
+/** A version of a job's scale. */
+export type ScaleChanged = {
+  readonly type: 'ScaleChanged'
+  readonly jobId: string
+  readonly wanted: number
+  readonly version: number
+  /** Empty = nobody. */
+  readonly owner: string
+  readonly decisionId: string
+  readonly by: string
+  readonly cause: string
+}
+
+/** Replicas of a service wait in its queue. */
+export type ReplicasAdded = {
+  readonly type: 'ReplicasAdded'
+  readonly jobId: string
+  readonly gangs: readonly number[]
+}
+
+/** A replica became ready for requests, or stopped being it. */
+export type ReplicaReady = {
+  readonly type: 'ReplicaReady'
+  readonly jobId: string
+  readonly gang: number
+  readonly generation: number
+  readonly ready: boolean
+  /** Why it is not. */
+  readonly cause: string
+}
+
+/** A replica gets no new requests, and is released at that time. */
+export type ReplicaDraining = {
+  readonly type: 'ReplicaDraining'
+  readonly jobId: string
+  readonly gang: number
+  readonly generation: number
+  readonly untilMs: number
+  readonly cause: 'SCALED_DOWN'
+}
+
+/** A replica that holds no allocation is not wanted any more. */
+export type ReplicaRemoved = {
+  readonly type: 'ReplicaRemoved'
+  readonly jobId: string
+  readonly gang: number
+}
+
+/** A running gang shall write a checkpoint, and is then placed with another number of tasks. */
+export type CheckpointRequested = {
+  readonly type: 'CheckpointRequested'
+  readonly jobId: string
+  readonly gang: number
+  readonly generation: number
+  readonly noticeId: string
+  readonly deadlineMs: number
+  /** Tasks wanted of the next generation. */
+  readonly tasks: number
+  readonly cause: string
+}
 
 /** A queue was made. */
 export type QueueCreated = { readonly type: 'QueueCreated'; readonly queue: QueueSpec }
@@ -119,6 +248,8 @@ export type ClassReasonChanged = {
 export type JobReasonChanged = {
   readonly type: 'JobReasonChanged'
   readonly jobId: string
+  /** Set for replicas of a service alone. */
+  readonly gang?: number
   readonly reason: Reason
 }
 
@@ -173,7 +304,7 @@ export type GangReleased = {
   readonly jobId: string
   readonly gang: number
   readonly throughGeneration: number
-  readonly cause: 'RECOVER' | 'FINISHED' | 'CANCELLED' | 'FAILED'
+  readonly cause: 'RECOVER' | 'RESIZE' | 'FINISHED' | 'CANCELLED' | 'FAILED' | 'DRAINED'
 }
 
 /** The next generation is on its way. Follows the release. */
@@ -189,7 +320,12 @@ export type JobRecovering = {
 }
 
 /** The back-off of a recovering job is over. */
-export type BackoffEnded = { readonly type: 'BackoffEnded'; readonly jobId: string }
+export type BackoffEnded = {
+  readonly type: 'BackoffEnded'
+  readonly jobId: string
+  /** Set for replicas of a service alone. */
+  readonly gang?: number
+}
 
 /** All ranks ended well. */
 export type JobSucceeded = { readonly type: 'JobSucceeded'; readonly jobId: string }

@@ -1,14 +1,16 @@
 import { accept, type Decision, refuse } from '@serverless-ai/kernel'
 import type {
   ObserveFreed,
+  ObserveReadiness,
   ObserveResult,
   ObserveTasks,
   ReplacePool,
   SchedulerEvent,
 } from './messages.ts'
-import { released } from './requests.ts'
+import { released } from './releases.ts'
+import { observeReadiness } from './services.ts'
 import type { SchedulerState } from './state.ts'
-import { holdingKey, isPlaced } from './state.ts'
+import { holdingKey, isPlaced, unitOf } from './state.ts'
 import type { NodeFacts } from './types.ts'
 import { NODE_DEVICES_MAX, NODES_MAX, RESULT_MAX_CHARS } from './types.ts'
 
@@ -36,8 +38,8 @@ export function observeNodeLost(state: SchedulerState, nodeId: string): Decided 
 
 /** Ranks started or ended well; those of other generations are nobody's news. */
 export function observeTasks(state: SchedulerState, seen: ObserveTasks): Decided {
-  const job = state.jobs.get(seen.jobId)
-  if (job === undefined || seen.gang !== 0 || seen.generation !== job.generation) return accept([])
+  const job = unitOf(state, seen.jobId, seen.gang)
+  if (job === undefined || seen.generation !== job.generation) return accept([])
   if (!isPlaced(job.phase)) return accept([])
   const { ranks, started: startedBefore, ended: endedBefore } = job.phase.tally
   const known = (rank: number) => rank >= 0 && rank < ranks.length
@@ -51,7 +53,8 @@ export function observeTasks(state: SchedulerState, seen: ObserveTasks): Decided
   const events: SchedulerEvent[] = [
     { type: 'TasksObserved', jobId, gang, generation, started, ended, phase },
   ]
-  if (endedBefore + ended.length === ranks.length) {
+  // A server that ends by itself has not succeeded: fault tolerance says what comes next.
+  if (endedBefore + ended.length === ranks.length && job.gang === undefined) {
     events.push(...released(job, 'FINISHED'), { type: 'JobSucceeded', jobId })
   }
   return accept(events)
@@ -99,6 +102,7 @@ export function replacePool(state: SchedulerState, seen: ReplacePool): Decided {
     if (!present.has(nodeId)) add(observeNodeLost(state, nodeId))
   for (const tasks of mergeTasks(seen.tasks)) add(observeTasks(state, tasks))
   for (const freed of mergeFreed(seen.freed)) add(observeFreed(state, freed))
+  for (const readiness of lastOf(seen.readiness ?? [])) add(observeReadiness(state, readiness))
   return accept(events)
 }
 
@@ -122,6 +126,11 @@ function mergeFreed(all: readonly ObserveFreed[]): ObserveFreed[] {
     merged.set(key, { ...one, ranks })
   }
   return [...merged.values()]
+}
+
+function lastOf(all: readonly ObserveReadiness[]): Iterable<ObserveReadiness> {
+  const key = (one: ObserveReadiness) => `${holdingKey(one.jobId, one.gang, one.generation)}`
+  return new Map(all.filter(({ rank }) => rank === 0).map((one) => [key(one), one])).values()
 }
 
 /** Ascending, each once. */

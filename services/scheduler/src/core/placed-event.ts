@@ -1,6 +1,6 @@
 import type { GangPlaced } from './messages.ts'
 import type { Plan } from './placement.ts'
-import type { Job, SchedulerState } from './state.ts'
+import { gangOf, type Job, type SchedulerState } from './state.ts'
 
 /** The event that places a job by a plan. */
 export function placedEvent(state: SchedulerState, job: Job, plan: Plan): GangPlaced {
@@ -16,7 +16,7 @@ export function placedEvent(state: SchedulerState, job: Job, plan: Plan): GangPl
   return {
     type: 'GangPlaced',
     jobId: job.spec.jobId,
-    gang: 0,
+    gang: gangOf(job),
     generation: job.generation + 1,
     nodes: plan.nodes.map((node) => fleet.ids[node]!),
     tasksOnNode: plan.tasksOnNode,

@@ -1,5 +1,6 @@
 import { ANY, type Fleet } from './fleet.ts'
 import type { GangSpec, Resources } from './types.ts'
+import { withTasks } from './types.ts'
 
 /**
  * Where a gang goes. Ranks on one node are neighbours: node 0 has ranks 0 to `tasksOnNode[0]` − 1,
@@ -80,6 +81,35 @@ export function placeGang(
     }
   }
   return undefined
+}
+
+/**
+ * Places as many tasks of a gang as fit, from `gang.tasks` down to `least`; like {@link placeGang}
+ * otherwise. More tasks never fit where fewer do not.
+ */
+export function fittingPlan(
+  fleet: Fleet,
+  gang: GangSpec,
+  options: { readonly least: number; readonly avoid?: ReadonlySet<number> },
+): Plan | undefined {
+  const { least, avoid = NONE } = options
+  const whole = placeGang(fleet, gang, avoid)
+  if (whole !== undefined) return whole
+  let fits = 0
+  let low = least
+  let high = gang.tasks - 1
+  while (low <= high) {
+    const tasks = (low + high + 1) >>> 1
+    const plan = placeGang(fleet, withTasks(gang, tasks), avoid)
+    if (plan === undefined) {
+      high = tasks - 1
+      continue
+    }
+    giveBack(fleet, gang, plan)
+    fits = tasks
+    low = tasks + 1
+  }
+  return fits === 0 ? undefined : placeGang(fleet, withTasks(gang, fits), avoid)
 }
 
 /** Undoes a plan in the fleet, as if it had never been taken (the rotation of ports included). */

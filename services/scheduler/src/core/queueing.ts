@@ -20,18 +20,25 @@ export function addWaiting(queue: QueueState, job: Job): void {
 /** Takes a job from where it waits; what its class waited for goes into its own story. */
 export function stopWaiting(queue: QueueState, job: Job): void {
   if (job.phase.at === 'Queued') {
-    const key = shapeKey(job.spec.gang)
-    const waiting = queue.classes.get(key)
+    const waiting = queue.classes.get(shapeKey(job.spec.gang))
     invariant(waiting !== undefined, `${job.spec.jobId} does not wait`)
-    job.story.push(...waitingStory(job, waiting))
-    waiting.remove(job)
-    if (waiting.size === 0) queue.classes.delete(key)
-    queue.queued--
+    if (job.gang === undefined) job.story.push(...waitingStory(job, waiting))
+    leaveClass(queue, job)
   } else if (job.phase.at === 'Recovering') {
     const at = queue.recovering.indexOf(job)
     invariant(at >= 0, `${job.spec.jobId} is not recovering`)
     queue.recovering.splice(at, 1)
   }
+}
+
+/** Takes a never placed job out of the class of its shape. */
+export function leaveClass(queue: QueueState, job: Job): void {
+  const key = shapeKey(job.spec.gang)
+  const waiting = queue.classes.get(key)
+  invariant(waiting !== undefined, `${job.spec.jobId} does not wait`)
+  waiting.remove(job)
+  if (waiting.size === 0) queue.classes.delete(key)
+  queue.queued--
 }
 
 /** What a never placed job has waited for, as far as its class remembers. */

@@ -1,7 +1,7 @@
 import { type Capacity, fleetReason, neverFits } from './capacity.ts'
 import { aboveMaximum, quotaReason } from './requests.ts'
 import type { Holding, Job, SchedulerState } from './state.ts'
-import { holdingKey, nodeOfRank } from './state.ts'
+import { gangOf, holdingKey, nodeOfRank } from './state.ts'
 import type { GangSpec, QueueSpec, Reason, Resources } from './types.ts'
 import { NOT_YET, plus } from './types.ts'
 
@@ -62,7 +62,7 @@ function olderRanks(
   let ranks = 0
   let nodeId = ''
   for (let generation = 1; generation <= job.generation; generation++) {
-    const holding = state.holdings.get(holdingKey(job.spec.jobId, 0, generation))
+    const holding = state.holdings.get(holdingKey(job.spec.jobId, gangOf(job), generation))
     if (holding === undefined) continue
     ranks += holding.freed.length
     for (const node of mayRun(state, holding)) {

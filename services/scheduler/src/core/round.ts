@@ -2,12 +2,12 @@ import { type Accepted, accept, type DecideContext } from '@serverless-ai/kernel
 import { type Capacity, capacityFor, fleetReason } from './capacity.ts'
 import type { SchedulerEvent } from './messages.ts'
 import { placedEvent } from './placed-event.ts'
-import { giveBack, type Plan, placeGang } from './placement.ts'
+import { fittingPlan, giveBack, type Plan } from './placement.ts'
 import { dependencyReason, explainWait, sameReason, waitsForOlder } from './reason.ts'
-import { quotaReason } from './requests.ts'
+import { tasksInQuota } from './requests.ts'
 import type { Job, QueueState, SchedulerState } from './state.ts'
 import type { GangSpec, Reason, Resources } from './types.ts'
-import { plus, shapeKey, times } from './types.ts'
+import { leastGang, plus, shapeKey, times, withTasks } from './types.ts'
 import { goesBefore, type JobClass } from './waiting.ts'
 
 /** Gangs and ranks placed by one round, so that a commit stays small; the rest follows at once. */
@@ -205,20 +205,20 @@ class Round {
       return
     }
     if (slot !== undefined) slot.placed++
+    const tasks = plan.tasksOnNode.reduce((sum, count) => sum + count, 0)
     this.#placed.add(job)
     this.#plans.push({ gang, plan })
-    this.#ranks += gang.tasks
-    entry.used = plus(entry.used, times(gang.perTask, gang.tasks))
+    this.#ranks += tasks
+    entry.used = plus(entry.used, times(gang.perTask, tasks))
     entry.share = this.#share(entry)
     this.events.push(placedEvent(this.#state, job, plan))
   }
 
   #plan(entry: Entry, job: Job): Plan | undefined {
     const { gang } = job.spec
-    const { maximum } = entry.queue.spec
-    const free = plus(maximum, entry.used, -1)
-    const over = quotaReason('QUOTA_WAIT', { queue: entry.queue.spec, gang, free })
-    if (over !== undefined) return undefined
+    const room = tasksInQuota(entry.queue.spec, gang.perTask, entry.used)
+    const least = gang.elastic?.minTasks ?? gang.tasks
+    if (room < least) return undefined
     const key = shapeKey(gang)
     if (this.#failed.has(key)) return undefined
     const avoid = new Set<number>()
@@ -226,7 +226,8 @@ class Round {
       const node = this.#state.fleet.indexOf(id)
       if (node !== undefined) avoid.add(node)
     }
-    const plan = placeGang(this.#state.fleet, gang, avoid)
+    const most = withTasks(gang, Math.min(gang.tasks, room))
+    const plan = fittingPlan(this.#state.fleet, most, { least, avoid })
     if (plan === undefined) this.#failed.add(key)
     return plan
   }
@@ -236,7 +237,7 @@ class Round {
     const { explained } = waiting
     const known = explained.fleet === now.fleet && explained.queue === now.queue
     if (known && this.#plans.length === 0) return
-    const reason = this.#reason(entry, waiting.gang)
+    const reason = this.#reason(entry, leastGang(waiting.gang))
     const codeChanged = reason.code !== waiting.reason.code
     const news = this.#news(waiting.reason, reason)
     // The versions of a round that places something are gone after it: the next one looks again.
@@ -254,9 +255,11 @@ class Round {
     if (job.phase.at !== 'Recovering' || job.phase.notBeforeMs > this.#atMs) return
     if (job.phase.notBeforeMs > 0 || this.#placed.has(job)) return
     if (entry.recovering.includes(job)) return
-    const reason = dependencyReason(this.#state, job) ?? this.#reason(entry, job.spec.gang)
+    const reason =
+      dependencyReason(this.#state, job) ?? this.#reason(entry, leastGang(job.spec.gang))
     if (this.#news(job.phase.reason, reason) !== 'now') return
-    this.events.push({ type: 'JobReasonChanged', jobId: job.spec.jobId, reason })
+    const which = job.gang === undefined ? {} : { gang: job.gang }
+    this.events.push({ type: 'JobReasonChanged', jobId: job.spec.jobId, ...which, reason })
   }
 
   #news(before: Reason, after: Reason): 'none' | 'now' | 'later' {

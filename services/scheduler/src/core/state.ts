@@ -40,9 +40,38 @@ export type StoryItem = {
   readonly details: Readonly<Record<string, string>>
 }
 
-/** A job. `order` is its place in the order of all submissions. */
+/** How many replicas or tasks are wanted, and who said so. */
+export type ScaleState = {
+  readonly wanted: number
+  /** From 1. */
+  readonly version: number
+  /** Empty = nobody: the first controller may claim it. */
+  readonly owner: string
+  readonly decisionId: string
+  readonly by: string
+  readonly cause: string
+  readonly changedAtMs: number
+}
+
+/**
+ * A job that is one gang, or a replica of a service. `order` is its place in the order of all
+ * submissions.
+ */
 export type Job = WaitingJob & {
-  readonly spec: JobSpec
+  /** The number of tasks of an elastic gang is the wanted one. */
+  spec: JobSpec
+  /** Of a replica alone, from 1. */
+  readonly gang?: number
+  /** Of a replica: what its probe said in this generation; absent = nothing yet. */
+  ready?: { readonly now: boolean; readonly cause: string }
+  /** Of a replica that gets no new requests. */
+  drain?: { readonly untilMs: number; readonly cause: string }
+  /** Of an elastic job alone. */
+  scale?: ScaleState
+  /** Of an elastic job: a checkpoint is waited for. */
+  notice?: { readonly id: string; readonly deadlineMs: number; readonly tasks: number }
+  /** Of an elastic job: when its size was last changed as planned. */
+  resizedAtMs?: number
   readonly queuedAtMs: number
   phase: Phase
   /** Current generation, from 1; 0 = never placed. */
@@ -59,6 +88,24 @@ export type Job = WaitingJob & {
   result: string
   changedAtMs: number
   story: StoryItem[]
+}
+
+/** An Inference job. Its replicas are jobs as far as placement knows. */
+export type Service = {
+  readonly spec: JobSpec
+  readonly queuedAtMs: number
+  scale: ScaleState
+  /** Gang of the next replica. */
+  nextGang: number
+  /** By gang, ascending. */
+  readonly replicas: Map<number, Job>
+  /** Set once it is over. */
+  end: Extract<Phase, { at: 'Failed' | 'Cancelled' }> | undefined
+  /** State as its owner sees it; follows from the replicas. */
+  shows: PhaseName
+  changedAtMs: number
+  /** Shared by the replicas. */
+  readonly story: StoryItem[]
 }
 
 /** What a gang's generation holds until each rank is freed. */
@@ -99,7 +146,9 @@ export type QueueState = {
 export type SchedulerState = {
   readonly fleet: Fleet
   readonly queues: Map<string, QueueState>
+  /** Jobs that are one gang. */
   readonly jobs: Map<string, Job>
+  readonly services: Map<string, Service>
   /** Finished jobs, oldest first. */
   readonly finished: string[]
   readonly holdings: Map<string, Holding>
@@ -133,6 +182,7 @@ export function initialState(): SchedulerState {
     fleet: new Fleet(),
     queues: new Map(),
     jobs: new Map(),
+    services: new Map(),
     finished: [],
     holdings: new Map(),
     nextOrder: 1,
@@ -168,6 +218,24 @@ export function isPlaced(phase: Phase): phase is Extract<Phase, { tally: RankTal
 export function isFinished(phase: Phase): boolean {
   return phase.at === 'Succeeded' || phase.at === 'Failed' || phase.at === 'Cancelled'
 }
+
+/** Number of a job's gang: 0 unless it is a replica. */
+export const gangOf = (job: Job): number => job.gang ?? 0
+
+/** Names a job, or a replica of a service: `j-0-1`, `j-0-2/3`. */
+export const unitKey = (job: Job): string =>
+  job.gang === undefined ? job.spec.jobId : `${job.spec.jobId}/${job.gang}`
+
+/** The job or the replica that a gang is. */
+export function unitOf(state: SchedulerState, jobId: string, gang: number): Job | undefined {
+  const service = state.services.get(jobId)
+  if (service !== undefined) return service.replicas.get(gang)
+  return gang === 0 ? state.jobs.get(jobId) : undefined
+}
+
+/** Tasks that a job is placed with; 0 = it is not. */
+export const placedTasks = ({ phase }: Job): number =>
+  isPlaced(phase) ? phase.tally.ranks.length : 0
 
 /** Node index of a rank. */
 export function nodeOfRank(holding: Holding, rank: number): number {

@@ -22,6 +22,29 @@ export type GangSpec = {
   readonly rank0Ports: number
   /** Work with outside effects: never two generations at once. */
   readonly exclusive: boolean
+  /** Absent = the gang always has `tasks`. */
+  readonly elastic?: ElasticSpec
+}
+
+/** A gang that is placed with as many tasks as fit, from `GangSpec.tasks` down to `minTasks`. */
+export type ElasticSpec = {
+  readonly minTasks: number
+  /** Most tasks that it may be scaled to. */
+  readonly maxTasks: number
+  /** Shortest time between two planned changes of its size, ms. */
+  readonly cooldownMs: number
+  /** How long a running gang is waited for that shall write a checkpoint first, ms. */
+  readonly noticeMs: number
+}
+
+/** Replicas of an Inference job, each a gang of its own. */
+export type ServiceSpec = {
+  readonly minReplicas: number
+  readonly maxReplicas: number
+  /** At first. */
+  readonly replicas: number
+  /** Between the news that a ready replica goes and its release, ms. */
+  readonly drainMs: number
 }
 
 /** What the scheduler knows of a job. */
@@ -38,6 +61,8 @@ export type JobSpec = {
   readonly priority: number
   /** Time of the submission, ms since 1970. */
   readonly submittedMs: number
+  /** An Inference job: `gang` is what each replica is. Absent = the job is that gang. */
+  readonly service?: ServiceSpec
 }
 
 /** A queue as it was made. */
@@ -141,6 +166,10 @@ export type RecoveryPlan = {
   readonly restartsCharged: number
 }
 
+/** Feature level from which on there are services and elastic gangs. */
+export const SCALING_LEVEL = 2
+/** Most replicas of a service. */
+export const REPLICAS_MAX = 1_000
 /** Most tasks of a gang; a commit still holds their columns. */
 export const TASKS_MAX = 16_384
 /** Most nodes of a cell that are ever known. */
@@ -183,5 +212,16 @@ export function shapeKey(gang: GangSpec): string {
   const { devices, cpuMillis, memoryMib } = gang.perTask
   const flags = `${gang.rank0Ports}.${gang.exclusive ? 'x' : ''}`
   const models = JSON.stringify(gang.deviceModels)
-  return `${gang.tasks}.${devices}.${cpuMillis}.${memoryMib}.${flags}.${models}`
+  const least = gang.elastic === undefined ? '' : `.e${gang.elastic.minTasks}`
+  return `${gang.tasks}.${devices}.${cpuMillis}.${memoryMib}.${flags}.${models}${least}`
+}
+
+/** The gang with another number of tasks. */
+export function withTasks(gang: GangSpec, tasks: number): GangSpec {
+  return gang.tasks === tasks ? gang : { ...gang, tasks }
+}
+
+/** The smallest gang that will do: if it does not fit, nothing of the gang does. */
+export function leastGang(gang: GangSpec): GangSpec {
+  return gang.elastic === undefined ? gang : withTasks(gang, gang.elastic.minTasks)
 }

@@ -1,0 +1,151 @@
+import { type Accepted, accept, type Decision, refuse } from '@serverless-ai/kernel'
+import type { GangReleased, ObserveReadiness, SchedulerEvent } from './messages.ts'
+import { backoffTimers, released } from './releases.ts'
+import type { Job, PhaseName, SchedulerState, Service } from './state.ts'
+import { gangOf, isPlaced, unitOf } from './state.ts'
+
+/** Events of a decision with its timers. */
+export type Steps = {
+  readonly events: SchedulerEvent[]
+  readonly timers: { readonly key: string; readonly dueMs: number }[]
+  readonly cancelTimers: string[]
+}
+
+/** Replicas that count: those that are draining are on their way out. */
+export function counted(service: Service): Job[] {
+  return [...service.replicas.values()].filter(({ drain }) => drain === undefined)
+}
+
+/** True while requests may be sent to it. */
+export const isReady = (job: Job): boolean => isPlaced(job.phase) && job.ready?.now === true
+
+/** How a replica stands, for its service's state. */
+function standing(job: Job): PhaseName {
+  const again = job.generation > 1 || job.ready !== undefined
+  switch (job.phase.at) {
+    case 'Running':
+    case 'Starting':
+      if (isReady(job)) return 'Running'
+      return again ? 'Recovering' : 'Starting'
+    case 'Admitted':
+      return again ? 'Recovering' : 'Admitted'
+    default:
+      return job.phase.at
+  }
+}
+
+const BEST_FIRST: readonly PhaseName[] = ['Running', 'Starting', 'Admitted', 'Recovering', 'Queued']
+
+/**
+ * State of a service as its owner sees it: `Running` while a replica is ready or none is wanted,
+ * else that of the replica that is nearest to being ready.
+ */
+export function showsNow(service: Service): PhaseName {
+  if (service.end !== undefined) return service.end.at
+  if (service.scale.wanted === 0) return 'Running'
+  const seen = new Set(counted(service).map(standing))
+  return BEST_FIRST.find((phase) => seen.has(phase)) ?? 'Queued'
+}
+
+/** Key of the timer that ends a drain. */
+function drainKey(jobId: string, gang: number, generation: number): string {
+  return `drain:${jobId}:${generation}:${gang}`
+}
+
+/** Timers that a replica, or a job of one gang, has running. */
+export function timersOf(job: Job): string[] {
+  const { jobId } = job.spec
+  const drains = job.drain === undefined ? [] : [drainKey(jobId, gangOf(job), job.generation)]
+  return [...backoffTimers(job), ...drains]
+}
+
+/** Takes a replica away at once: what it holds is released. */
+export function removal(job: Job, cause: GangReleased['cause']): SchedulerEvent[] {
+  const { jobId } = job.spec
+  return [...released(job, cause), { type: 'ReplicaRemoved', jobId, gang: gangOf(job) }]
+}
+
+/** What goes first when there are too many: what serves nobody, then the youngest. */
+function dispensability(job: Job): number {
+  if (isReady(job)) return 3
+  if (isPlaced(job.phase)) return 2
+  return job.phase.at === 'Recovering' ? 1 : 0
+}
+
+/**
+ * Makes replicas as many as are wanted: new ones wait in the queue; of those that are too many a
+ * ready one drains first, all others go at once.
+ */
+export function adjust(service: Service, wanted: number, atMs: number): Steps {
+  const steps: Steps = { events: [], timers: [], cancelTimers: [] }
+  const { jobId, service: spec } = service.spec
+  const present = counted(service)
+  if (present.length < wanted) {
+    const gangs = Array.from({ length: wanted - present.length }, (_, i) => service.nextGang + i)
+    steps.events.push({ type: 'ReplicasAdded', jobId, gangs })
+    return steps
+  }
+  const order = present.sort(
+    (a, b) => dispensability(a) - dispensability(b) || gangOf(b) - gangOf(a),
+  )
+  for (const job of order.slice(0, present.length - wanted)) {
+    steps.cancelTimers.push(...timersOf(job))
+    const drainMs = spec?.drainMs ?? 0
+    if (!isReady(job) || drainMs === 0) {
+      steps.events.push(...removal(job, 'DRAINED'))
+      continue
+    }
+    const { generation } = job
+    const gang = gangOf(job)
+    const untilMs = atMs + drainMs
+    const cause = 'SCALED_DOWN'
+    steps.events.push({ type: 'ReplicaDraining', jobId, gang, generation, untilMs, cause })
+    steps.timers.push({ key: drainKey(jobId, gang, generation), dueMs: untilMs })
+  }
+  return steps
+}
+
+/** The time of a draining replica is over. */
+export function endDrain(
+  state: SchedulerState,
+  of: { readonly jobId: string; readonly gang: number; readonly generation: number },
+): Decision<SchedulerEvent> {
+  const job = unitOf(state, of.jobId, of.gang)
+  if (job?.drain === undefined || job.generation !== of.generation) return accept([])
+  return accept(removal(job, 'DRAINED'))
+}
+
+/** A draining replica that fails is over: nothing is placed in its stead. */
+export function dropDraining(job: Job): Accepted<SchedulerEvent> {
+  return accept(removal(job, 'DRAINED'), { cancelTimers: timersOf(job) })
+}
+
+/** What a probe found; rank 0 takes the requests, the current generation counts. */
+export function observeReadiness(
+  state: SchedulerState,
+  seen: ObserveReadiness,
+): Decision<SchedulerEvent> {
+  const { jobId, gang, generation, rank, ready, cause } = seen
+  const job = unitOf(state, jobId, gang)
+  if (job?.gang === undefined || rank !== 0 || generation !== job.generation) return accept([])
+  if (!isPlaced(job.phase)) return accept([])
+  // That it never was ready is no news.
+  if (job.ready === undefined ? !ready : job.ready.now === ready) return accept([])
+  return accept([{ type: 'ReplicaReady', jobId, gang, generation, ready, cause }])
+}
+
+/** Ends a service: all replicas are released. */
+export function endService(
+  service: Service,
+  end: Extract<SchedulerEvent, { type: 'JobFailed' | 'JobCancelled' }>,
+): Decision<SchedulerEvent> {
+  if (service.end !== undefined) {
+    const same = end.type === 'JobCancelled' || service.end.at === 'Failed'
+    const { jobId } = end
+    return same ? accept([]) : refuse('JOB_FINISHED', { jobId, state: service.end.at })
+  }
+  const units = [...service.replicas.values()]
+  const cause = end.type === 'JobFailed' ? 'FAILED' : 'CANCELLED'
+  const events = units.flatMap((job) => removal(job, cause))
+  return accept([...events, end], { cancelTimers: units.flatMap(timersOf) })
+}
