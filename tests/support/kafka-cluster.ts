@@ -47,6 +47,8 @@ export interface BrokerCluster {
   readonly network: LabNetwork | undefined
   /** The broker that leads a partition, asked of the others if need be. */
   leaderOf(topic: string, partition: number): Promise<BrokerNode>
+  /** Waits until all brokers are up. */
+  up(): Promise<void>
   /** Waits until all brokers are up and every copy of the partition is in sync. */
   whole(topic: string, partition: number): Promise<void>
   /** Ends everything. */
@@ -182,6 +184,7 @@ function watched(nodes: readonly BrokerNode[], connection: KafkaConnection) {
         },
         { timeoutMs: READY_TIMEOUT_MS, everyMs: 50 },
       ),
+    up: () => ready(nodes, connection),
     async whole(topic: string, partition: number): Promise<void> {
       await ready(nodes, connection)
       await until(

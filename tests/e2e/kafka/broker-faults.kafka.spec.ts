@@ -1,5 +1,5 @@
 import type { EventLog } from '@serverless-ai/eventlog'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type BrokerCluster, startCluster } from '../../support/kafka-cluster.ts'
 import { LOG, makeLog, meansHere, open, SERVICE } from './cluster.ts'
 import { lies, readAll, Witness } from './witness.ts'
@@ -7,6 +7,9 @@ import { lies, readAll, Witness } from './witness.ts'
 const means = await meansHere()
 const { jars, network, disks } = means
 const DISK_MIB = 96
+/** Nothing is concluded from how long anything takes: brokers start many times, beside others. */
+const PATIENCE_MS = 240_000
+vi.setConfig({ testTimeout: 2 * PATIENCE_MS, hookTimeout: 2 * PATIENCE_MS })
 
 describe.skipIf(jars === '')('three brokers, one of which fails while a writer appends', () => {
   let cluster: BrokerCluster
@@ -22,22 +25,30 @@ describe.skipIf(jars === '')('three brokers, one of which fails while a writer a
     // Small segments, so that a small disk holds several.
     const settings = { 'log.segment.bytes': 1 << 24, 'log.index.size.max.bytes': 1 << 20 }
     cluster = await startCluster({ jars, brokers: 3, network, settings, ...disk })
-  }, 300_000)
-  afterAll(() => cluster?.stop(), 60_000)
+  })
+  afterAll(() => cluster?.stop())
 
   beforeEach(async () => {
     run += 1
     connection = { ...cluster.connection, topicPrefix: `faults-${run}.` }
     topic = `faults-${run}.${LOG.topic}`
+    await cluster.up()
     await makeLog(connection, { replication: 3 })
     await cluster.whole(topic, 0)
     log = await open(connection)
     witness = new Witness(log, LOG)
     witness.start()
     await witness.progress(20)
-  }, 120_000)
+  })
   afterEach(async () => {
-    await log?.close()
+    // One test that fails shall not make the others fail: neither by its writer nor by its fault.
+    await Promise.allSettled([witness?.end(), log?.close()])
+    for (const node of cluster.nodes) {
+      node.resume()
+      node.freeDisk()
+      if (network) await node.reconnect()
+      if (!node.running) node.start()
+    }
   })
 
   /** Ends the writer and holds it and its reader to what the log says. */
@@ -105,7 +116,7 @@ describe.skipIf(jars === '')('three brokers, one of which fails while a writer a
     // One of three controllers is no quorum, and one copy is less than two in sync.
     const stuck = witness.count
     await expect
-      .poll(() => witness.refused.length + witness.unknown, { timeout: 60_000, interval: 50 })
+      .poll(() => witness.refused.length + witness.unknown, { timeout: PATIENCE_MS, interval: 50 })
       .toBeGreaterThan(2)
     expect(witness.count).toBeLessThanOrEqual(stuck + 1)
     for (const node of others) node.start()
@@ -129,7 +140,7 @@ describe.skipIf(jars === '' || !disks)('one broker whose disk is full', () => {
       node!.fillDisk()
       await node!.ended()
       const refused = () => witness.refused.length
-      await expect.poll(refused, { timeout: 60_000, interval: 50 }).toBeGreaterThan(0)
+      await expect.poll(refused, { timeout: PATIENCE_MS, interval: 50 }).toBeGreaterThan(0)
       expect(witness.refused[0]).toContain(SERVICE)
       node!.freeDisk()
       node!.start()
@@ -141,5 +152,5 @@ describe.skipIf(jars === '' || !disks)('one broker whose disk is full', () => {
       await log.close()
       await cluster.stop()
     }
-  }, 300_000)
+  })
 })

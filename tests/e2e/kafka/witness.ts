@@ -61,7 +61,7 @@ export class Witness {
   }
 
   /** Waits for so many more acknowledged appends. */
-  async progress(more: number, timeoutMs = 60_000): Promise<void> {
+  async progress(more: number, timeoutMs = 240_000): Promise<void> {
     const goal = this.count + more
     const what = `${goal} acknowledged appends`
     await until(what, () => (this.count >= goal ? true : undefined), { timeoutMs })
