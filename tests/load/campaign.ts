@@ -4,7 +4,7 @@ import type { Campaign } from './campaigns/campaign.ts'
 import { consumers } from './campaigns/consumers.ts'
 import { defects } from './campaigns/defects.ts'
 import { brokerFaults, failovers } from './campaigns/kafka.ts'
-import { kills } from './campaigns/kills.ts'
+import { kills, killsKafka } from './campaigns/kills.ts'
 import { nodeFaults } from './campaigns/node-faults.ts'
 import { runCampaign } from './campaigns/run.ts'
 import { leaderChanges, simulation } from './campaigns/simulations.ts'
@@ -13,6 +13,7 @@ import { interleavings, poolWalk, runtimeHistories, schedulerWalk } from './camp
 const CAMPAIGNS: readonly Campaign[] = [
   nodeFaults,
   kills,
+  killsKafka,
   consumers,
   interleavings,
   runtimeHistories,
