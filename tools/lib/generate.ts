@@ -19,5 +19,7 @@ export function generate(outRoot: string = ROOT): void {
   execFileSync('buf', ['build', '-o', set, '--as-file-descriptor-set'], options)
   generateEvents(outRoot)
   const telemetry = join('libs', 'telemetry', 'src', 'generate', 'main.ts')
-  execFileSync(process.execPath, [telemetry, outRoot], options)
+  // From the sources: nothing is built yet on a fresh checkout.
+  const sources = '--conditions=sai-source'
+  execFileSync(process.execPath, [sources, telemetry, outRoot], options)
 }
