@@ -12,7 +12,13 @@ type Sentence = (details: Details) => string
 const SENTENCES = {
   INVALID_SPEC: ({ file, count, first }) =>
     `${file} cannot be used (${count === 1 ? 'one problem' : `${count} problems`}): ${first}`,
+  FEATURE_NOT_ENABLED: ({ level }) =>
+    `Inference and elastic jobs need feature level ${level}: sai admin level raise ${level}`,
   JOB_NOT_FOUND: ({ jobId }) => `there is no job ${jobId} for this caller`,
+  MODEL_NOT_FOUND: ({ job }) =>
+    `no checkpoint of a job ${job} is known here: wait until it has written one`,
+  SERVICE_EXISTS: ({ name, jobId }) =>
+    `the service ${name} is there already (job ${jobId}): cancel it, or choose another name`,
   TOO_MANY_JOBS: ({ open, max }) =>
     `${open} jobs have not finished; this cell takes ${max} at once`,
   TENANT_REQUIRED: () => 'an administrator submits for a tenant: name it in the field tenant',

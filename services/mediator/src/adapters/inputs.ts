@@ -1,15 +1,30 @@
 import { CheckpointRegistered } from '@serverless-ai/contracts/events/v1/fault_tolerance'
-import { TaskReported } from '@serverless-ai/contracts/events/v1/pool_manager'
-import { GangPlaced, JobStateChanged } from '@serverless-ai/contracts/events/v1/scheduler'
+import { TaskReadinessChanged, TaskReported } from '@serverless-ai/contracts/events/v1/pool_manager'
+import {
+  GangDraining,
+  GangPlaced,
+  GangReleased,
+  JobStateChanged,
+} from '@serverless-ai/contracts/events/v1/scheduler'
 import { EVENTS } from '@serverless-ai/contracts/names'
 import type { InputSource, PublicEvent } from '@serverless-ai/runtime'
-import type { MediatorCommand, PlacedGang, SchedulerView } from '../core/messages.ts'
+import type {
+  MediatorCommand,
+  PlacedGang,
+  ReleasedGang,
+  ReplicaSeen,
+  SchedulerView,
+} from '../core/messages.ts'
 import type { Checkpoint, Progress } from '../core/model.ts'
 import { stateFromName } from './job.ts'
 import { reasonFromProto } from './reason.ts'
+import { scaleFromProto } from './scale.ts'
 
 const STATE_CHANGED = `${EVENTS}JobStateChanged`
 const GANG_PLACED = `${EVENTS}GangPlaced`
+const GANG_RELEASED = `${EVENTS}GangReleased`
+const GANG_DRAINING = `${EVENTS}GangDraining`
+const TASK_READINESS = `${EVENTS}TaskReadinessChanged`
 const TASK_REPORTED = `${EVENTS}TaskReported`
 const CHECKPOINT_REGISTERED = `${EVENTS}CheckpointRegistered`
 
@@ -26,6 +41,7 @@ function viewOf(payload: Uint8Array): SchedulerView {
     message: message.message,
     code: message.code,
     resultJson: message.resultJson,
+    ...(message.scale === undefined ? {} : { scale: scaleFromProto(message.scale) }),
   }
 }
 
@@ -45,6 +61,25 @@ function placedOf(payload: Uint8Array): PlacedGang {
       emulated: (message.perTask?.devices ?? 0) > 0 && message.nodeEmulated.some(Boolean),
     },
   }
+}
+
+function releaseOf(payload: Uint8Array): ReleasedGang {
+  const { jobId, gang, throughGeneration: through } = GangReleased.decode(payload)
+  return { jobId, gang, through }
+}
+
+function drainingOf(payload: Uint8Array): ReplicaSeen {
+  const { jobId, gang, generation } = GangDraining.decode(payload)
+  return { jobId, news: { gang, generation, draining: true } }
+}
+
+/** Of rank 0 alone: it takes the requests. */
+function readinessOf(payload: Uint8Array): ReplicaSeen | undefined {
+  const message = TaskReadinessChanged.decode(payload)
+  if (message.rank !== 0) return undefined
+  const { jobId, gang, generation, ready, cause, address, ports } = message
+  const port = ports[0] ?? 0
+  return { jobId, news: { gang, generation, ready, cause, address, port } }
 }
 
 const count = (value: unknown): number =>
@@ -88,24 +123,35 @@ export const inputs: readonly InputSource<MediatorCommand>[] = [
     toCommand({ type, payload }) {
       if (type === STATE_CHANGED) return { type: 'ObserveState', view: viewOf(payload) }
       if (type === GANG_PLACED) return { type: 'PrepareLaunch', placed: placedOf(payload) }
+      if (type === GANG_RELEASED) return { type: 'ObserveRelease', released: releaseOf(payload) }
+      if (type === GANG_DRAINING) return { type: 'ObserveReplica', seen: drainingOf(payload) }
       return undefined
     },
     replaced: (events) => ({
       type: 'ReplaceScheduler',
       views: ofType(events, STATE_CHANGED).map(viewOf),
       placed: ofType(events, GANG_PLACED).map(placedOf),
+      released: ofType(events, GANG_RELEASED).map(releaseOf),
+      replicas: ofType(events, GANG_DRAINING).map(drainingOf),
     }),
   },
   {
     service: 'pool-manager',
     toCommand({ type, payload }) {
+      if (type === TASK_READINESS) {
+        const seen = readinessOf(payload)
+        return seen && { type: 'ObserveReplica', seen }
+      }
       if (type !== TASK_REPORTED) return undefined
       const report = TaskReported.decode(payload)
       if (report.kind !== 'progress') return undefined
       const progress = progressOf(report)
       return progress && { type: 'ObserveProgress', jobId: report.jobId, progress }
     },
-    replaced: () => ({ type: 'ReplacePool' }),
+    replaced: (events) => ({
+      type: 'ReplacePool',
+      replicas: ofType(events, TASK_READINESS).flatMap((p) => readinessOf(p) ?? []),
+    }),
   },
   {
     service: 'fault-tolerance',

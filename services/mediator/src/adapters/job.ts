@@ -1,9 +1,20 @@
-import { type Job, Job_State } from '@serverless-ai/contracts/job/v1/job'
-import type { JobRequest } from '@serverless-ai/contracts/schedule/v1/schedule'
-import type { JobSpec } from '../core/job-spec.ts'
-import { isFinished, type JobRecord, type JobState, type Placement } from '../core/model.ts'
+import {
+  type Job,
+  Job_State,
+  type Replica as ReplicaProto,
+} from '@serverless-ai/contracts/job/v1/job'
+import type { JobRequest, ServiceRequest } from '@serverless-ai/contracts/schedule/v1/schedule'
+import type { JobSpec, ServiceSpec } from '../core/job-spec.ts'
+import {
+  isFinished,
+  type JobRecord,
+  type JobState,
+  type Placement,
+  type Replica,
+} from '../core/model.ts'
 import { renderDescription } from './description/parse.ts'
 import { reasonToProto } from './reason.ts'
+import { scaleToProto } from './scale.ts'
 
 const STATES: Readonly<Record<JobState, Job_State>> = {
   Submitted: Job_State.SUBMITTED,
@@ -35,7 +46,7 @@ const nodesByRank = ({ nodes, nodeOfRank }: Placement): string[] =>
 
 /** A job as its owner sees it. `manifest`: with the description (left out of lists). */
 export function jobToProto(job: JobRecord, options: { manifest: boolean }): Job {
-  const { spec, placement, progress, checkpoint } = job
+  const { spec, placement, progress, checkpoint, replicas = [] } = job
   const held = placement !== null && placement.generation === job.generation
   return {
     jobId: job.jobId,
@@ -45,7 +56,7 @@ export function jobToProto(job: JobRecord, options: { manifest: boolean }): Job 
     state: STATES[job.state],
     reason: isFinished(job.state) ? undefined : reasonToProto(job.reason),
     generation: job.generation,
-    tasks: spec.tasks,
+    tasks: held && spec.elastic !== undefined ? placement.nodeOfRank.length : spec.tasks,
     devicesPerTask: spec.resources.devices,
     progress:
       progress === null
@@ -62,7 +73,9 @@ export function jobToProto(job: JobRecord, options: { manifest: boolean }): Job 
     finishedMs: BigInt(job.finishedMs),
     message: job.message,
     manifest: options.manifest ? renderDescription(spec) : '',
-    nodes: held ? nodesByRank(placement) : [],
+    nodes: held
+      ? nodesByRank(placement)
+      : replicas.map(({ placement: at }) => nodesByRank(at)[0] ?? ''),
     checkpoint:
       checkpoint === null
         ? undefined
@@ -71,11 +84,24 @@ export function jobToProto(job: JobRecord, options: { manifest: boolean }): Job 
             generation: checkpoint.generation,
             path: checkpoint.path,
           },
-    emulatedDevices: placement?.emulated ?? false,
+    emulatedDevices: (placement ?? replicas[0]?.placement)?.emulated ?? false,
     kind: spec.type,
-    scale: undefined,
-    replicas: [],
+    scale: job.scale && scaleToProto(job.scale),
+    replicas: options.manifest ? replicas.map(replicaToProto) : [],
   }
+}
+
+function replicaToProto(replica: Replica): ReplicaProto {
+  const { placement, ready, served, draining, cause, address, port } = replica
+  const { gang, generation } = placement
+  const state = draining ? 'Draining' : ready ? 'Ready' : served ? 'NotReady' : 'Starting'
+  const node = nodesByRank(placement)[0] ?? ''
+  return { gang, generation, state, node, address, port, cause: ready ? '' : cause }
+}
+
+function serviceRequest({ replicas, drainMs }: ServiceSpec): ServiceRequest {
+  const { min: minReplicas, max: maxReplicas, initial } = replicas
+  return { minReplicas, maxReplicas, replicas: initial, drainMs: BigInt(drainMs) }
 }
 
 /** What the scheduler is asked to queue. */
@@ -99,15 +125,15 @@ export function jobRequest(order: {
         deviceModels,
         rank0Ports: spec.ports,
         exclusive: spec.exclusive,
-        minTasks: 0,
-        maxTasks: 0,
-        cooldownMs: 0n,
-        noticeMs: 0n,
+        minTasks: spec.elastic?.minTasks ?? 0,
+        maxTasks: spec.elastic?.maxTasks ?? 0,
+        cooldownMs: BigInt(spec.elastic?.cooldownMs ?? 0),
+        noticeMs: BigInt(spec.elastic?.noticeMs ?? 0),
       },
     ],
     waitForCapacity: spec.waitForCapacity,
     priority: spec.priority,
     submittedMs: BigInt(submittedMs),
-    service: undefined,
+    service: spec.service && serviceRequest(spec.service),
   }
 }

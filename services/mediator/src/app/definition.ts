@@ -6,8 +6,8 @@ import { jobRequest } from '../adapters/job.ts'
 import { publish, snapshotFeed } from '../adapters/public-events.ts'
 import { mediatorDecider } from '../core/decider.ts'
 import type { JobSpec } from '../core/job-spec.ts'
-import type { MediatorCommand, MediatorEvent } from '../core/messages.ts'
-import type { MediatorState, Rejection } from '../core/model.ts'
+import { type MediatorCommand, type MediatorEvent, SCALING_EVENTS } from '../core/messages.ts'
+import { type MediatorState, type Rejection, SCALING_LEVEL } from '../core/model.ts'
 
 /** Version of the state's JSON and of the events' data. */
 const SCHEMA_VERSION = 1
@@ -91,6 +91,7 @@ export function mediatorDefinition(
   return {
     name: 'mediator',
     schemaVersion: SCHEMA_VERSION,
+    eventLevels: Object.fromEntries(SCALING_EVENTS.map((type) => [type, SCALING_LEVEL])),
     decider: mediatorDecider,
     publish,
     snapshotFeed,

@@ -5,10 +5,18 @@ import {
   type EffectRequest,
   invariant,
   type Json,
+  type Refused,
   refuse,
   unreachable,
 } from '@serverless-ai/kernel'
-import type { MediatorCommand, MediatorEvent, PlacedGang, SchedulerView } from './messages.ts'
+import type { JobSpec } from './job-spec.ts'
+import type {
+  MediatorCommand,
+  MediatorEvent,
+  PlacedGang,
+  ReleasedGang,
+  SchedulerView,
+} from './messages.ts'
 import {
   type Checkpoint,
   FINISHED_JOBS_MAX,
@@ -17,7 +25,9 @@ import {
   LAUNCH_RULES,
   type MediatorState,
   OPEN_JOBS_MAX,
+  SCALING_LEVEL,
 } from './model.ts'
+import { replaceReplicas, replicaOf, seeRelease, seeReplica } from './replicas.ts'
 
 type Outcome = Decision<MediatorEvent>
 type CommandOf<T extends MediatorCommand['type']> = Extract<MediatorCommand, { type: T }>
@@ -52,13 +62,49 @@ function submit(
   if (rejection !== null) return refuse(rejection.reason, { rejection })
   const open = state.jobs.size - state.finished.size
   if (open >= OPEN_JOBS_MAX) return refuse('TOO_MANY_JOBS', { open, max: OPEN_JOBS_MAX })
-  const { tenant, submittedBy, requestId, spec, cell } = command
+  const { tenant, submittedBy, requestId, cell } = command
+  const described = describe(command, state, context)
+  if (!described.accepted) return described
+  const { spec } = described
   const jobId = mintJobId(state, cell, context.nonce)
   const request: Json = { jobId, tenant, spec: { ...spec }, submittedMs: context.atMs }
   return accept([{ type: 'JobSubmitted', jobId, tenant, submittedBy, requestId, spec }], {
     answer: { jobId },
     effects: [{ key: enqueueKey(jobId), kind: 'enqueue', payload: request }],
   })
+}
+
+/** The job as it is kept: what it asks for is there, and it was found what its model is. */
+function describe(
+  { spec, tenant }: CommandOf<'SubmitJob'>,
+  state: MediatorState,
+  context: DecideContext,
+): Refused | { readonly accepted: true; readonly spec: JobSpec } {
+  const { service, elastic, name } = spec
+  if (service === undefined && elastic === undefined) return { accepted: true, spec }
+  // A version before this one may still lead the log, and would take it for something else.
+  if ((context.featureLevel ?? 1) < SCALING_LEVEL) {
+    return refuse('FEATURE_NOT_ENABLED', { level: SCALING_LEVEL })
+  }
+  if (service === undefined) return { accepted: true, spec }
+  let model: JobRecord | undefined
+  for (const job of state.jobs.values()) {
+    if (job.tenant !== tenant) continue
+    const serves = job.spec.service !== undefined && !isFinished(job.state)
+    if (serves && job.spec.name === name) {
+      return refuse('SERVICE_EXISTS', { name, jobId: job.jobId })
+    }
+    const meant = service.model?.job
+    if (job.checkpoint === null || meant === undefined) continue
+    // Jobs come in the order of their submission: the newest of a name is the last.
+    if (job.jobId === meant || (job.spec.name === meant && model?.jobId !== meant)) model = job
+  }
+  if (service.model === undefined) return { accepted: true, spec }
+  const checkpoint = model?.checkpoint ?? null
+  if (checkpoint === null) return refuse('MODEL_NOT_FOUND', { job: service.model.job })
+  const { path, step } = checkpoint
+  const found = { ...service, model: { ...service.model, path, step } }
+  return { accepted: true, spec: { ...spec, service: found } }
 }
 
 /** The scheduler is known to hold the job now, by its answer or its first event. */
@@ -113,6 +159,7 @@ function changes(job: JobRecord, view: SchedulerView): boolean {
     view.state !== job.state ||
     view.generation !== job.generation ||
     view.message !== job.message ||
+    JSON.stringify(view.scale) !== JSON.stringify(job.scale) ||
     job.observedMs === 0 ||
     JSON.stringify(view.reason) !== JSON.stringify(job.reason)
   )
@@ -140,7 +187,9 @@ function prepare(
 ): MediatorEvent[] {
   const job = state.jobs.get(jobId)
   if (job === undefined || isFinished(job.state) || ended.has(jobId)) return []
-  if (placement.generation <= (job.placement?.generation ?? 0)) return []
+  const last = job.spec.service === undefined ? job.placement : undefined
+  const before = last ?? replicaOf(job, placement.gang)?.placement
+  if (placement.generation <= (before?.generation ?? 0)) return []
   return [{ type: 'LaunchPrepared', jobId, rules: LAUNCH_RULES, placement }]
 }
 
@@ -166,8 +215,20 @@ function replaceScheduler(
     })
   }
   const { events, effects, ended } = observe([...command.views, ...gone], state)
-  const launches = command.placed.flatMap((placed) => prepare(placed, state, ended))
-  return accept([...events, ...launches, ...forget(state, [...ended])], { effects })
+  const launches = command.placed
+    .filter((placed) => !isReleased(placed, command.released ?? []))
+    .flatMap((placed) => prepare(placed, state, ended))
+  const replicas = replaceReplicas(command, state)
+  return accept([...events, ...launches, ...replicas, ...forget(state, [...ended])], { effects })
+}
+
+/** A replica that is over is still placed in the scheduler's feed, until it is freed. */
+function isReleased({ jobId, placement }: PlacedGang, released: readonly ReleasedGang[]): boolean {
+  const { gang, generation } = placement
+  if (gang === 0) return false
+  return released.some(
+    (one) => one.jobId === jobId && one.gang === gang && one.through >= generation,
+  )
 }
 
 function newer(now: Checkpoint, before: Checkpoint | null): boolean {
@@ -234,7 +295,11 @@ export function decide(
     case 'ReplaceCheckpoints':
       return checkpoints(command.checkpoints, state)
     case 'ReplacePool':
-      return accept([])
+      return accept((command.replicas ?? []).flatMap((seen) => seeReplica(seen, state)))
+    case 'ObserveReplica':
+      return accept(seeReplica(command.seen, state))
+    case 'ObserveRelease':
+      return accept(seeRelease(command.released, state))
     default:
       return unreachable(command)
   }

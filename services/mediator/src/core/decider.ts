@@ -21,7 +21,11 @@ interface Stored {
 
 function toJson(state: MediatorState): Json {
   // Records and their stories are changed in place later, everything below them is replaced.
-  const jobs = Array.from(state.jobs.values(), (job) => ({ ...job, story: [...job.story] }))
+  const jobs = Array.from(state.jobs.values(), (job) => ({
+    ...job,
+    story: [...job.story],
+    ...(job.replicas === undefined ? {} : { replicas: job.replicas.map((one) => ({ ...one })) }),
+  }))
   return { jobs, finished: [...state.finished] }
 }
 

@@ -1,6 +1,14 @@
 import { invariant, unreachable } from '@serverless-ai/kernel'
 import type { MediatorEvent } from './messages.ts'
-import { isFinished, type JobRecord, type MediatorState, STORY_MAX } from './model.ts'
+import {
+  isFinished,
+  type JobRecord,
+  type MediatorState,
+  type Placement,
+  type ReplicaNews,
+  STORY_MAX,
+} from './model.ts'
+import { replicaOf } from './replicas.ts'
 
 function known(state: MediatorState, jobId: string): JobRecord {
   const job = state.jobs.get(jobId)
@@ -64,8 +72,55 @@ function observed(state: MediatorState, { view }: EventOf<'JobStateObserved'>): 
   job.message = view.message
   job.code = view.code
   if (view.resultJson !== '') job.resultJson = view.resultJson
+  if (view.scale !== undefined) job.scale = view.scale
   if (view.state === 'Running' && job.startedMs === 0) job.startedMs = view.atMs
-  if (isFinished(view.state)) finish(state, job, view.atMs)
+  if (!isFinished(view.state)) return
+  if (job.replicas !== undefined) job.replicas = []
+  finish(state, job, view.atMs)
+}
+
+function launchPrepared(job: JobRecord, placement: Placement, atMs: number): void {
+  if (job.spec.service !== undefined) {
+    launchReplica(job, placement, atMs)
+    return
+  }
+  const { generation, nodes, checkpointStep } = placement
+  invariant((job.placement?.generation ?? 0) < generation, `${job.jobId} launched backwards`)
+  job.placement = placement
+  tell(job, atMs, 'LAUNCH_PREPARED', {
+    generation: String(generation),
+    nodes: nodes.join(','),
+    checkpointStep: String(checkpointStep),
+  })
+}
+
+/** A replica gets its first generation, or the next one. */
+function launchReplica(job: JobRecord, placement: Placement, atMs: number): void {
+  const { gang, generation, nodes, rank0Ports } = placement
+  const others = (job.replicas ?? []).filter((one) => one.placement.gang !== gang)
+  const before = replicaOf(job, gang)
+  invariant((before?.placement.generation ?? 0) < generation, `${job.jobId} launched backwards`)
+  const nothing = { ready: false, served: false, draining: false, cause: '' }
+  const where = { address: placement.masterAddress, port: rank0Ports[0] ?? 0 }
+  job.replicas = [...others, { placement, ...nothing, ...where }].sort(
+    (a, b) => a.placement.gang - b.placement.gang,
+  )
+  const details = { gang: String(gang), generation: String(generation), nodes: nodes.join(',') }
+  tell(job, atMs, 'LAUNCH_PREPARED', details)
+}
+
+function replicaObserved(job: JobRecord, news: ReplicaNews): void {
+  const replica = replicaOf(job, news.gang)
+  invariant(replica !== undefined, `${job.jobId} has no replica ${news.gang}`)
+  const { ready, draining, cause, address = '', port = 0 } = news
+  if (ready !== undefined) {
+    replica.ready = ready
+    replica.cause = cause ?? ''
+    if (ready) replica.served = true
+  }
+  if (draining === true) replica.draining = true
+  if (address !== '') replica.address = address
+  if (port > 0) replica.port = port
 }
 
 /** Folds an event. Changes `state` in place. */
@@ -101,16 +156,15 @@ export function evolve(state: MediatorState, event: MediatorEvent, atMs: number)
     case 'JobStateObserved':
       observed(state, event)
       return state
-    case 'LaunchPrepared': {
+    case 'LaunchPrepared':
+      launchPrepared(known(state, event.jobId), event.placement, atMs)
+      return state
+    case 'ReplicaObserved':
+      replicaObserved(known(state, event.jobId), event.news)
+      return state
+    case 'ReplicaReleased': {
       const job = known(state, event.jobId)
-      const { generation, nodes } = event.placement
-      invariant((job.placement?.generation ?? 0) < generation, `${event.jobId} launched backwards`)
-      job.placement = event.placement
-      tell(job, atMs, 'LAUNCH_PREPARED', {
-        generation: String(generation),
-        nodes: nodes.join(','),
-        checkpointStep: String(event.placement.checkpointStep),
-      })
+      job.replicas = job.replicas?.filter(({ placement }) => placement.gang !== event.gang) ?? []
       return state
     }
     case 'ProgressObserved':

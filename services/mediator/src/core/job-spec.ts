@@ -1,3 +1,50 @@
+/** What the replicas of an Inference job serve, and how. */
+export type ServiceSpec = {
+  readonly protocol: 'http1' | 'http2' | 'grpc' | 'openai'
+  /** Name of each replica's first port. */
+  readonly portName: string
+  /** Requests of a replica at once; 0 = no limit. */
+  readonly concurrency: number
+  /** Tokens of a replica at once; 0 = no limit. */
+  readonly tokens: number
+  readonly affinity: 'none' | 'session'
+  /** Class of requests that name none. */
+  readonly requestClass: string
+  /** Names of objectives. */
+  readonly objectives: readonly string[]
+  /** Time of a replica that goes for the requests it has. */
+  readonly drainMs: number
+  readonly replicas: { readonly min: number; readonly max: number; readonly initial: number }
+  readonly readiness: {
+    /** Path of a GET; empty = a TCP connection. */
+    readonly httpGet: string
+    readonly periodMs: number
+    readonly timeoutMs: number
+    readonly failureThreshold: number
+    readonly successThreshold: number
+    /** A replica that is not ready this long after its start is replaced. */
+    readonly startupDeadlineMs: number
+  }
+  /** The trained model that replicas are given. `path` and `step`: found at the submission. */
+  readonly model?: {
+    /** Id or name of a job, as written. */
+    readonly job: string
+    /** Relative to the checkpoint directory of the nodes; empty = not looked for yet. */
+    readonly path: string
+    readonly step: number
+  }
+}
+
+/** How the number of tasks of a Training job may change. */
+export type ElasticSpec = {
+  readonly minTasks: number
+  readonly maxTasks: number
+  /** Shortest time between two changes of the size. */
+  readonly cooldownMs: number
+  /** Time for a checkpoint before a change. */
+  readonly noticeMs: number
+}
+
 /** A job description after validation: every field set, every amount in one unit. */
 export type JobSpec = {
   /** 1 to 63 of a-z, 0-9, `-`. */
@@ -5,8 +52,8 @@ export type JobSpec = {
   /** Queue of the cell. */
   readonly queue: string
   /** Kind of workload; decides the launch contract. */
-  readonly type: 'Training'
-  /** Number of tasks of the gang, 1 to 16,384. */
+  readonly type: 'Training' | 'Inference'
+  /** Number of tasks of the gang, 1 to 16,384; of an Inference job, of each replica. */
   readonly tasks: number
   /** What each task needs. */
   readonly resources: {
@@ -43,4 +90,8 @@ export type JobSpec = {
   readonly logMaxBytes: number
   /** Order inside the queue, higher first. */
   readonly priority: number
+  /** Of an Inference job, and of no other. */
+  readonly service?: ServiceSpec
+  /** Of an elastic Training job. */
+  readonly elastic?: ElasticSpec
 }

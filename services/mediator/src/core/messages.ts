@@ -1,5 +1,14 @@
 import type { JobSpec } from './job-spec.ts'
-import type { Checkpoint, JobState, Placement, Progress, Reason, Rejection } from './model.ts'
+import type {
+  Checkpoint,
+  JobState,
+  Placement,
+  Progress,
+  Reason,
+  Rejection,
+  ReplicaNews,
+  Scale,
+} from './model.ts'
 
 /** What the scheduler said of a job. */
 export type SchedulerView = {
@@ -11,7 +20,19 @@ export type SchedulerView = {
   readonly message: string
   readonly code: string
   readonly resultJson: string
+  /** Of an Inference or elastic job. */
+  readonly scale?: Scale
 }
+
+/** A gang's generations up to this one are over. */
+export type ReleasedGang = {
+  readonly jobId: string
+  readonly gang: number
+  readonly through: number
+}
+
+/** News of a replica. */
+export type ReplicaSeen = { readonly jobId: string; readonly news: ReplicaNews }
 
 /** A placement with its job. */
 export type PlacedGang = {
@@ -46,15 +67,19 @@ export type MediatorCommand =
       readonly type: 'ReplaceScheduler'
       readonly views: readonly SchedulerView[]
       readonly placed: readonly PlacedGang[]
+      readonly released?: readonly ReleasedGang[]
+      readonly replicas?: readonly ReplicaSeen[]
     }
+  | { readonly type: 'ObserveReplica'; readonly seen: ReplicaSeen }
+  | { readonly type: 'ObserveRelease'; readonly released: ReleasedGang }
   | { readonly type: 'ObserveProgress'; readonly jobId: string; readonly progress: Progress }
   | { readonly type: 'ObserveCheckpoint'; readonly jobId: string; readonly checkpoint: Checkpoint }
   | {
       readonly type: 'ReplaceCheckpoints'
       readonly checkpoints: readonly { readonly jobId: string; readonly checkpoint: Checkpoint }[]
     }
-  /** The pool manager's reports are not part of its bootstrap feed: nothing to reconcile. */
-  | { readonly type: 'ReplacePool' }
+  /** The pool manager's reports are not part of its bootstrap feed; what is ready is. */
+  | { readonly type: 'ReplacePool'; readonly replicas?: readonly ReplicaSeen[] }
 
 /** What is recorded. */
 export type MediatorEvent =
@@ -78,4 +103,9 @@ export type MediatorEvent =
     }
   | { readonly type: 'ProgressObserved'; readonly jobId: string; readonly progress: Progress }
   | { readonly type: 'CheckpointObserved'; readonly jobId: string; readonly checkpoint: Checkpoint }
+  | { readonly type: 'ReplicaObserved'; readonly jobId: string; readonly news: ReplicaNews }
+  | { readonly type: 'ReplicaReleased'; readonly jobId: string; readonly gang: number }
   | { readonly type: 'JobForgotten'; readonly jobId: string }
+
+/** Events that the level of the log must allow first. */
+export const SCALING_EVENTS = ['ReplicaObserved', 'ReplicaReleased'] as const

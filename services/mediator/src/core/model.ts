@@ -93,6 +93,46 @@ export type StoryEntry = {
   readonly details: Readonly<Record<string, string>>
 }
 
+/** How many replicas or tasks a job has; the scheduler's numbers as they are. */
+export type Scale = {
+  readonly unit: 'Replicas' | 'Tasks'
+  readonly min: number
+  readonly max: number
+  readonly wanted: number
+  readonly granted: number
+  readonly ready: number
+  readonly draining: number
+  readonly version: number
+  /** Empty = nobody. */
+  readonly owner: string
+  readonly decisionId: string
+  readonly changedMs: number
+  readonly notBeforeMs: number
+}
+
+/** What is said of a replica beside its placement. */
+export type ReplicaNews = {
+  readonly gang: number
+  readonly generation: number
+  readonly ready?: boolean
+  readonly cause?: string
+  readonly address?: string
+  readonly port?: number
+  readonly draining?: boolean
+}
+
+/** A replica of an Inference job that holds devices. */
+export type Replica = {
+  placement: Placement
+  ready: boolean
+  /** It was ready in this generation. */
+  served: boolean
+  draining: boolean
+  cause: string
+  address: string
+  port: number
+}
+
 /** What is known of a job. Mutable inside `evolve` only. */
 export type JobRecord = {
   readonly jobId: string
@@ -119,6 +159,10 @@ export type JobRecord = {
   placement: Placement | null
   progress: Progress | null
   checkpoint: Checkpoint | null
+  /** Of an Inference or elastic job, once the scheduler told it. */
+  scale?: Scale
+  /** Of an Inference job, by gang. */
+  replicas?: Replica[]
   readonly story: StoryEntry[]
 }
 
@@ -138,5 +182,7 @@ export const FINISHED_JOBS_MAX = 10_000
 export const OPEN_JOBS_MAX = 100_000
 /** Own story entries per job; older ones of the middle are dropped. */
 export const STORY_MAX = 100
+/** Feature level from which on there are Inference and elastic jobs. */
+export const SCALING_LEVEL = 2
 /** Number of the rules that make a launch contract; recorded with each. */
 export const LAUNCH_RULES = 1

@@ -1,4 +1,4 @@
-import type { JobSpec } from '../core/job-spec.ts'
+import type { JobSpec, ServiceSpec } from '../core/job-spec.ts'
 import type { SchedulerView } from '../core/messages.ts'
 import type { Placement } from '../core/model.ts'
 
@@ -20,6 +20,30 @@ export function jobSpec(more: Partial<JobSpec> = {}): JobSpec {
     waitForCapacity: false,
     logMaxBytes: 16 * 1024 * 1024,
     priority: 0,
+    ...more,
+  }
+}
+
+/** What a small service serves. */
+export function serviceSpec(more: Partial<ServiceSpec> = {}): ServiceSpec {
+  return {
+    protocol: 'http1',
+    portName: 'http',
+    concurrency: 16,
+    tokens: 0,
+    affinity: 'none',
+    requestClass: 'standard',
+    objectives: [],
+    drainMs: 5_000,
+    replicas: { min: 0, max: 4, initial: 1 },
+    readiness: {
+      httpGet: '/healthz',
+      periodMs: 1_000,
+      timeoutMs: 1_000,
+      failureThreshold: 3,
+      successThreshold: 1,
+      startupDeadlineMs: 60_000,
+    },
     ...more,
   }
 }

@@ -139,7 +139,7 @@ describe('a bad description says what is wrong and where', () => {
     [['env: {A: *nope}'], 'the alias *nope has no anchor before it'],
     [['env: &e {A: *e}'], 'the alias *e has no anchor before it'],
     [['env: {__proto__: x}'], 'spec.env.__proto__: is not allowed as a name'],
-    [['type: Inference'], '8:9 spec.type: must be Training'],
+    [['type: Serving'], '8:9 spec.type: must be Training or Inference'],
     [
       ['env: !!binary aGk='],
       '8:17 spec.env: has a type that is not allowed: tag:yaml.org,2002:binary',

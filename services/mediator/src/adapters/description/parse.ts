@@ -5,6 +5,7 @@ import type { JobSpec } from '../../core/job-spec.ts'
 import { type Amount, parseCpu, parseDuration, parseLogSize, parseMemory } from './amounts.ts'
 import { type Located, type Path, type Problem, readDocument } from './document.ts'
 import { DESCRIPTION_MAX_BYTES, type Description, descriptionSchema } from './schema.ts'
+import { elasticOf, serviceOf, writeElastic, writeService } from './serving.ts'
 
 /** Problems told at once. */
 export const PROBLEMS_MAX = 20
@@ -170,6 +171,8 @@ function toSpec({ metadata, spec }: Description): JobSpec {
     waitForCapacity: spec.waitForCapacity,
     logMaxBytes: amountOf(parseLogSize(log.maxSize)),
     priority: spec.priority,
+    ...(spec.type === 'Inference' ? { service: serviceOf(spec) } : {}),
+    ...(spec.elastic === undefined ? {} : { elastic: elasticOf(spec.elastic) }),
   }
 }
 
@@ -220,6 +223,8 @@ function render(job: JobSpec): string {
       waitForCapacity: job.waitForCapacity,
       log: { maxSize: `${Math.ceil(job.logMaxBytes / 1024)}Ki` },
       priority: job.priority,
+      ...(job.service === undefined ? {} : writeService(job.service)),
+      ...(job.elastic === undefined ? {} : writeElastic(job.elastic)),
     },
   })
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { RESERVED_ENV } from '../../core/launch/torchrun.ts'
-import { type Amount, parseCpu, parseDuration, parseLogSize, parseMemory } from './amounts.ts'
+import { count, cpu, duration, logSize, memory, name } from './fields.ts'
+import { conflicts, elastic, model, replicas, serve } from './serving.ts'
 
 /** Largest description, bytes of UTF-8. */
 export const DESCRIPTION_MAX_BYTES = 1024 * 1024
@@ -8,28 +9,6 @@ const ENV_MAX = 256
 const TEXT_MAX = 32 * 1024
 const LAUNCH_TEXT_MAX = 128 * 1024
 
-const NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
-const NAME_RULE = 'must be 1 to 63 of a-z, 0-9 and "-", not "-" at the ends'
-
-function amount(parse: (written: unknown) => Amount, pattern: RegExp) {
-  const problem = (written: unknown): string => {
-    const found = parse(written)
-    return found.ok ? '' : found.problem
-  }
-  return z
-    .union([z.string().regex(pattern), z.number()], { error: (issue) => problem(issue.input) })
-    .superRefine((written, context) => {
-      const message = problem(written)
-      if (message !== '') context.addIssue({ code: 'custom', message })
-    })
-}
-
-const memory = () => amount(parseMemory, /^\d+(\.\d+)?\s*(Mi|Gi|Ti)$/)
-const logSize = () => amount(parseLogSize, /^\d+(\.\d+)?\s*(Ki|Mi|Gi)$/)
-const duration = () => amount(parseDuration, /^\d+(\.\d+)?\s*(ms|s|m|h)$/)
-const cpu = () => amount(parseCpu, /^\d+(\.\d+)?\s*m?$/)
-const count = (min: number, max: number) => z.number().int().min(min).max(max)
-const name = () => z.string().regex(NAME, NAME_RULE)
 // A program gets its words and variables as C strings: a NUL would end them early.
 const text = () =>
   z
@@ -54,11 +33,14 @@ const env = z
       context.addIssue({ code: 'custom', message: `must have at most ${ENV_MAX} variables` })
     }
     for (const variable of names) {
-      if (!variable.startsWith('SAI_') && !RESERVED_ENV.includes(variable)) continue
+      if (!isReserved(variable)) continue
       const message = 'is set by the platform and cannot be set here'
       context.addIssue({ code: 'custom', message, path: [variable] })
     }
   })
+
+const isReserved = (variable: string): boolean =>
+  variable.startsWith('SAI_') || RESERVED_ENV.includes(variable)
 
 const resources = z.strictObject({
   devices: count(0, 1024).default(1).describe('whole accelerators of each task'),
@@ -81,9 +63,14 @@ const retry = z.strictObject({
 
 const spec = z
   .strictObject({
-    type: z.literal('Training').default('Training').describe('kind of workload'),
+    type: z
+      .enum(['Training', 'Inference'])
+      .default('Training')
+      .describe('kind of workload: a gang of tasks, or replicas of a model server'),
     queue: name().describe('queue of the tenant'),
-    tasks: count(1, 16_384).default(1).describe('tasks (workers); they start together'),
+    tasks: count(1, 16_384)
+      .default(1)
+      .describe('tasks (workers), of each replica; they start together'),
     resources: resources.prefault({}).describe('what each task needs'),
     command: command.describe('program and arguments'),
     env: env.default({}).describe('environment of all tasks; values are text'),
@@ -113,8 +100,15 @@ const spec = z
       .prefault({})
       .describe('logs of each task'),
     priority: count(-1000, 1000).default(0).describe('order inside the queue, higher first'),
+    replicas: replicas.optional().describe('Inference: how many replicas'),
+    serve: serve.optional().describe('Inference: what is served, and how'),
+    model: model.optional().describe('Inference: the trained model that replicas are given'),
+    elastic: elastic.optional().describe('Training: the number of tasks may change'),
   })
   .superRefine((value, context) => {
+    for (const { path, message } of conflicts(value)) {
+      context.addIssue({ code: 'custom', message, path })
+    }
     const words = [...value.command, ...Object.entries(value.env).flat()]
     const length = words.reduce((sum, word) => sum + word.length, 0)
     if (length <= LAUNCH_TEXT_MAX) return

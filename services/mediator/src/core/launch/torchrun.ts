@@ -34,7 +34,9 @@ export function torchrunContract(
 ): LaunchContract {
   const { jobId, spec } = job
   const { nodeOfRank, rank0Ports } = placement
-  invariant(nodeOfRank.length === spec.tasks, `${jobId}: placed tasks differ from the description`)
+  const fixed = spec.elastic === undefined
+  const fits = !fixed || nodeOfRank.length === spec.tasks
+  invariant(fits, `${jobId}: placed tasks differ from the description`)
   const groups = new Map<number, { readonly number: number; size: number }>()
   const localRanks = nodeOfRank.map((node) => {
     const group = groups.get(node) ?? { number: groups.size, size: 0 }
@@ -50,7 +52,7 @@ export function torchrunContract(
   }))
   const env: Record<string, string> = {
     ...spec.env,
-    WORLD_SIZE: String(spec.tasks),
+    WORLD_SIZE: String(nodeOfRank.length),
     GROUP_WORLD_SIZE: String(groups.size),
     MASTER_ADDR: placement.masterAddress,
     TORCHELASTIC_RESTART_COUNT: String(placement.generation - 1),
