@@ -9,6 +9,7 @@ import {
   type PlatformOptions,
   SERVICE_KIT,
   type ServiceKit,
+  startServices,
   systemPorts,
 } from '@serverless-ai/hosting'
 import { writeCliContext } from './cli-context.ts'
@@ -77,10 +78,10 @@ export async function startPlatform(
     await app.close()
   }
   const begin = async (): Promise<void> => {
-    await app.init()
     readiness.add(nodesReady(peers, config.nodes))
     // Before the nodes: a port that is taken must not leave any of them behind.
     await listenHttp(app, config)
+    await startServices(app)
     signal?.throwIfAborted()
     writeCliContext({ dataDir, address: options.listen, credentials })
     greet(output, { config, options, local: await nodes.start() })

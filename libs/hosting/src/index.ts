@@ -11,7 +11,7 @@ export { type Credentials, CredentialsError, openCredentials } from './credentia
 export { LogStartError, usesKafka } from './event-log.ts'
 export type { PlatformOptions } from './options.ts'
 export { Peers } from './peers.ts'
-export { PlatformModule } from './platform.module.ts'
+export { PlatformModule, startServices } from './platform.module.ts'
 export { DataDirectoryError, makeDataDirectory, openPlatform, systemPorts } from './platform.ts'
 export { Readiness, type ReadinessCheck } from './readiness.ts'
 export {

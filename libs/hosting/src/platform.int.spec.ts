@@ -13,11 +13,13 @@ import { afterEach, beforeEach, expect, it } from 'vitest'
 import {
   createPlatformApp,
   isStartError,
+  listenHttp,
   openPlatform,
   PlatformModule,
   platformConfig,
   SERVICE_KIT,
   type ServiceKit,
+  startServices,
   systemPorts,
 } from './index.ts'
 import { type Count, counter } from './testing/counter.ts'
@@ -61,6 +63,7 @@ async function start(required: readonly string[], wrap = (log: EventLog): EventL
   const platform = PlatformModule.with({ ...options, eventLog: wrap(options.eventLog) })
   const app = await createPlatformApp(platform, [CounterModule.with()])
   await app.init()
+  await startServices(app)
   return { app, options, credentials }
 }
 
@@ -85,6 +88,24 @@ it('serves status to operators only, is ready, and opens again where it stopped'
   const { value } = await second.app.get(COUNTER).read((state: Count) => state.count)
   expect(value).toBe(1)
   await second.app.close()
+})
+
+it('lives, and is not ready, while its services are not started', async () => {
+  const port = await freePort()
+  const config = loadConfig(platformConfig, { argv: ['--data', data, '--port', String(port)] })
+  const ports = systemPorts('test', 'silent')
+  const base = { config, ports, tenants: [], nodes: [], peers: {}, required: [] }
+  const { options } = await openPlatform(base)
+  const app = await createPlatformApp(PlatformModule.with(options), [CounterModule.with()])
+  await listenHttp(app, config)
+  const ask = (path: string) => fetch(`http://127.0.0.1:${port + 1}${path}`)
+  expect((await ask('/livez')).status).toBe(200)
+  const notYet = await ask('/readyz')
+  expect(notYet.status).toBe(503)
+  expect(await notYet.text()).toContain('scheduler is not serving')
+  await startServices(app)
+  expect((await ask('/readyz')).status).toBe(200)
+  await app.close()
 })
 
 it('a peer that is not there makes it not ready and names it', async () => {

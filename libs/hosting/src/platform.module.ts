@@ -1,10 +1,10 @@
 import {
   type BeforeApplicationShutdown,
   type DynamicModule,
+  type INestApplicationContext,
   Inject,
   Injectable,
   Module,
-  type OnApplicationBootstrap,
 } from '@nestjs/common'
 import { ControlPlaneProcess } from './control-plane-process.ts'
 import { HealthController } from './health.controller.ts'
@@ -12,17 +12,13 @@ import type { PlatformOptions } from './options.ts'
 import { MetricsController } from './telemetry/metrics.controller.ts'
 import { CONTROL_PLANE, SERVICE_KIT } from './tokens.ts'
 
-/** The process starts and stops with the application. */
+/** The process stops with the application. */
 @Injectable()
-class PlatformLifecycle implements OnApplicationBootstrap, BeforeApplicationShutdown {
+class PlatformLifecycle implements BeforeApplicationShutdown {
   readonly #process: ControlPlaneProcess
 
   constructor(@Inject(CONTROL_PLANE) process: ControlPlaneProcess) {
     this.#process = process
-  }
-
-  onApplicationBootstrap(): Promise<void> {
-    return this.#process.start()
   }
 
   beforeApplicationShutdown(): Promise<void> {
@@ -54,3 +50,7 @@ export class PlatformModule {
     }
   }
 }
+
+/** Starts the services of an application. While they read their logs `/livez` answers already. */
+export const startServices = (app: INestApplicationContext): Promise<void> =>
+  app.get<ControlPlaneProcess>(CONTROL_PLANE).start()

@@ -4,7 +4,13 @@
  */
 import { parseArgs } from 'node:util'
 import { createControlPlane } from '@serverless-ai/all-in-one'
-import { openPlatform, platformConfig, systemPorts } from '@serverless-ai/hosting'
+import {
+  listenHttp,
+  openPlatform,
+  platformConfig,
+  startServices,
+  systemPorts,
+} from '@serverless-ai/hosting'
 
 const { values } = parseArgs({
   options: {
@@ -23,7 +29,8 @@ const { options } = await openPlatform({
   required: [],
 })
 const app = await createControlPlane(options, { leaseMs: 15_000, workspacesMaxMib: 1_024 })
-await app.listen(config.port + 1, config.host)
+await listenHttp(app, config)
+await startServices(app)
 process.stdout.write('ready\n')
 process.on('SIGTERM', () => {
   void app.close().then(() => process.exit(0))
