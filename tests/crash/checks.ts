@@ -1,6 +1,7 @@
 import { Node_State } from '@serverless-ai/contracts/pool/v1/pool'
 import { stopLocalNode } from '@serverless-ai/node-agent'
 import { withLog } from '../support/closed-log.ts'
+import { patient } from '../support/environment.ts'
 import { SERVICES } from '../support/fold.ts'
 import type { Clients, Platform } from '../support/platform.ts'
 import { processes } from '../support/process-tree.ts'
@@ -55,7 +56,7 @@ async function capacityBreaches({ pool, queues }: Clients): Promise<string[]> {
     return away.length + held.length + busy.length === 0 ? true : undefined
   }
   const what = 'all nodes to be ready and all devices to be free'
-  return until(what, free, { timeoutMs: 60_000 }).then(
+  return until(what, free, { timeoutMs: patient(60_000) }).then(
     () => [],
     (error: unknown) => [`${String(error)}; ${last}`],
   )
@@ -83,7 +84,9 @@ async function lastStatus(
     return partitions.every((one) => one.unsettledEffects === 0) ? true : undefined
   }
   // Those that are never settled are told below, with the service's name.
-  await until('effects to be settled', settled, { timeoutMs: 30_000 }).catch(() => undefined)
+  await until('effects to be settled', settled, { timeoutMs: patient(30_000) }).catch(
+    () => undefined,
+  )
   const partitions = await platform.leaders({ withDigest: true })
   const breaches = partitions.flatMap(({ service, alarm, parkedInputs, unsettledEffects }) => [
     ...(alarm === '' ? [] : [`${service}: ${alarm}`]),

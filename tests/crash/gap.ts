@@ -1,3 +1,4 @@
+import { patient } from '../support/environment.ts'
 import { SERVICES, type Service } from '../support/fold.ts'
 import type { Clients, Platform } from '../support/platform.ts'
 import { until } from '../support/until.ts'
@@ -13,7 +14,7 @@ const MANY_QUEUES = 1_100
 export async function reachable(platform: Platform): Promise<Clients> {
   const clients = platform.as('admin')
   const ask = async () => clients.admin.getStatus({ withDigest: false })
-  await until('the control plane to be reachable', ask, { timeoutMs: 30_000 })
+  await until('the control plane to be reachable', ask, { timeoutMs: patient(30_000) })
   return clients
 }
 
@@ -26,7 +27,7 @@ export async function allPublished(platform: Platform): Promise<void> {
       if (partitions.length < SERVICES.length) return undefined
       return partitions.every((one) => one.publishedSeq === one.publicSeq) ? true : undefined
     },
-    { timeoutMs: 30_000 },
+    { timeoutMs: patient(30_000) },
   )
 }
 

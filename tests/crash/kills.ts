@@ -2,6 +2,7 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { prepareQueue } from '../e2e/node-faults.ts'
+import { patient } from '../support/environment.ts'
 import { Platform } from '../support/platform.ts'
 import { ROOT } from '../support/root.ts'
 import { until } from '../support/until.ts'
@@ -57,7 +58,7 @@ async function killAll(
   await until(
     `${jobs} acknowledged jobs under way`,
     () => (recorder.running >= jobs ? true : undefined),
-    { timeoutMs: 60_000 },
+    { timeoutMs: patient(60_000) },
   )
   for (const kill of kills) {
     const name = nameOfKill(kill)
@@ -76,9 +77,9 @@ async function run(
   journal: string,
 ): Promise<KillsResult> {
   const { seen, breaches } = await killAll(options, platform, recorder)
-  await platform.ready(90_000)
+  await platform.ready(patient(90_000))
   options.say?.(`${recorder.acknowledged.length} jobs, ${recorder.running} still under way`)
-  await recorder.finish(FINISH_TIMEOUT_MS)
+  await recorder.finish(patient(FINISH_TIMEOUT_MS))
   const { acknowledged, repeated, recovered } = recorder
   const requests = [...(await recorder.repeatAll()), ...(await recorder.listBreaches())]
   const ending = await endOf(platform)

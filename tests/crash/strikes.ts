@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { patient } from '../support/environment.ts'
 import type { Platform } from '../support/platform.ts'
 import { isAlive, type ProcessInfo, processes } from '../support/process-tree.ts'
 import { until } from '../support/until.ts'
@@ -109,7 +110,7 @@ export class Strikes {
       return isOrdered(directory) ? undefined : true
     }
     const what = `${nameOfKill(order)} to come about`
-    await until(what, happened, { timeoutMs: MOMENT_TIMEOUT_MS }).catch(() => undefined)
+    await until(what, happened, { timeoutMs: patient(MOMENT_TIMEOUT_MS) }).catch(() => undefined)
     if (isOrdered(directory)) {
       withdrawOrder(directory)
       const output = this.#platform.output.slice(-2_000)
@@ -135,7 +136,7 @@ export class Strikes {
         const node = this.#platform.node(nodeId)
         return isAlive(node.supervisor) && isAlive(node.agent) ? node : undefined
       },
-      { timeoutMs: BACK_TIMEOUT_MS, everyMs: 10 },
+      { timeoutMs: patient(BACK_TIMEOUT_MS), everyMs: 10 },
     )
   }
 

@@ -17,6 +17,12 @@ export function testBrokers(): string {
 /** True where platforms are several processes on Kafka. */
 export const onKafka = (): boolean => process.env['SAI_TEST_LOG'] === 'kafka'
 
+/**
+ * How long to wait for what takes `ms` at most where one process has all services: nine processes
+ * take longer to come up. For limits that end a test that hangs, not for what a test measures.
+ */
+export const patient = (ms: number): number => (onKafka() ? 4 * ms : ms)
+
 /** A process of a platform on Kafka. */
 export interface ServiceProcess {
   readonly name: string
