@@ -1,4 +1,5 @@
 import type { DeepReadonly } from '@serverless-ai/config'
+import { edgeConfig } from '@serverless-ai/gateway'
 import { platformConfig } from '@serverless-ai/hosting'
 import { z } from 'zod'
 
@@ -48,6 +49,7 @@ export const allInOneConfig = platformConfig.extend({
     .max(1_000_000_000)
     .default(10_240)
     .meta({ description: 'Most that uploaded directories may take, MiB; the oldest unused go' }),
+  edge: edgeConfig.prefault({}),
   taskPortFirst: z
     .number()
     .int()

@@ -1,5 +1,6 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify'
 import { FaultToleranceModule } from '@serverless-ai/fault-tolerance'
+import { type EdgeConfig, GatewayModule } from '@serverless-ai/gateway'
 import { createPlatformApp, PlatformModule, type PlatformOptions } from '@serverless-ai/hosting'
 import { MediatorModule } from '@serverless-ai/mediator'
 import { PoolManagerModule } from '@serverless-ai/pool-manager'
@@ -7,17 +8,23 @@ import { SchedulerModule } from '@serverless-ai/scheduler'
 import type { AllInOneConfig } from './config.ts'
 
 /**
- * The four services in one process: the same modules that run alone, calling each other by gRPC
- * over the loopback.
+ * All services in one process: the same modules that run alone, calling each other by gRPC over the
+ * loopback. The edge is there where `edge` is.
  */
 export function createControlPlane(
   options: PlatformOptions,
-  config: Pick<AllInOneConfig, 'leaseMs' | 'workspacesMaxMib'>,
+  config: Pick<AllInOneConfig, 'leaseMs' | 'workspacesMaxMib'> & {
+    readonly edge?: EdgeConfig
+    readonly host?: string
+    readonly port?: number
+  },
 ): Promise<NestFastifyApplication> {
+  const { edge, host = '127.0.0.1', port = 0 } = config
   return createPlatformApp(PlatformModule.with(options), [
     MediatorModule.with({ workspaces: { maxTotalMib: config.workspacesMaxMib } }),
     SchedulerModule.with(),
     PoolManagerModule.with({ leaseMs: config.leaseMs }),
     FaultToleranceModule.with(),
+    ...(edge === undefined ? [] : [GatewayModule.with({ host, port }, edge)]),
   ])
 }

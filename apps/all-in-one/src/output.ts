@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { edgeAddress } from '@serverless-ai/gateway'
 import { type PlatformOptions, SERVICE_NAMES, VERSION } from '@serverless-ai/hosting'
 import type { AllInOneConfig } from './config.ts'
 import { addressesOf, type ServiceProcess } from './distributed/plan.ts'
@@ -15,8 +16,12 @@ export function greet(
   about: { config: AllInOneConfig; options: PlatformOptions; local: LocalNodesStarted },
 ): void {
   const { config, options } = about
+  const edge = edgeAddress(config, config.edge)
   say(`serverless-ai ${VERSION} · development mode: loopback only, static tokens, no TLS`)
   say(`  gRPC    ${options.listen} (all services, reflection)`)
+  say(
+    `  edge    http://${edge.host}:${edge.port} (services of tenants: /services/TENANT/NAME/, /v1)`,
+  )
   say(`  health  http://${config.host}:${config.port + 1}/readyz`)
   say(`  data    ${resolve(config.data)} (${options.eventLog.durability})`)
   greetNodes({ say }, about)

@@ -1,5 +1,10 @@
 import { type KafkaConfig, kafkaSettings } from '@serverless-ai/config'
-import { type EventLog, openSqliteLog } from '@serverless-ai/eventlog'
+import {
+  createMemoryLogStore,
+  type EventLog,
+  openMemoryLog,
+  openSqliteLog,
+} from '@serverless-ai/eventlog'
 import type { TopicFinding } from '@serverless-ai/eventlog/kafka'
 import type { Ports } from '@serverless-ai/kernel'
 import type { Metrics } from '@serverless-ai/telemetry'
@@ -30,6 +35,8 @@ export async function openEventLog(init: {
 }): Promise<EventLog> {
   const { kafka, dataDir, ports, replicas, services, metrics } = init
   if (!usesKafka(init)) {
+    // Who owns no log must not keep those out who do.
+    if (services.length === 0) return openMemoryLog({ ports, store: createMemoryLogStore() })
     if (replicas.length > 1) throw replicasNeedKafka(replicas)
     return openSqliteLog({ directory: `${dataDir}/log`, ports })
   }

@@ -8,4 +8,7 @@ export {
   StaticRoutes,
 } from './app/routes.ts'
 export { DEFAULT_SETTINGS, type GatewaySettings } from './app/settings.ts'
+export { type EdgeConfig, edgeAddress, edgeConfig, gatewayConfig } from './config.ts'
 export type { ReplicaRoute } from './core/replicas.ts'
+export { GatewayModule } from './gateway.module.ts'
+export { gatewayService } from './service.ts'

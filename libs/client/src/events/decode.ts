@@ -19,6 +19,7 @@ import {
 } from '@serverless-ai/contracts/events/v1/pool_manager'
 import {
   CheckpointRequested,
+  GangDraining,
   GangPlaced,
   GangReleased,
   JobScaled,
@@ -55,6 +56,7 @@ const READERS = {
   CheckpointRegistered: reader('CheckpointRegistered', CheckpointRegistered),
   CheckpointRequested: reader('CheckpointRequested', CheckpointRequested),
   DevicesFreed: reader('DevicesFreed', DevicesFreed),
+  GangDraining: reader('GangDraining', GangDraining),
   GangPlaced: reader('GangPlaced', GangPlaced),
   GangReleased: reader('GangReleased', GangReleased),
   IncidentChanged: reader('IncidentChanged', IncidentChanged),

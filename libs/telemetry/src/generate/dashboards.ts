@@ -14,6 +14,7 @@ const TITLES: Readonly<Record<MetricSpec['group'], string>> = {
   rpc: 'Calls',
   jobs: 'Jobs, queues and recoveries',
   pool: 'Nodes and devices',
+  gateway: 'Requests at the edge',
   kafka: 'Kafka',
   process: 'Processes',
 }
@@ -24,6 +25,7 @@ export const GROUPS: readonly MetricSpec['group'][] = [
   'rpc',
   'jobs',
   'pool',
+  'gateway',
   'kafka',
   'process',
 ]

@@ -8,6 +8,7 @@ const TITLES: Readonly<Record<MetricSpec['group'], string>> = {
   rpc: 'Calls',
   jobs: 'Jobs, queues and recoveries',
   pool: 'Nodes and devices',
+  gateway: 'Requests at the edge',
   kafka: 'Kafka (only where the log is on Kafka)',
   process: 'Processes',
 }

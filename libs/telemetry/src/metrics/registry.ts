@@ -4,6 +4,7 @@
  * order.
  */
 import { FAULT_TOLERANCE_METRICS } from './registered/fault-tolerance.ts'
+import { GATEWAY_METRICS } from './registered/gateway.ts'
 import { KAFKA_METRICS } from './registered/kafka.ts'
 import { MEDIATOR_METRICS } from './registered/mediator.ts'
 import { POOL_MANAGER_METRICS } from './registered/pool-manager.ts'
@@ -20,6 +21,7 @@ export const METRICS = {
   ...SCHEDULER_METRICS,
   ...FAULT_TOLERANCE_METRICS,
   ...POOL_MANAGER_METRICS,
+  ...GATEWAY_METRICS,
   ...KAFKA_METRICS,
   ...PROCESS_METRICS,
 } as const satisfies Readonly<Record<string, MetricSpec>>
