@@ -1,5 +1,5 @@
 import 'reflect-metadata'
-import type { DynamicModule } from '@nestjs/common'
+import type { DynamicModule, INestApplicationContext } from '@nestjs/common'
 import { NestFactory } from '@nestjs/core'
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify'
 import { ConfigError, EXIT_CONFIG, loadConfigOrExit } from '@serverless-ai/config'
@@ -11,8 +11,11 @@ import type { serviceConfig } from './config.ts'
 import { CredentialsError } from './credentials.ts'
 import { LogStartError } from './event-log.ts'
 import type { PlatformOptions } from './options.ts'
-import { PlatformModule } from './platform.module.ts'
+import { PlatformModule, startServices } from './platform.module.ts'
 import { DataDirectoryError, openPlatform, systemPorts } from './platform.ts'
+import type { ServiceKit } from './service-kit.ts'
+import { tellSlow } from './slow-start.ts'
+import { SERVICE_KIT } from './tokens.ts'
 
 /** Exit status when a resource that is needed cannot be used (EX_UNAVAILABLE of sysexits.h). */
 export const EXIT_UNAVAILABLE = 69
@@ -60,7 +63,8 @@ export async function createPlatformApp(
 }
 
 /**
- * Listens for HTTP (health) on the port after the one for gRPC.
+ * Listens for HTTP (health) on the port after the one for gRPC; before the services start, so that
+ * a process that reads a long log is seen to live.
  * @throws ListenError
  */
 export async function listenHttp(
@@ -70,8 +74,6 @@ export async function listenHttp(
   try {
     await app.listen(port + 1, host)
   } catch (error) {
-    // The services start within this call: theirs is another story.
-    if (error instanceof FeatureLevelError || error instanceof HistoryLostError) throw error
     const reason = error instanceof Error ? error.message : String(error)
     throw new ListenError(
       `cannot listen on ${host}:${port + 1} (health, the one after the gRPC port): ${reason}; ` +
@@ -102,6 +104,17 @@ export interface ServiceWrap {
   readonly options: (options: PlatformOptions) => PlatformOptions
 }
 
+const openingOf = (brokers: readonly string[]): string =>
+  brokers.length === 0 ? 'opening the log' : `asking ${brokers.join(', ')} for the topics`
+
+const startingOf = (app: INestApplicationContext): string => {
+  const { host } = app.get<ServiceKit>(SERVICE_KIT)
+  const partitions = host.statuses().map(({ service, role, position, lagRecords }) => {
+    return `${service} is ${role} at ${position}, ${lagRecords} records to read`
+  })
+  return `reading and claiming: ${partitions.join('; ')}`
+}
+
 /**
  * Main of a service that is started alone: on Kafka, or on its own SQLite data directory; its peers
  * elsewhere. Peers that cannot be reached make it not ready, not dead. SIGTERM and SIGINT stop it
@@ -126,12 +139,14 @@ export async function runService<S extends typeof serviceConfig>(
     const { peers: required, name } = init
     const services = init.logless === true ? [] : [name]
     const base = { config, ports, tenants: [], nodes: [], peers, required, replicas, tls }
-    const { options } = await openPlatform({ ...base, name, advertise, services })
+    const opening = openPlatform({ ...base, name, advertise, services })
+    const { options } = await tellSlow(ports, () => openingOf(config.kafka.brokers), opening)
     const wrapped = wrap?.options(options) ?? options
     const app = await createPlatformApp(PlatformModule.with(wrapped), [init.module(config)])
     app.enableShutdownHooks()
     if (process.connected) process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))
     await listenHttp(app, config)
+    await tellSlow(ports, () => startingOf(app), startServices(app))
     // Whoever started it with a channel need not ask.
     process.send?.('listening')
     process.stdout.write(
