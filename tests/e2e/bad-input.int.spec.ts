@@ -13,7 +13,7 @@ import { getJob, requestId, submit, untilJob } from '../support/digits.ts'
 import { onKafka } from '../support/environment.ts'
 import { type Clients, Platform } from '../support/platform.ts'
 import { ROOT } from '../support/root.ts'
-import { prepareQueue } from './node-faults.ts'
+import { prepareQueue, signal } from './node-faults.ts'
 
 const MAIN = join(ROOT, 'apps/all-in-one/dist/main.js')
 
@@ -240,7 +240,8 @@ describe('tasks that misbehave', () => {
     const path = saved.checkpoint?.path ?? ''
     expect(path).toBe(`${jobId}/step-1.ckpt`)
     rmSync(join(platform.dataDir, 'work/checkpoints', dirname(path)), { recursive: true })
-    for (const task of platform.tasks(jobId)) process.kill(task.pid, 'SIGKILL')
+    const pids = platform.tasks(jobId).map(({ pid }) => pid)
+    signal(pids, 'SIGKILL')
     const failed = await untilJob(
       team,
       jobId,

@@ -90,10 +90,10 @@ export async function runControlPlaneAway(options: AwayOptions): Promise<AwayRes
   const platform = await Platform.start({ leaseMs })
   try {
     await prepareQueue(platform)
-    const undisturbed = {
-      keep: await undisturbedDigest(platform, KEEP_TASKS),
-      exclusive: await undisturbedDigest(platform, EXCLUSIVE_TASKS),
-    }
+    const [keepDigest, exclusiveDigest] = await Promise.all([
+      undisturbedDigest(platform, KEEP_TASKS),
+      undisturbedDigest(platform, EXCLUSIVE_TASKS),
+    ])
     const clients = platform.as('team-a')
     // One outlives the outage, the other the lease that is left.
     const delayFor = (ms: number) => Math.ceil((1.2 * ms + 9_000) / STEPS)
@@ -142,8 +142,8 @@ export async function runControlPlaneAway(options: AwayOptions): Promise<AwayRes
     const ended = await untilJob(clients, keepId, 'ends', isEnded, 180_000 + awayMs)
     const next = await untilJob(clients, exclusiveId, 'ends', isEnded, 180_000 + awayMs)
     breaches.push(
-      ...endBreaches(ended, { generation: 1, digest: undisturbed.keep }),
-      ...endBreaches(next, { generation: 2, digest: undisturbed.exclusive }),
+      ...endBreaches(ended, { generation: 1, digest: keepDigest }),
+      ...endBreaches(next, { generation: 2, digest: exclusiveDigest }),
       ...(await plannedOnly(clients, exclusiveId)),
       ...journalBreaches(readJournal(journal), { exclusive: true, wanted: 2 }),
     )

@@ -1,32 +1,31 @@
 import { Job_State } from '@serverless-ai/contracts/job/v1/job'
 import { Incident_Blame } from '@serverless-ai/contracts/recovery/v1/recovery'
-import { afterEach, expect, it } from 'vitest'
+import { expect, type TestContext, test } from 'vitest'
 import { stringify } from 'yaml'
 import { resultOf, submit, untilJob } from '../support/digits.ts'
 import { onKafka } from '../support/environment.ts'
-import { type Clients, Platform } from '../support/platform.ts'
+import { type Clients, Platform, type PlatformInit } from '../support/platform.ts'
 import { until } from '../support/until.ts'
 import { prepareQueue } from './node-faults.ts'
 
 /** Ctrl-C is done within this: one process, or nine that may share two cores with much else. */
 const STOP_MS = onKafka() ? 25_000 : 5_000
 
-const open: Platform[] = []
-afterEach(async () => {
-  for (const platform of open.splice(0)) await platform.close()
-})
+// Each on platforms of its own, side by side.
+const it = test.concurrent
 
-async function started(init: Parameters<typeof Platform.start>[0]): Promise<Platform> {
+/** A platform until the end of a test. */
+async function started(context: TestContext, init: PlatformInit): Promise<Platform> {
   const platform = await Platform.start(init)
-  open.push(platform)
+  context.onTestFinished(() => platform.close())
   return platform
 }
 
 const list = (clients: Clients) =>
   clients.jobs.listJobs({ pageSize: 0, pageToken: '', minPosition: '', states: [], queue: '' })
 
-it('the quickstart trains digits once, later starts go on with its history', async () => {
-  const platform = await started({ quickstart: true, leaseMs: 15_000 })
+it('the quickstart trains digits once, later starts go on with its history', async (context) => {
+  const platform = await started(context, { quickstart: true, leaseMs: 15_000 })
   const team = platform.as('team-a')
   const digits = await until(
     'the digits job',
@@ -60,8 +59,8 @@ it('the quickstart trains digits once, later starts go on with its history', asy
   )
 })
 
-it('Ctrl-C stops stubborn tasks within 5 s; their jobs go on without charge', async () => {
-  const platform = await started({})
+it('Ctrl-C stops stubborn tasks within 5 s; their jobs go on without charge', async (context) => {
+  const platform = await started(context, {})
   await prepareQueue(platform)
   const team = platform.as('team-a')
   const script = 'trap "" TERM; [ $SAI_GENERATION = 2 ] || while true; do sleep 0.1; done'

@@ -101,8 +101,19 @@ export const isEnded = (job: Job): boolean =>
   job.state === Job_State.FAILED ||
   job.state === Job_State.CANCELLED
 
-/** Parameters of a run that nothing disturbs. */
-export async function undisturbedDigest(platform: Platform, tasks: 4 | 2): Promise<string> {
+const digests = new Map<number, Promise<string>>()
+
+/** Parameters of a run that nothing disturbs; trained once for all cases that ask for them. */
+export function undisturbedDigest(platform: Platform, tasks: 4 | 2): Promise<string> {
+  const known = digests.get(tasks)
+  if (known !== undefined) return known
+  const digest = trainUndisturbed(platform, tasks)
+  digests.set(tasks, digest)
+  digest.catch(() => digests.delete(tasks))
+  return digest
+}
+
+async function trainUndisturbed(platform: Platform, tasks: number): Promise<string> {
   const clients = platform.as('team-a')
   const jobId = await trained(clients, {
     tasks,
@@ -113,7 +124,8 @@ export async function undisturbedDigest(platform: Platform, tasks: 4 | 2): Promi
   return resultOf(await untilJob(clients, jobId, 'ends', isEnded, 120_000)).parametersDigest
 }
 
-function signal(pids: readonly number[], name: NodeJS.Signals): void {
+/** Sends a signal to those that still run. */
+export function signal(pids: readonly number[], name: NodeJS.Signals): void {
   for (const pid of pids) {
     try {
       process.kill(pid, name)

@@ -95,8 +95,13 @@ export class Platform {
     const port = await freePorts(brokersOf(init) === '' ? 2 : KAFKA_PORTS)
     const platform = new Platform(init, port, await freePorts(300))
     platform.spawn()
-    await platform.ready()
-    return platform
+    try {
+      await platform.ready()
+      return platform
+    } catch (error) {
+      await platform.close()
+      throw error
+    }
   }
 
   /** Starts the control plane (again) on the same data directory; resolves at once. */
@@ -190,7 +195,7 @@ export class Platform {
   }
 
   /** Resolves when `/readyz` says yes. Several processes take longer than one. */
-  async ready(timeoutMs = this.#brokers === '' ? 30_000 : 180_000): Promise<void> {
+  async ready(timeoutMs = this.#brokers === '' ? 60_000 : 180_000): Promise<void> {
     const url = `http://127.0.0.1:${this.port + 1}/readyz`
     const ended = () => this.#child !== undefined && this.#child.exitCode !== null
     await until('ready', async () => (ended() || (await fetch(url)).ok ? true : undefined), {
