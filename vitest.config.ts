@@ -2,17 +2,34 @@ import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config
 
 // Specs run on the sources: every workspace package offers them under this condition.
 const conditions = ['sai-source', 'node', 'import', 'default']
-const roots = ['{libs,services,apps}/*/src', 'tests', 'examples', 'tools']
-const specs = (end: string) => roots.map((root) => `${root}/**/*.${end}`)
+const packages = ['{libs,services,apps}/*/src', 'examples', 'tools']
+const roots = [...packages, 'tests']
+const specs = (end: string, from: readonly string[] = roots) =>
+  from.map((root) => `${root}/**/*.${end}`)
 const never = ['**/node_modules/**', '**/dist/**']
 /** Endings of specs that are no unit tests. */
-const SPECIAL = ['int', 'kafka', 's3', 'kafka-e2e', 'containers', 'prometheus']
+const SPECIAL = ['int', 'sim', 'kafka', 's3', 'kafka-e2e', 'containers', 'prometheus']
 // Suites that need a broker or an object store run only when their project is named, so that
 // `npm test` needs neither.
 const named = (project: string): boolean =>
   process.argv.some((word, index, words) =>
     word === '--project' ? words[index + 1] === project : word === `--project=${project}`,
   )
+/** Real processes and sockets: a process of its own per file, one file at a time. */
+const processes = (name: string, from: readonly string[]): TestProjectInlineConfiguration => ({
+  extends: true,
+  test: {
+    name,
+    include: specs('int.spec.ts', from),
+    exclude: never,
+    pool: 'forks',
+    fileParallelism: false,
+    // Platforms that a file runs side by side.
+    maxConcurrency: 3,
+    testTimeout: 120_000,
+    hookTimeout: 60_000,
+  },
+})
 const kafka: TestProjectInlineConfiguration = {
   extends: true,
   test: {
@@ -103,22 +120,23 @@ export default defineConfig({
           exclude: [...never, ...SPECIAL.map((end) => `**/*.${end}.spec.ts`)],
           pool: 'threads',
           isolate: false,
-          testTimeout: 30_000,
+          testTimeout: 60_000,
         },
       },
       {
         extends: true,
         test: {
-          // Real processes and sockets: a process of its own per file, one file at a time.
-          name: 'int',
-          include: specs('int.spec.ts'),
+          // Simulated worlds, random histories: many seconds of a core, and nothing that waits.
+          name: 'sim',
+          include: specs('sim.spec.ts'),
           exclude: never,
           pool: 'forks',
-          fileParallelism: false,
-          testTimeout: 120_000,
-          hookTimeout: 60_000,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
         },
       },
+      processes('int', packages),
+      processes('e2e', ['tests']),
       ...(named('kafka') ? [kafka] : []),
       ...(named('s3') ? [s3] : []),
       ...(named('kafka-e2e') ? [kafkaE2e] : []),

@@ -68,19 +68,25 @@ async function simulates(): Promise<Result> {
 
 /** Steps one after the other; those of one row at the same time. */
 const rows: readonly (readonly Step[])[] = [
-  [{ name: 'format and lint', run: () => whole('biome', 'ci', '.') }],
-  [{ name: 'proto lint', run: () => whole('buf', 'lint') }],
-  [{ name: 'proto breaking changes', run: breaking }],
-  [{ name: 'generated code up to date', run: generated }],
-  [{ name: 'tidy', run: () => whole(process.execPath, join(ROOT, 'tools/tidy.ts')) }],
-  [{ name: 'build', run: () => whole('tsc', '-b') }],
-  // Specs of processes wait most of the time; the others take what they leave of the machine.
   [
-    { name: 'specs', run: specs('unit', true) },
+    { name: 'build', run: () => whole('tsc', '-b') },
+    { name: 'format and lint', run: () => whole('biome', 'ci', '.') },
+    { name: 'tidy', run: () => whole(process.execPath, join(ROOT, 'tools/tidy.ts')) },
+    { name: 'proto lint', run: () => whole('buf', 'lint') },
+    { name: 'proto breaking changes', run: breaking },
+    // It starts nothing that others could run beside.
+    { name: 'generated code up to date', run: generated },
+  ],
+  // Real processes wait much of the time: those of platforms and those of single packages are two
+  // lanes, one file at a time each. What only computes takes what they leave of the machine.
+  [
+    { name: 'specs of platforms', run: specs('e2e') },
     { name: 'specs of processes', run: specs('int') },
+    { name: 'start of every main', run: starts },
+    { name: 'specs', run: specs('unit', true) },
+    { name: 'specs that compute', run: specs('sim', true) },
     { name: 'simulator', run: simulates },
   ],
-  [{ name: 'start of every main', run: starts }],
 ]
 
 type Outcome = Result & { readonly line: string }

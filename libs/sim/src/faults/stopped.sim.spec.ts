@@ -1,3 +1,4 @@
+import { SERVICE_NAMES } from '@serverless-ai/hosting/process'
 import { describe, expect, it } from 'vitest'
 import { runSimulation } from '../run.ts'
 import { scenarioOf } from '../scenarios/index.ts'
@@ -14,8 +15,8 @@ describe('a replica of each service that stops for good', () => {
       },
     })
     expect(alarms).toEqual([])
-    expect(faults['log-damaged']).toBe(4)
+    expect(faults['log-damaged']).toBe(SERVICE_NAMES.length)
     const services = [...stopped].map((name) => name.replace(/-\d+$/, '')).sort()
-    expect(services).toEqual(['fault-tolerance', 'mediator', 'pool-manager', 'scheduler'])
+    expect(services).toEqual(SERVICE_NAMES.toSorted())
   })
 })
