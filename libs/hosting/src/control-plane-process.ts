@@ -118,6 +118,7 @@ export class ControlPlaneProcess {
     const steps = [() => server.close(DRAIN_MS), () => host.stop()]
     if (replicas.length > 1) steps.reverse()
     for (const step of steps) await step()
+    await options.telemetry?.close()
     await transport.close()
     options.tls?.source.close?.()
     await options.eventLog.close()

@@ -3,6 +3,7 @@ import type { Ports, Transport, TransportServer } from '@serverless-ai/kernel'
 import type { Authenticate, GrpcServerOptions, ServerTls } from '@serverless-ai/rpc'
 import type { RuntimeOptions } from '@serverless-ai/runtime'
 import type { Metrics } from '@serverless-ai/telemetry'
+import type { TelemetryBus } from '@serverless-ai/telemetry-bus'
 
 /** What a process of the control plane is given. */
 export interface PlatformOptions {
@@ -44,6 +45,11 @@ export interface PlatformOptions {
   readonly server?: (options: GrpcServerOptions) => TransportServer
   /** Settings of the partitions. Default: those of the runtime. */
   readonly runtime?: RuntimeOptions
+  /**
+   * Carries measurements between services; closed with the process. Default: none: whoever judges by
+   * measurements does without.
+   */
+  readonly telemetry?: TelemetryBus
   /** Where the process counts what it does. Default: nowhere. */
   readonly metrics?: Metrics
   /** Sends the spans that wait; called last. Default: nothing to do. */

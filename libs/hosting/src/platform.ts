@@ -10,6 +10,7 @@ import {
 } from '@serverless-ai/kernel/system'
 import { openTlsFiles, type ServerTls } from '@serverless-ai/rpc'
 import { createLogger, Metrics } from '@serverless-ai/telemetry'
+import { openInProcessBus } from '@serverless-ai/telemetry-bus'
 import { type PlatformConfig, type ServiceConfig, VERSION } from './config.ts'
 import {
   authenticateUsersWith,
@@ -134,6 +135,8 @@ export async function openPlatform(init: {
     version: VERSION,
     required: init.required,
     runtime: { retentionMs: config.retentionDays * DAY_MS },
+    // On the embedded log all services share this process.
+    ...(!usesKafka(config) && { telemetry: openInProcessBus() }),
     metrics,
     ...(tracing && { closeTracing: tracing.close }),
   }
