@@ -28,6 +28,9 @@ const BROKER = 1000
 
 const secret = () => randomBytes(24).toString('base64url')
 
+/** Services with a log of their own. */
+const SERVICES = ['mediator', 'scheduler', 'pool-manager', 'fault-tolerance', 'sla-monitor']
+
 function write(path, text, owner) {
   if (existsSync(path)) return
   writeFileSync(path, text, { mode: 0o600 })
@@ -38,9 +41,8 @@ async function certificates() {
   if (existsSync(join(SECRETS, 'ca.crt'))) return
   const nowMs = Date.now()
   await initAuthority({ directory: SECRETS, days: 365, nowMs })
-  const services = ['mediator', 'scheduler', 'pool-manager', 'fault-tolerance']
   const identities = [
-    ...services.map((name) => ({ kind: 'service', name })),
+    ...SERVICES.map((name) => ({ kind: 'service', name })),
     ...['n1', 'n2', 'n3'].map((name) => ({ kind: 'node', name })),
     ...['team-a', 'team-b'].map((name) => ({ kind: 'user', name })),
   ]
@@ -81,8 +83,7 @@ const tokens = {
 }
 write(join(DATA, 'tokens.json'), `${JSON.stringify(tokens, undefined, 2)}\n`, SAI)
 const known = JSON.parse(readFileSync(join(DATA, 'tokens.json'), 'utf8'))
-const names = ['mediator', 'scheduler', 'pool-manager', 'fault-tolerance']
-const address = names.flatMap((name) => [`${name}-1:7070`, `${name}-2:7070`]).join(',')
+const address = SERVICES.flatMap((name) => [`${name}-1:7070`, `${name}-2:7070`]).join(',')
 const contexts = [
   ...Object.entries(known.tenants).map(([name, token]) => ({ name, tenant: name, token })),
   { name: 'admin', tenant: '', token: known.admin },

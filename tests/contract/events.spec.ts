@@ -9,8 +9,8 @@ import { createRuntime } from '@serverless-ai/runtime'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { jobsService, SERVICE } from '../e2e/consumers/jobs-core.ts'
-import { goldenSource } from '../golden/golden-log.ts'
-import { SERVICES, type Service } from '../support/fold.ts'
+import { goldenSource, recordedServices } from '../golden/golden-log.ts'
+import { SERVICES } from '../support/fold.ts'
 import { quietPorts } from '../support/quiet-ports.ts'
 import { ROOT } from '../support/root.ts'
 import { until } from '../support/until.ts'
@@ -68,10 +68,12 @@ function keyIn(value: object, key: string): unknown {
   return typeof inner === 'object' && inner !== null ? Reflect.get(inner, wanted) : undefined
 }
 
-test.each(SERVICES)(
+const GOLDEN = join(ROOT, 'tests/golden/0.2.0')
+
+test.each(recordedServices(GOLDEN))(
   'what %s has published is in its channel, under the key that it tells',
   (of) => {
-    const { records } = goldenSource(join(ROOT, 'tests/golden/0.2.0'), of satisfies Service)
+    const { records } = goldenSource(GOLDEN, of)
     const events = records.flatMap(({ value }) => {
       const { body } = LogRecord.decode(value)
       return body?.$case === 'commit' ? body.value.publics : []

@@ -10,6 +10,7 @@ import { mediatorService } from '@serverless-ai/mediator'
 import { poolManagerService } from '@serverless-ai/pool-manager'
 import { createGrpcTransport } from '@serverless-ai/rpc'
 import { schedulerService } from '@serverless-ai/scheduler'
+import { slaMonitorService } from '@serverless-ai/sla-monitor'
 import { CrashLog } from './crash-log.ts'
 import { crashingDisk, crashingTransport } from './crash-ports.ts'
 import { SNAPSHOT_EVERY_COMMITS, STALL_FILE } from './moments.ts'
@@ -48,6 +49,9 @@ switch (service) {
     break
   case 'fault-tolerance':
     await runService(faultToleranceService, wrap)
+    break
+  case 'sla-monitor':
+    await runService(slaMonitorService, wrap)
     break
   default:
     throw new Error(`no such service: ${service} (${file})`)

@@ -1,3 +1,4 @@
+import { SERVICE_NAMES } from '@serverless-ai/contracts/services'
 import { METRICS, type MetricSpec } from '@serverless-ai/telemetry'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Platform } from '../support/platform.ts'
@@ -33,11 +34,11 @@ async function scrapeAll() {
   return owners
 }
 
-const SERVICES = ['fault-tolerance', 'mediator', 'pool-manager', 'scheduler']
+const SERVICES = SERVICE_NAMES.toSorted()
 
 describe('a platform of many processes on Kafka', () => {
   it('emits all that is registered, each service by its own processes, and no more', async () => {
-    expect(platform.processes).toHaveLength(8)
+    expect(platform.processes).toHaveLength(2 * SERVICES.length)
     const owners = await scrapeAll()
     expect([...owners.keys()].filter((name) => !Object.hasOwn(METRICS, name))).toEqual([])
     for (const [name, { from }] of Object.entries<MetricSpec>(METRICS)) {

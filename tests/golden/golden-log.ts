@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import type { LogRecord, SnapshotInfo } from '@serverless-ai/eventlog'
 import type { FoldSource } from '@serverless-ai/runtime/replay'
-import type { Service } from '../support/fold.ts'
+import { SERVICES, type Service } from '../support/fold.ts'
 
 /** A state that was known while the log was written. */
 export interface GoldenState {
@@ -31,6 +31,7 @@ export interface GoldenService {
 export interface GoldenManifest {
   /** Version of the product that wrote the logs. */
   readonly product: string
+  /** Those that this version had. */
   readonly services: Readonly<Record<Service, GoldenService>>
 }
 
@@ -65,6 +66,12 @@ export const snapshotFile = (service: Service): string => `${service}.snapshot.g
 /** The manifest of a recording. */
 export function readManifest(directory: string): GoldenManifest {
   return JSON.parse(readFileSync(join(directory, 'manifest.json'), 'utf8'))
+}
+
+/** Services that the recorded version had. */
+export const recordedServices = (directory: string): readonly Service[] => {
+  const { services } = readManifest(directory)
+  return SERVICES.filter((service) => Object.hasOwn(services, service))
 }
 
 /** The recorded log of a service, to be folded. */

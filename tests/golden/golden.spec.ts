@@ -1,9 +1,9 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { foldService, SERVICES } from '../support/fold.ts'
+import { foldService } from '../support/fold.ts'
 import { ROOT } from '../support/root.ts'
-import { goldenSource, readManifest } from './golden-log.ts'
+import { goldenSource, readManifest, recordedServices } from './golden-log.ts'
 
 const HERE = join(ROOT, 'tests/golden')
 const versions = readdirSync(HERE).filter((name) => existsSync(join(HERE, name, 'manifest.json')))
@@ -15,8 +15,9 @@ it('there is a recording', () => {
 describe.each(versions)('the logs of %s', (version) => {
   const directory = join(HERE, version)
   const manifest = readManifest(directory)
+  const owners = recordedServices(directory)
 
-  it.each(SERVICES)('%s folds to the digests that were served', async (service) => {
+  it.each(owners)('%s folds to the digests that were served', async (service) => {
     const { eventLog } = goldenSource(directory, service)
     const { states, records, publicSeq } = manifest.services[service]
     expect(states.length).toBeGreaterThan(2)
@@ -28,7 +29,7 @@ describe.each(versions)('the logs of %s', (version) => {
     expect(whole).toMatchObject({ position: records - 1, publicSeq, diverged: '' })
   })
 
-  it.each(SERVICES)('%s goes on from its snapshot to the same digests', async (service) => {
+  it.each(owners)('%s goes on from its snapshot to the same digests', async (service) => {
     const { eventLog, snapshots } = goldenSource(directory, service)
     const { snapshot, states } = manifest.services[service]
     const later = states.filter(({ position }) => position > snapshot.position)
@@ -39,7 +40,7 @@ describe.each(versions)('the logs of %s', (version) => {
     }
   })
 
-  it.each(SERVICES)('%s: a single other byte in its log is noticed', async (service) => {
+  it.each(owners)('%s: a single other byte in its log is noticed', async (service) => {
     const { eventLog, records } = goldenSource(directory, service)
     const { position = 0 } = manifest.services[service].states.at(-1) ?? {}
     const damaged = records[Math.floor(records.length / 2)]?.value ?? new Uint8Array()

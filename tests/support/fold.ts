@@ -5,6 +5,7 @@ import { mediatorDefinition } from '@serverless-ai/mediator'
 import { poolManagerDefinition } from '@serverless-ai/pool-manager'
 import { type FoldedLog, type FoldSource, foldLog } from '@serverless-ai/runtime/replay'
 import { schedulerDefinition } from '@serverless-ai/scheduler'
+import { slaMonitorDefinition } from '@serverless-ai/sla-monitor'
 import { quietPorts as ports } from './quiet-ports.ts'
 
 /** Services of the control plane, each with a log of its own. */
@@ -36,5 +37,7 @@ export function foldService(service: Service, source: FoldSource): Promise<Folde
       return foldLog(poolManagerDefinition(), source, ports)
     case 'fault-tolerance':
       return foldLog(faultToleranceDefinition(scheduler), source, ports)
+    case 'sla-monitor':
+      return foldLog(slaMonitorDefinition(), source, ports)
   }
 }

@@ -5,6 +5,7 @@ import { createPlatformApp, PlatformModule, type PlatformOptions } from '@server
 import { MediatorModule } from '@serverless-ai/mediator'
 import { PoolManagerModule } from '@serverless-ai/pool-manager'
 import { SchedulerModule } from '@serverless-ai/scheduler'
+import { SlaMonitorModule } from '@serverless-ai/sla-monitor'
 import type { AllInOneConfig } from './config.ts'
 
 /**
@@ -25,6 +26,7 @@ export function createControlPlane(
     SchedulerModule.with(),
     PoolManagerModule.with({ leaseMs: config.leaseMs }),
     FaultToleranceModule.with(),
+    SlaMonitorModule.with(),
     ...(edge === undefined ? [] : [GatewayModule.with({ host, port }, edge)]),
   ])
 }

@@ -15,6 +15,7 @@ import { uuidV7 } from '@serverless-ai/kernel'
 import { type BlobStore, installMediator } from '@serverless-ai/mediator/install'
 import { installPoolManager } from '@serverless-ai/pool-manager/install'
 import { installScheduler } from '@serverless-ai/scheduler/install'
+import { installSlaMonitor } from '@serverless-ai/sla-monitor/install'
 import { describe, expect, it } from 'vitest'
 
 const ADDRESSES = ['127.0.0.1:1001', '127.0.0.1:1002']
@@ -33,7 +34,7 @@ const noBlobs: BlobStore = {
   makeRoom: async () => true,
 }
 
-/** Two processes with all four services each, over one log in memory. */
+/** Two processes with all services each, over one log in memory. */
 async function running() {
   const { ports, time, process: make, plain, following } = memoryCell({ seed: 11 })
   const processes = ADDRESSES.map((listen, index) => {
@@ -51,6 +52,7 @@ async function running() {
     installScheduler(process.kit)
     installPoolManager(process.kit, { leaseMs: 15_000 })
     installFaultTolerance(process.kit)
+    installSlaMonitor(process.kit)
     return process
   })
   await time.run(Promise.all(processes.map((process) => process.start())))

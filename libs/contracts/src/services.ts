@@ -1,3 +1,9 @@
 /** The services of the control plane that own a log and public events; called by these names. */
-export const SERVICE_NAMES = ['mediator', 'scheduler', 'pool-manager', 'fault-tolerance'] as const
+export const SERVICE_NAMES = [
+  'mediator',
+  'scheduler',
+  'pool-manager',
+  'fault-tolerance',
+  'sla-monitor',
+] as const
 export type ServiceName = (typeof SERVICE_NAMES)[number]

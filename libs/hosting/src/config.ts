@@ -91,6 +91,7 @@ export const serviceConfig = platformConfig.extend({
       'fault-tolerance': addressList
         .optional()
         .meta({ description: 'Addresses of fault tolerance' }),
+      'sla-monitor': addressList.optional().meta({ description: 'Addresses of the SLA monitor' }),
     })
     .prefault({}),
 })

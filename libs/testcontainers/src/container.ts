@@ -154,6 +154,7 @@ function grpcPorts(port: number, replicas: number | undefined): GrpcPorts {
     scheduler: of(1),
     'pool-manager': of(2),
     'fault-tolerance': of(3),
+    'sla-monitor': of(4),
   }
 }
 

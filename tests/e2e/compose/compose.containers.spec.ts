@@ -1,3 +1,4 @@
+import { SERVICE_NAMES } from '@serverless-ai/contracts/services'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { until } from '../../support/until.ts'
 import { ComposeProject, composeProblem, type JobSeen } from './project.ts'
@@ -55,11 +56,11 @@ describe.skipIf(problem !== undefined)('infra/compose', () => {
             data: { result: { value: [number, string] }[] }
           }
           const up = data.result.filter(({ value }) => value[1] === '1')
-          return up.length >= 8 ? up.length : undefined
+          return up.length >= 2 * SERVICE_NAMES.length ? up.length : undefined
         },
         { timeoutMs: 2 * MINUTE_MS, everyMs: 1_000 },
       )
-      expect(targets).toBe(8)
+      expect(targets).toBe(2 * SERVICE_NAMES.length)
     },
     3 * MINUTE_MS,
   )

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { SERVICE_NAMES } from '@serverless-ai/contracts/services'
 import type { EventLog } from '@serverless-ai/eventlog'
 import { type KafkaConnection, openKafkaLog } from '@serverless-ai/eventlog/kafka'
 import { eventLogContract } from '@serverless-ai/eventlog/testing/contract'
@@ -146,8 +147,8 @@ describe.skipIf(jars === '')('who is let into a secured cluster', () => {
     it('plans, makes and checks', async () => {
       const planned = await topics('operator', 'plan')
       expect(planned.status).toBe(0)
-      expect(planned.json.topics).toHaveLength(8)
-      expect(planned.json.findings).toHaveLength(8)
+      expect(planned.json.topics).toHaveLength(2 * SERVICE_NAMES.length)
+      expect(planned.json.findings).toHaveLength(2 * SERVICE_NAMES.length)
       expect(planned.json.durability).toContain('loss of one broker')
       expect((await topics('operator', 'check')).status).toBe(1)
       expect((await topics('operator', 'apply')).status).toBe(0)

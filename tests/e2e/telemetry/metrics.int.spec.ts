@@ -1,4 +1,5 @@
 import { Job_State } from '@serverless-ai/contracts/job/v1/job'
+import { SERVICE_NAMES } from '@serverless-ai/contracts/services'
 import { METRICS, type MetricSpec } from '@serverless-ai/telemetry'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
@@ -111,7 +112,7 @@ describe('the metrics of a platform that ran jobs', () => {
     const method = 'serverlessai.job.v1.JobService/SubmitJob'
     expect(await sumOf('sai_rpc_server_calls_total', { method, code: 'OK' })).toBe(2)
     expect(await sumOf('sai_rpc_server_seconds_count', { method })).toBe(3)
-    expect(await sumOf('sai_runtime_leading')).toBe(4)
+    expect(await sumOf('sai_runtime_leading')).toBe(SERVICE_NAMES.length)
     for (const service of ['mediator', 'scheduler', 'pool-manager', 'fault-tolerance']) {
       const commits = await sumOf('sai_runtime_commits_total', { service, kind: 'normal' })
       expect(commits, service).toBeGreaterThan(0)

@@ -12,6 +12,7 @@ import {
 import { installMediator } from '@serverless-ai/mediator/install'
 import { installPoolManager } from '@serverless-ai/pool-manager/install'
 import { installScheduler } from '@serverless-ai/scheduler/install'
+import { installSlaMonitor } from '@serverless-ai/sla-monitor/install'
 import type { Observation } from '../check/types.ts'
 import type { Scenario } from '../scenarios/types.ts'
 import type { Machine, ProcessContext, Running, SimProcess, World } from '../world/types.ts'
@@ -183,6 +184,9 @@ export class ControlPlane {
         return
       case 'fault-tolerance':
         installFaultTolerance(kit)
+        return
+      case 'sla-monitor':
+        installSlaMonitor(kit)
     }
   }
 

@@ -15,6 +15,7 @@ const TITLES: Readonly<Record<MetricSpec['group'], string>> = {
   jobs: 'Jobs, queues and recoveries',
   pool: 'Nodes and devices',
   gateway: 'Requests at the edge',
+  objectives: 'Objectives and error budgets',
   kafka: 'Kafka',
   process: 'Processes',
 }
@@ -26,6 +27,7 @@ export const GROUPS: readonly MetricSpec['group'][] = [
   'jobs',
   'pool',
   'gateway',
+  'objectives',
   'kafka',
   'process',
 ]

@@ -9,6 +9,7 @@ const TITLES: Readonly<Record<MetricSpec['group'], string>> = {
   jobs: 'Jobs, queues and recoveries',
   pool: 'Nodes and devices',
   gateway: 'Requests at the edge',
+  objectives: 'Objectives and error budgets',
   kafka: 'Kafka (only where the log is on Kafka)',
   process: 'Processes',
 }

@@ -12,6 +12,7 @@ import { PROCESS_METRICS } from './registered/process.ts'
 import { RPC_METRICS } from './registered/rpc.ts'
 import { RUNTIME_METRICS } from './registered/runtime.ts'
 import { SCHEDULER_METRICS } from './registered/scheduler.ts'
+import { SLA_MONITOR_METRICS } from './registered/sla-monitor.ts'
 import type { MetricSpec } from './spec.ts'
 
 export const METRICS = {
@@ -21,6 +22,7 @@ export const METRICS = {
   ...SCHEDULER_METRICS,
   ...FAULT_TOLERANCE_METRICS,
   ...POOL_MANAGER_METRICS,
+  ...SLA_MONITOR_METRICS,
   ...GATEWAY_METRICS,
   ...KAFKA_METRICS,
   ...PROCESS_METRICS,

@@ -249,15 +249,15 @@ export interface BurnRule {
   /** Short window, ms: the alert ends when it is calm. 0 = 1/12 of the long one. */
   readonly shortWindowMs: bigint;
   /**
-   * Told, not asked for: evaluation interval of the rule, ms. Windows are rounded up to multiples of
-   * it.
+   * Told, not asked for: evaluation interval of the rule, ms. Windows are rounded up to multiples
+   * of it.
    */
   readonly intervalMs: bigint;
   /** Told: burn rate at which it alerts, thousandths. */
   readonly burnMilli: bigint;
   /**
-   * Told: fewest bad events for an alert, so that a service at its target is paged falsely less than
-   * once in 100 days, whatever its traffic.
+   * Told: fewest bad events for an alert, so that a service at its target is paged falsely less
+   * than once in 100 days, whatever its traffic.
    */
   readonly minBad: number;
   /**
@@ -270,8 +270,8 @@ export interface BurnRule {
   /** Told: time from the beginning of a total outage to the alert at steady traffic, ms. */
   readonly outageDetectionMs: bigint;
   /**
-   * Told: probability that `min_sample` events at twice the burn rate alert, millionths: the power of
-   * the smallest sample.
+   * Told: probability that `min_sample` events at twice the burn rate alert, millionths: the power
+   * of the smallest sample.
    */
   readonly powerMicro: number;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
@@ -532,7 +532,10 @@ export interface ObjectiveStatus {
   readonly attainedPpm?:
     | number
     | undefined;
-  /** What is left of the error budget, parts per million; below 0 = overspent; absent without events. */
+  /**
+   * What is left of the error budget, parts per million; below 0 = overspent; absent without
+   * events.
+   */
   readonly budgetLeftPpm?:
     | bigint
     | undefined;
@@ -543,8 +546,8 @@ export interface ObjectiveStatus {
   /** Actions asked for and not withdrawn. */
   readonly actions: readonly RequestedAction[];
   /**
-   * `OK`, `SILENT`, `FROZEN`, `SKEWED`: what is known of the sources; for jobs always `OK`. While it
-   * is not `OK` no alert ends.
+   * `OK`, `SILENT`, `FROZEN`, `SKEWED`: what is known of the sources; for jobs always `OK`. While
+   * it is not `OK` no alert ends.
    */
   readonly dataState: string;
   /** Log time of the status, ms since 1970. */
