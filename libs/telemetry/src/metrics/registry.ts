@@ -22,8 +22,8 @@ export const METRICS = {
   ...SCHEDULER_METRICS,
   ...FAULT_TOLERANCE_METRICS,
   ...POOL_MANAGER_METRICS,
-  ...SLA_MONITOR_METRICS,
   ...GATEWAY_METRICS,
+  ...SLA_MONITOR_METRICS,
   ...KAFKA_METRICS,
   ...PROCESS_METRICS,
 } as const satisfies Readonly<Record<string, MetricSpec>>

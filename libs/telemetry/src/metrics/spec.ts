@@ -25,5 +25,13 @@ export interface MetricSpec {
   /** Label combinations that are kept at most; further ones are counted as `other`. Default 500. */
   readonly seriesMax?: number
   /** Section of the dashboards and of the reference. */
-  readonly group: 'runtime' | 'rpc' | 'jobs' | 'pool' | 'objectives' | 'gateway' | 'kafka' | 'process'
+  readonly group:
+    | 'runtime'
+    | 'rpc'
+    | 'jobs'
+    | 'pool'
+    | 'gateway'
+    | 'objectives'
+    | 'kafka'
+    | 'process'
 }
