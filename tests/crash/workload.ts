@@ -1,5 +1,5 @@
 import { appendFileSync, chmodSync, readFileSync } from 'node:fs'
-import { stringify } from 'yaml'
+import { jobManifest } from '../support/manifest.ts'
 
 /**
  * A small real job: each rank goes through a fixed number of steps of a generator of numbers, and
@@ -61,19 +61,13 @@ export function workloadOf(number: number, init: { journal: string; stepMs: numb
   const dies = number % 4 === 1
   const { journal } = init
   const stepMs = init.stepMs * (exclusive ? EXCLUSIVE_SLOWER : 1)
-  const manifest = stringify({
-    apiVersion: 'serverlessai.job/v1',
-    kind: 'Job',
-    metadata: { name: `kill-${number}` },
-    spec: {
-      queue: 'team-a',
-      tasks,
-      exclusive,
-      command: ['sh', '-c', script({ number, journal, stepMs, dies })],
-      resources: { devices: 1, cpu: '20m', memory: '16Mi' },
-      waitForCapacity: true,
-      retry: { maxRestarts: 10, backoff: '200ms' },
-    },
+  const manifest = jobManifest(`kill-${number}`, {
+    tasks,
+    exclusive,
+    command: ['sh', '-c', script({ number, journal, stepMs, dies })],
+    resources: { devices: 1, cpu: '20m', memory: '16Mi' },
+    waitForCapacity: true,
+    retry: { maxRestarts: 10, backoff: '200ms' },
   })
   return { number, tasks, exclusive, manifest, result: resultOf(number) }
 }

@@ -8,9 +8,9 @@ import { Job_State } from '@serverless-ai/contracts/job/v1/job'
 import { Incident_Blame } from '@serverless-ai/contracts/recovery/v1/recovery'
 import { RpcError } from '@serverless-ai/kernel'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { stringify } from 'yaml'
 import { getJob, requestId, submit, untilJob } from '../support/digits.ts'
 import { onKafka } from '../support/environment.ts'
+import { jobManifest as job } from '../support/manifest.ts'
 import { type Clients, Platform } from '../support/platform.ts'
 import { ROOT } from '../support/root.ts'
 import { prepareQueue, signal } from './node-faults.ts'
@@ -19,19 +19,6 @@ const MAIN = join(ROOT, 'apps/all-in-one/dist/main.js')
 
 let platform: Platform
 let team: Clients
-
-const job = (name: string, spec: Readonly<Record<string, unknown>>) =>
-  stringify({
-    apiVersion: 'serverlessai.job/v1',
-    kind: 'Job',
-    metadata: { name },
-    spec: {
-      queue: 'team-a',
-      command: ['true'],
-      resources: { devices: 1, cpu: '50m', memory: '32Mi' },
-      ...spec,
-    },
-  })
 
 beforeAll(async () => {
   platform = await Platform.start({ nodes: 3, devicesPerNode: 2 })

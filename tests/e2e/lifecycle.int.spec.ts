@@ -1,9 +1,9 @@
 import { Job_State } from '@serverless-ai/contracts/job/v1/job'
 import { Incident_Blame } from '@serverless-ai/contracts/recovery/v1/recovery'
 import { expect, type TestContext, test } from 'vitest'
-import { stringify } from 'yaml'
 import { resultOf, submit, untilJob } from '../support/digits.ts'
 import { onKafka } from '../support/environment.ts'
+import { jobManifest } from '../support/manifest.ts'
 import { type Clients, Platform, type PlatformInit } from '../support/platform.ts'
 import { until } from '../support/until.ts'
 import { prepareQueue } from './node-faults.ts'
@@ -64,21 +64,9 @@ it('Ctrl-C stops stubborn tasks within 5 s; their jobs go on without charge', as
   await prepareQueue(platform)
   const team = platform.as('team-a')
   const script = 'trap "" TERM; [ $SAI_GENERATION = 2 ] || while true; do sleep 0.1; done'
-  const jobId = await submit(
-    team,
-    stringify({
-      apiVersion: 'serverlessai.job/v1',
-      kind: 'Job',
-      metadata: { name: 'goes-on' },
-      spec: {
-        queue: 'team-a',
-        tasks: 2,
-        command: ['sh', '-c', script],
-        resources: { devices: 1, cpu: '50m', memory: '32Mi' },
-        retry: { maxRestarts: 0 },
-      },
-    }),
-  )
+  const command = ['sh', '-c', script]
+  const job = jobManifest('goes-on', { tasks: 2, command, retry: { maxRestarts: 0 } })
+  const jobId = await submit(team, job)
   await untilJob(team, jobId, 'runs', (job) => job.state === Job_State.RUNNING, 20_000)
   expect(await platform.interrupt()).toBeLessThan(STOP_MS)
   expect(platform.leftovers()).toEqual([])

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Job_State } from '@serverless-ai/contracts/job/v1/job'
 import { afterEach, expect, it } from 'vitest'
-import { stringify } from 'yaml'
 import { submit, untilJob } from '../support/digits.ts'
-import { onKafka } from '../support/environment.ts'
+import { onKafka, patient } from '../support/environment.ts'
+import { jobManifest } from '../support/manifest.ts'
 import { Platform, type PlatformInit } from '../support/platform.ts'
 import { isAlive } from '../support/process-tree.ts'
 import { until } from '../support/until.ts'
@@ -61,7 +61,7 @@ it('a platform whose output nobody reads any more goes on, and ends in order', a
   const { supervisor } = platform.node('n1')
   process.kill(supervisor, 'SIGKILL')
   const back = () => (platform.node('n1').supervisor !== supervisor ? true : undefined)
-  await until('a supervisor again', back, { timeoutMs: 20_000 })
+  await until('a supervisor again', back, { timeoutMs: patient(20_000) })
   platform.child?.kill('SIGTERM')
   expect(await platform.exited()).toBe(0)
   expect(platform.leftovers()).toEqual([])
@@ -73,7 +73,7 @@ it('Ctrl-C during the start ends what was started so far', async () => {
   platform.output = ''
   platform.spawn()
   await until('a supervisor', () => (isUp(platform, 'n1') ? true : undefined), {
-    timeoutMs: 20_000,
+    timeoutMs: patient(20_000),
   })
   expect(await platform.interrupt()).toBeLessThan(onKafka() ? 25_000 : 5_000)
   expect(platform.output).not.toContain('ready in')
@@ -87,7 +87,9 @@ it('nodes that are not wanted any more are ended, at the latest by Ctrl-C', asyn
   expect(isUp(before, 'n2')).toBe(true)
   const after = await started({ dataDir, nodes: 1 })
   expect(isUp(after, 'n1')).toBe(true)
-  await until('n2 to end', () => (isUp(after, 'n2') ? undefined : true), { timeoutMs: 10_000 })
+  await until('n2 to end', () => (isUp(after, 'n2') ? undefined : true), {
+    timeoutMs: patient(10_000),
+  })
   await after.interrupt()
   expect(after.leftovers()).toEqual([])
 })
@@ -102,22 +104,9 @@ it('a data directory that was moved while its nodes ran works at its new place',
   renameSync(old, to)
   const moved = await started({ dataDir: to, nodes: 2 })
   const team = moved.as('team-a')
-  const jobId = await submit(
-    team,
-    stringify({
-      apiVersion: 'serverlessai.job/v1',
-      kind: 'Job',
-      metadata: { name: 'after-the-move' },
-      spec: {
-        queue: 'team-a',
-        tasks: 4,
-        command: ['true'],
-        resources: { devices: 1, cpu: '50m', memory: '32Mi' },
-      },
-    }),
-  )
+  const jobId = await submit(team, jobManifest('after-the-move', { tasks: 4 }))
   const done = (job: { state: Job_State }) => job.state === Job_State.SUCCEEDED
-  await untilJob(team, jobId, 'succeeds', done, 20_000)
+  await untilJob(team, jobId, 'succeeds', done, patient(20_000))
   expect(existsSync(old)).toBe(false)
   await moved.interrupt()
   expect(moved.leftovers()).toEqual([])

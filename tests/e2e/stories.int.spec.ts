@@ -5,8 +5,8 @@ import { promisify } from 'node:util'
 import { Reason_Code } from '@serverless-ai/contracts/common/v1/common'
 import { Job_State } from '@serverless-ai/contracts/job/v1/job'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { stringify } from 'yaml'
 import { getJob, submit, untilJob } from '../support/digits.ts'
+import { jobManifest } from '../support/manifest.ts'
 import { type Clients, Platform } from '../support/platform.ts'
 import { ROOT } from '../support/root.ts'
 import { prepareQueue } from './node-faults.ts'
@@ -19,19 +19,8 @@ let platform: Platform
 let team: Clients
 let token = ''
 
-const shell = (name: string, init: { tasks: number; script: string; retry?: object }) =>
-  stringify({
-    apiVersion: 'serverlessai.job/v1',
-    kind: 'Job',
-    metadata: { name },
-    spec: {
-      queue: 'team-a',
-      tasks: init.tasks,
-      command: ['sh', '-c', init.script],
-      resources: { devices: 1, cpu: '50m', memory: '32Mi' },
-      retry: init.retry ?? {},
-    },
-  })
+const shell = (name: string, init: { tasks: number; script: string }) =>
+  jobManifest(name, { tasks: init.tasks, command: ['sh', '-c', init.script] })
 
 const sai = (...args: string[]) =>
   exec(process.execPath, [SAI, ...args, '--address', platform.address, '--token', token])

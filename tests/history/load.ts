@@ -2,9 +2,9 @@ import { Job_State, JobServiceService } from '@serverless-ai/contracts/job/v1/jo
 import { type ClientOf, RpcError, type Transport } from '@serverless-ai/kernel'
 import { systemClock, systemRandomness, systemTimers } from '@serverless-ai/kernel/system'
 import { createGrpcTransport, followLeader } from '@serverless-ai/rpc'
-import { stringify } from 'yaml'
 import { requestId } from '../support/digits.ts'
 import { isFinal } from '../support/final.ts'
+import { jobManifest } from '../support/manifest.ts'
 import { Dice } from '../support/random.ts'
 import type { Command, History, Operation } from './operations.ts'
 
@@ -29,17 +29,10 @@ const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve,
 
 /** A job for devices that nobody has: it waits until it is cancelled. */
 const manifestOf = (name: string, queue: string): string =>
-  stringify({
-    apiVersion: 'serverlessai.job/v1',
-    kind: 'Job',
-    metadata: { name },
-    spec: {
-      queue,
-      tasks: 1,
-      command: ['true'],
-      resources: { devices: 64, cpu: '100m', memory: '64Mi' },
-      waitForCapacity: true,
-    },
+  jobManifest(name, {
+    queue,
+    resources: { devices: 64, cpu: '100m', memory: '64Mi' },
+    waitForCapacity: true,
   })
 
 /** Somebody who calls, and how long he waits for an answer. */

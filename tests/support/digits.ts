@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Job } from '@serverless-ai/contracts/job/v1/job'
 import { uuidV7 } from '@serverless-ai/kernel'
-import { stringify } from 'yaml'
+import { jobManifest } from './manifest.ts'
 import type { Clients } from './platform.ts'
 import { ROOT } from './root.ts'
 import { until } from './until.ts'
@@ -43,20 +43,15 @@ export interface DigitsJob {
 
 /** A job description that trains digits with one emulated device per task. */
 export function digitsManifest(job: DigitsJob): string {
-  return stringify({
-    apiVersion: 'serverlessai.job/v1',
-    kind: 'Job',
-    metadata: { name: job.name },
-    spec: {
-      queue: job.queue,
-      tasks: job.tasks,
-      command: ['node', 'dist/main.js', ...(job.args ?? [])],
-      workspace: job.workspace,
-      resources: { devices: 1, cpu: '100m', memory: '128Mi' },
-      exclusive: job.exclusive ?? false,
-      retry: { maxRestarts: job.maxRestarts ?? 3 },
-      env: job.env ?? {},
-    },
+  return jobManifest(job.name, {
+    queue: job.queue,
+    tasks: job.tasks,
+    command: ['node', 'dist/main.js', ...(job.args ?? [])],
+    workspace: job.workspace,
+    resources: { devices: 1, cpu: '100m', memory: '128Mi' },
+    exclusive: job.exclusive ?? false,
+    retry: { maxRestarts: job.maxRestarts ?? 3 },
+    env: job.env ?? {},
   })
 }
 

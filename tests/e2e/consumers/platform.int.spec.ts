@@ -5,7 +5,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { promisify } from 'node:util'
 import { Job_State } from '@serverless-ai/contracts/job/v1/job'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { stringify } from 'yaml'
+import { jobManifest } from '../../support/manifest.ts'
 import { Platform } from '../../support/platform.ts'
 import { ROOT } from '../../support/root.ts'
 import { until } from '../../support/until.ts'
@@ -30,19 +30,8 @@ afterAll(() => platform.close())
 /** Runs a job to its end with the example of a gRPC client. */
 async function run(name: string, script: string) {
   const file = join(platform.dataDir, `${name}.yaml`)
-  const job = {
-    apiVersion: 'serverlessai.job/v1',
-    kind: 'Job',
-    metadata: { name },
-    spec: {
-      queue: 'team-a',
-      tasks: 1,
-      command: ['sh', '-c', script],
-      resources: { devices: 1, cpu: '50m', memory: '32Mi' },
-      retry: { maxRestarts: 0 },
-    },
-  }
-  writeFileSync(file, stringify(job))
+  const command = ['sh', '-c', script]
+  writeFileSync(file, jobManifest(name, { command, retry: { maxRestarts: 0 } }))
   const env = { ...process.env, SAI_TOKEN: tokens.tenants['team-a'] }
   const args = [FOLLOW_JOB, '--address', platform.address, file]
   return exec(process.execPath, args, { env }).then(

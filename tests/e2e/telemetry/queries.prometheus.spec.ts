@@ -7,6 +7,7 @@ import { METRICS } from '@serverless-ai/telemetry'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parse, stringify } from 'yaml'
 import { submit, untilJob } from '../../support/digits.ts'
+import { jobManifest } from '../../support/manifest.ts'
 import { Platform } from '../../support/platform.ts'
 import { freePorts } from '../../support/ports.ts'
 import { ROOT } from '../../support/root.ts'
@@ -76,14 +77,8 @@ beforeAll(async () => {
   cleanups.push(() => platform.close())
   await prepareQueue(platform)
   await startPrometheus(`127.0.0.1:${platform.port + 1}`)
-  const manifest = stringify({
-    apiVersion: 'serverlessai.job/v1',
-    kind: 'Job',
-    metadata: { name: 'one' },
-    spec: { queue: 'team-a', tasks: 1, command: ['true'], resources: { devices: 1 } },
-  })
   const team = platform.as('team-a')
-  const jobId = await submit(team, manifest)
+  const jobId = await submit(team, jobManifest('one'))
   await untilJob(team, jobId, 'ends', (job) => job.state === Job_State.SUCCEEDED, 30_000)
   // Rates need two scrapes on either side of something.
   const query = 'sum(increase(sai_runtime_commits_total[1m])) > 0'

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { type Job, Job_State } from '@serverless-ai/contracts/job/v1/job'
-import { stringify } from 'yaml'
 import { requestId, untilJob } from '../../support/digits.ts'
+import { jobManifest } from '../../support/manifest.ts'
 import type { Platform } from '../../support/platform.ts'
 import { prepareQueue } from '../node-faults.ts'
 import type { OtlpReceiver, ReceivedSpan } from './otlp-receiver.ts'
@@ -33,17 +33,8 @@ export class TracedJob {
     await prepareQueue(platform)
     const team = platform.as('team-a')
     const report = '{\\"kind\\":\\"result\\",\\"parent\\":\\"$TRACEPARENT\\"}'
-    const manifest = stringify({
-      apiVersion: 'serverlessai.job/v1',
-      kind: 'Job',
-      metadata: { name: 'traced' },
-      spec: {
-        queue: 'team-a',
-        tasks: 2,
-        command: ['sh', '-c', `echo "${report}" >> $SAI_REPORT`],
-        resources: { devices: 1, cpu: '50m', memory: '32Mi' },
-      },
-    })
+    const command = ['sh', '-c', `echo "${report}" >> $SAI_REPORT`]
+    const manifest = jobManifest('traced', { tasks: 2, command })
     const none = { tenant: '', fileName: '', validateOnly: false }
     const metadata = { traceparent: `00-${traceId}-${callerId}-01` }
     const request = { ...none, manifest, requestId: requestId() }

@@ -1,4 +1,4 @@
-import { stringify } from 'yaml'
+import { jobManifest } from '../../support/manifest.ts'
 
 /** A description like no other: nothing is gained by remembering texts. */
 export function benchManifest(init: {
@@ -7,15 +7,6 @@ export function benchManifest(init: {
   readonly number: number
 }): string {
   const { queue, tasks, number } = init
-  return stringify({
-    apiVersion: 'serverlessai.job/v1',
-    kind: 'Job',
-    metadata: { name: `bench-${tasks}-${number}` },
-    spec: {
-      queue,
-      tasks,
-      command: ['true'],
-      resources: { devices: 1, cpu: '100m', memory: '128Mi' },
-    },
-  })
+  const resources = { devices: 1, cpu: '100m', memory: '128Mi' }
+  return jobManifest(`bench-${tasks}-${number}`, { queue, tasks, resources })
 }
