@@ -9,6 +9,7 @@ export {
   type MachineParts,
 } from './app/agent/agent-session.ts'
 export type { LogQuery, LogSource } from './app/agent/log-source.ts'
+export type { AskProbe } from './app/agent/prober.ts'
 export type { WorkspaceSource } from './app/agent/workspace-source.ts'
 export type { PortRange, PrepareProblem, ToAgent, ToSupervisor } from './app/ipc.ts'
 export {
@@ -46,6 +47,7 @@ export {
   NO_VERSION,
 } from './core/keys.ts'
 export { type CheckpointPlace, passedOn, problemOfLine, type ReportLine } from './core/lines.ts'
+export type { Readiness, ReadinessProbe } from './core/probe.ts'
 export {
   type LeftExecution,
   parseExit,

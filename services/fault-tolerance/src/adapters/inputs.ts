@@ -3,10 +3,12 @@ import {
   NodeChanged,
   NodeLost,
   TaskExited,
+  TaskReadinessChanged,
   TaskReported,
   TaskStarted,
 } from '@serverless-ai/contracts/events/v1/pool_manager'
 import {
+  CheckpointRequested,
   GangPlaced,
   GangReleased,
   JobStateChanged,
@@ -49,7 +51,13 @@ function nodeFromProto(event: NodeChanged): FaultInput {
 }
 
 /** Fields of a report line that matter here. */
-type ReportLine = { step?: unknown; path?: unknown; bytes?: unknown; digest?: unknown }
+type ReportLine = {
+  step?: unknown
+  path?: unknown
+  bytes?: unknown
+  digest?: unknown
+  notice?: unknown
+}
 
 const wholeNumber = (value: unknown): number =>
   typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : 0
@@ -65,7 +73,8 @@ function reportFromProto(event: TaskReported): FaultInput | undefined {
   }
   const digest = typeof line.digest === 'string' ? line.digest : ''
   const checkpoint = { step, path: line.path, bytes: wholeNumber(line.bytes), digest }
-  return { type: 'RegisterCheckpoint', jobId, gang, generation, checkpoint }
+  const notice = typeof line.notice === 'string' ? line.notice : ''
+  return { type: 'RegisterCheckpoint', jobId, gang, generation, checkpoint, notice }
 }
 
 function fromPool(event: PublicEvent): FaultInput | undefined {
@@ -84,6 +93,12 @@ function fromPool(event: PublicEvent): FaultInput | undefined {
       const exited = TaskExited.decode(event.payload)
       const { jobId, gang, generation } = exited
       return { type: 'NoteEnded', jobId, gang, generation, end: endFromProto(exited) }
+    }
+    case `${EVENTS}TaskReadinessChanged`: {
+      const seen = TaskReadinessChanged.decode(event.payload)
+      const { jobId, gang, generation, rank, ready, cause } = seen
+      if (rank !== 0) return undefined
+      return { type: 'NoteReadiness', jobId, gang, generation, ready, cause }
     }
     case `${EVENTS}TaskReported`:
       return reportFromProto(TaskReported.decode(event.payload))
@@ -104,6 +119,12 @@ function fromScheduler(event: PublicEvent): FaultInput | undefined {
       const { jobId, gang, throughGeneration, cause } = GangReleased.decode(event.payload)
       return { type: 'NoteReleased', jobId, gang, through: throughGeneration, cause }
     }
+    case `${EVENTS}CheckpointRequested`: {
+      const asked = CheckpointRequested.decode(event.payload)
+      const { jobId, gang, generation, noticeId: id, cause } = asked
+      const notice = { id, deadlineMs: Number(asked.deadlineMs), cause }
+      return { type: 'NoteNotice', jobId, gang, generation, notice }
+    }
     case `${EVENTS}JobStateChanged`: {
       const { jobId, state } = JobStateChanged.decode(event.payload)
       return { type: 'NoteJobState', jobId, state }
@@ -121,6 +142,7 @@ function fromMediator(event: PublicEvent): FaultInput | undefined {
     jobId: job.jobId,
     tenant: job.tenant,
     name: job.name,
+    ...(job.kind === 'Inference' ? { startupDeadlineMs: Number(job.startupDeadlineMs) } : {}),
     retry: {
       restartsMax: job.restartsMax,
       userRestartsMax: job.userRestartsMax,

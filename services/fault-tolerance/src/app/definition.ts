@@ -4,8 +4,9 @@ import type { ServiceDefinition, ServiceRuntime } from '@serverless-ai/runtime'
 import { inputs } from '../adapters/inputs.ts'
 import { publish, snapshotFeed } from '../adapters/public-events.ts'
 import { faultDecider } from '../core/decider.ts'
-import type { FaultCommand, FaultEvent } from '../core/messages.ts'
+import { type FaultCommand, type FaultEvent, SERVING_EVENTS } from '../core/messages.ts'
 import type { FaultState } from '../core/model.ts'
+import { SERVING_LEVEL } from '../core/serving.ts'
 
 /** Runtime of fault tolerance. */
 export type FaultRuntime = ServiceRuntime<FaultState, FaultCommand, FaultEvent>
@@ -68,6 +69,14 @@ async function call(scheduler: SchedulerClient, effect: EffectRequest, signal: A
   )
 }
 
+/** `judge:<incident>`, `startup:<job>:<gang>:<generation>`, `notice:<job>:<gang>:<generation>`. */
+function commandOfTimer(key: string): FaultCommand {
+  const [kind = '', id = '', gang = '', generation = ''] = key.split(':')
+  const of = { jobId: id, gang: Number(gang), generation: Number(generation) }
+  if (kind === 'startup') return { type: 'NoteNeverReady', ...of }
+  return kind === 'notice' ? { type: 'EndNotice', ...of } : { type: 'Judge', incidentId: id }
+}
+
 /** Fault tolerance as a service of the log. `scheduler` is called when an effect is due. */
 export function faultToleranceDefinition(
   scheduler: SchedulerClient,
@@ -75,11 +84,12 @@ export function faultToleranceDefinition(
   return {
     name: 'fault-tolerance',
     schemaVersion: 1,
+    eventLevels: Object.fromEntries(SERVING_EVENTS.map((type) => [type, SERVING_LEVEL])),
     decider: faultDecider,
     publish,
     snapshotFeed,
     inputs,
-    onTimer: (key) => ({ type: 'Judge', incidentId: key.slice('judge:'.length) }),
+    onTimer: commandOfTimer,
     async perform(effect, { signal }) {
       try {
         await call(scheduler, effect, signal)

@@ -6,8 +6,24 @@ import {
   unreachable,
 } from '@serverless-ai/kernel'
 import type { FaultCommand, FaultEvent, FaultInput } from './messages.ts'
-import type { FaultState, GangState, Incident, JobState, TaskEnd } from './model.ts'
+import {
+  type FaultState,
+  type GangState,
+  type Incident,
+  type JobState,
+  newService,
+  type TaskEnd,
+} from './model.ts'
 import { decideIncident, EVIDENCE_WINDOW_MS, judgeTimer, NODE_SETTLE_MS } from './recover.ts'
+import {
+  endNotice,
+  neverReady,
+  noteNotice,
+  noteReadiness,
+  serves,
+  startupTimer,
+  startupTimers,
+} from './serving.ts'
 import { evidenceOf, isFailure } from './verdict.ts'
 
 const ENDED_STATES: ReadonlySet<string> = new Set(['Succeeded', 'Failed', 'Cancelled'])
@@ -25,7 +41,7 @@ export function decide(
 ): Decision<FaultEvent> {
   switch (command.type) {
     case 'DescribeJob':
-      return describeJob(command, state)
+      return describeJob(command, state, context)
     case 'NotePlaced':
       return notePlaced(command, state)
     case 'NoteReleased':
@@ -42,6 +58,18 @@ export function decide(
       return noteProgress(command, state)
     case 'RegisterCheckpoint':
       return registerCheckpoint(command, state, context)
+    case 'NoteReadiness':
+      return noteReadiness(command, state, context)
+    case 'NoteNeverReady': {
+      const end = neverReady(command, state)
+      return end === undefined
+        ? nothing()
+        : noteEnded({ ...command, type: 'NoteEnded', end }, state, context)
+    }
+    case 'NoteNotice':
+      return noteNotice(command, state, context)
+    case 'EndNotice':
+      return endNotice(command, state, true)
     case 'Judge':
       return judgeIncident(command, state, context)
     case 'SettleEffect':
@@ -74,10 +102,20 @@ const dropped = (incident: Incident, atMs: number, reason: string): FaultEvent =
   progress: { at: 'Dropped', droppedMs: atMs, reason },
 })
 
-function describeJob(command: CommandOf<'DescribeJob'>, state: FaultState): Decision<FaultEvent> {
-  if (state.jobs.get(command.jobId)?.described === true) return nothing()
-  const { jobId, tenant, name, retry } = command
-  return accept<FaultEvent>([{ type: 'JobDescribed', jobId, tenant, name, retry }])
+function describeJob(
+  command: CommandOf<'DescribeJob'>,
+  state: FaultState,
+  context: DecideContext,
+): Decision<FaultEvent> {
+  const job = state.jobs.get(command.jobId)
+  if (job?.described === true) return nothing()
+  const { jobId, tenant, name, retry, startupDeadlineMs } = command
+  const described = { type: 'JobDescribed', jobId, tenant, name, retry } as const
+  if (startupDeadlineMs === undefined || !serves(context)) return accept<FaultEvent>([described])
+  // Replicas may have started before: topics have no order between each other.
+  const service = newService(startupDeadlineMs)
+  const timers = job === undefined ? [] : startupTimers({ ...job, service }, context.atMs)
+  return accept<FaultEvent>([{ ...described, startupDeadlineMs }], { timers })
 }
 
 function notePlaced(command: CommandOf<'NotePlaced'>, state: FaultState): Decision<FaultEvent> {
@@ -98,7 +136,10 @@ function noteReleased(
   const gang = gangIn(state, command)
   if (gang !== undefined && gang.releasedThrough >= command.through) return nothing()
   const { jobId, gang: number, through } = command
-  const events: FaultEvent[] = [{ type: 'GenerationsReleased', jobId, gang: number, through }]
+  const over = command.cause === 'DRAINED' ? { over: true as const } : {}
+  const events: FaultEvent[] = [
+    { type: 'GenerationsReleased', jobId, gang: number, through, ...over },
+  ]
   const open = openIncident(state, gang)
   if (open?.progress.at === 'Gathering' && open.generation <= through) {
     events.push(dropped(open, context.atMs, `released: ${command.cause}`))
@@ -174,7 +215,9 @@ function noteStarted(
     const progress = { ...open.progress, recoveredMs: context.atMs }
     events.push({ type: 'IncidentMoved', incidentId: open.incidentId, progress })
   }
-  return accept(events)
+  const job = state.jobs.get(jobId)
+  const timers = rank === 0 ? startupTimer(job, command, context.atMs) : []
+  return accept(events, { timers })
 }
 
 function noteEnded(
@@ -189,7 +232,7 @@ function noteEnded(
   if (same && gang.ends.has(command.end.rank)) return nothing()
   const { jobId, gang: number, generation, end } = command
   const noted: FaultEvent = { type: 'TaskEndNoted', jobId, gang: number, generation, end }
-  if (!isFailure(end)) return accept<FaultEvent>([noted])
+  if (!isFailure(end, job?.service !== undefined)) return accept<FaultEvent>([noted])
   const open = openIncident(state, gang)
   if (open !== undefined && open.generation === generation) {
     const lines = [evidenceOf(end)]
@@ -246,8 +289,29 @@ function registerCheckpoint(
   // Fence: a checkpoint of an older generation is nobody's latest.
   if (isOld(gang, command.generation)) return nothing()
   const latest = gang?.checkpoints[0]
-  if (latest !== undefined && command.checkpoint.step <= latest.step) return nothing()
+  const asked = gang?.notice !== undefined && command.notice === gang.notice.id
   const { jobId, gang: number, generation } = command
+  if (latest !== undefined && command.checkpoint.step <= latest.step) {
+    // It had just written one, and did no step since.
+    return asked ? endNotice(command, state, false) : nothing()
+  }
   const checkpoint = { ...command.checkpoint, generation, registeredMs: context.atMs }
-  return accept<FaultEvent>([{ type: 'CheckpointRegistered', jobId, gang: number, checkpoint }])
+  const registered = { type: 'CheckpointRegistered', jobId, gang: number, checkpoint } as const
+  if (!asked || gang === undefined) return accept<FaultEvent>([registered])
+  return resumeFrom(registered, state, command)
+}
+
+/** The checkpoint that was asked for: the next generation goes on from it, no step is lost. */
+function resumeFrom(
+  registered: Extract<FaultEvent, { type: 'CheckpointRegistered' }>,
+  state: FaultState,
+  of: CommandOf<'RegisterCheckpoint'>,
+): Decision<FaultEvent> {
+  const job = state.jobs.get(of.jobId)
+  const gang = gangIn(state, of)
+  if (job === undefined || gang === undefined) return accept<FaultEvent>([registered])
+  const after = { ...gang, checkpoints: [registered.checkpoint, ...gang.checkpoints] }
+  const jobs = new Map([[of.jobId, { ...job, gangs: new Map([[of.gang, after]]) }]])
+  const decision = endNotice(of, { ...state, jobs }, false)
+  return decision.accepted ? { ...decision, events: [registered, ...decision.events] } : decision
 }

@@ -8,8 +8,12 @@ import {
   emptyGang,
   type FaultState,
   type GangState,
+  type Incident,
   type IncidentProgress,
   type JobState,
+  newService,
+  REPLICAS_KEPT,
+  SERVICE_INCIDENTS_KEPT,
 } from './model.ts'
 
 /** The job, made with defaults when it is heard of for the first time. */
@@ -48,6 +52,9 @@ function enterGeneration(gang: GangState, generation: number): void {
   gang.started = new Set()
   gang.ends = new Map()
   gang.progressStep = gang.checkpoints[0]?.step ?? -1
+  delete gang.readiness
+  delete gang.readyMs
+  delete gang.notice
 }
 
 function endJob(state: FaultState, jobId: string): void {
@@ -83,6 +90,43 @@ function moveIncident(state: FaultState, incidentId: string, progress: IncidentP
   gang.plannedInRow = progress.verdict.blame === 'Planned' ? gang.plannedInRow + 1 : 0
   if (progress.verdict.blame === 'User' && progress.decision === 'RECOVER') gang.userRestarts += 1
   gang.recoveredStep = progress.resumedFromStep
+  const { service } = jobOf(state, incident.jobId)
+  const early = progress.verdict.blame === 'User' && gang.readyMs === undefined
+  if (service !== undefined && early) service.startFailures += 1
+}
+
+/** A replica that is over is remembered for a while: late news of it are nobody's. */
+function forgetReplica({ gangs, service }: JobState, gang: number): void {
+  if (service === undefined) return
+  service.over.push(gang)
+  while (service.over.length > REPLICAS_KEPT) gangs.delete(service.over.shift() ?? -1)
+}
+
+function noteReadiness(
+  job: JobState,
+  gang: GangState,
+  { ready, cause }: { ready: boolean; cause: string },
+  atMs: number,
+): void {
+  gang.readiness = { ready, cause }
+  if (!ready) return
+  gang.readyMs ??= atMs
+  if (job.service === undefined) return
+  job.service.served = true
+  job.service.startFailures = 0
+}
+
+/** A service lives as long as it is wanted: only its newest incidents are kept. */
+function keepIncidents(state: FaultState, { jobId, incidentId }: Incident): void {
+  const { service } = jobOf(state, jobId)
+  if (service === undefined) return
+  service.incidents.push(incidentId)
+  while (service.incidents.length > SERVICE_INCIDENTS_KEPT) {
+    const oldest = service.incidents[0] ?? ''
+    if (state.incidents.get(oldest)?.progress.at === 'Gathering') return
+    service.incidents.shift()
+    state.incidents.delete(oldest)
+  }
 }
 
 /** Folds one event. Changes `state` in place. */
@@ -94,6 +138,7 @@ export function evolve(state: FaultState, event: FaultEvent, atMs: number): Faul
       job.name = event.name
       job.retry = event.retry
       job.described = true
+      if (event.startupDeadlineMs !== undefined) job.service = newService(event.startupDeadlineMs)
       return state
     }
     case 'GenerationPlaced': {
@@ -105,8 +150,11 @@ export function evolve(state: FaultState, event: FaultEvent, atMs: number): Faul
       return state
     }
     case 'GenerationsReleased': {
-      const gang = gangOf(jobOf(state, event.jobId), event.gang)
+      const job = jobOf(state, event.jobId)
+      const gang = gangOf(job, event.gang)
       gang.releasedThrough = Math.max(gang.releasedThrough, event.through)
+      delete gang.notice
+      if (event.over === true) forgetReplica(job, event.gang)
       return state
     }
     case 'JobEnded':
@@ -119,7 +167,7 @@ export function evolve(state: FaultState, event: FaultEvent, atMs: number): Faul
       state.nodes.delete(event.nodeId)
       return state
     default:
-      return evolveGang(state, event)
+      return evolveGang(state, event, atMs)
   }
 }
 
@@ -137,8 +185,20 @@ function evolveGang(
         | 'NodeForgotten'
     }
   >,
+  atMs: number,
 ): FaultState {
   switch (event.type) {
+    case 'ReadinessNoted': {
+      const job = jobOf(state, event.jobId)
+      noteReadiness(job, gangOf(job, event.gang), event, atMs)
+      return state
+    }
+    case 'NoticeNoted':
+      gangOf(jobOf(state, event.jobId), event.gang, event.generation).notice = event.notice
+      return state
+    case 'NoticeSettled':
+      delete gangOf(jobOf(state, event.jobId), event.gang).notice
+      return state
     case 'TaskStartNoted':
       gangOf(jobOf(state, event.jobId), event.gang, event.generation).started.add(event.rank)
       return state
@@ -163,6 +223,7 @@ function evolveGang(
       state.incidents.set(event.incident.incidentId, event.incident)
       const gang = gangOf(jobOf(state, event.incident.jobId), event.incident.gang)
       gang.openIncident = event.incident.incidentId
+      keepIncidents(state, event.incident)
       return state
     }
     case 'EvidenceAdded': {

@@ -33,6 +33,15 @@ export function toJson(state: FaultState): Json {
   const json: StateJson = {
     jobs: [...state.jobs.values()].map((job) => ({
       ...job,
+      ...(job.service === undefined
+        ? {}
+        : {
+            service: {
+              ...job.service,
+              over: [...job.service.over],
+              incidents: [...job.service.incidents],
+            },
+          }),
       gangs: [...job.gangs].map(([number, gang]) => [number, gangToJson(gang)]),
     })),
     nodes: [...state.nodes],
@@ -49,7 +58,11 @@ export function fromJson(json: Json): FaultState {
     jobs: new Map(
       plain.jobs.map((job) => [
         job.jobId,
-        { ...job, gangs: new Map(job.gangs.map(([number, gang]) => [number, gangFromJson(gang)])) },
+        {
+          ...job,
+          ...(job.service === undefined ? {} : { service: structuredClone(job.service) }),
+          gangs: new Map(job.gangs.map(([number, gang]) => [number, gangFromJson(gang)])),
+        },
       ]),
     ),
     nodes: new Map(plain.nodes),

@@ -3,6 +3,7 @@ import type {
   Incident,
   IncidentProgress,
   NodeView,
+  Notice,
   RetryPolicy,
   TaskEnd,
 } from './model.ts'
@@ -17,6 +18,8 @@ export type FaultCommand =
       readonly tenant: string
       readonly name: string
       readonly retry: RetryPolicy
+      /** Of an Inference job alone, ms. */
+      readonly startupDeadlineMs?: number
     }
   | ({
       readonly type: 'NotePlaced'
@@ -43,7 +46,13 @@ export type FaultCommand =
         readonly bytes: number
         readonly digest: string
       }
+      /** Planned change that it was written for; empty = none. */
+      readonly notice?: string
     } & GangRef)
+  | ({ readonly type: 'NoteReadiness'; readonly ready: boolean; readonly cause: string } & GangRef)
+  | ({ readonly type: 'NoteNeverReady' } & GangRef)
+  | ({ readonly type: 'NoteNotice'; readonly notice: Notice } & GangRef)
+  | ({ readonly type: 'EndNotice' } & GangRef)
   | { readonly type: 'Judge'; readonly incidentId: string }
   | { readonly type: 'SettleEffect'; readonly key: string }
   /** A source is told anew as a whole: everything in it, in order. */
@@ -64,6 +73,7 @@ export type FaultEvent =
       readonly tenant: string
       readonly name: string
       readonly retry: RetryPolicy
+      readonly startupDeadlineMs?: number
     }
   | ({
       readonly type: 'GenerationPlaced'
@@ -75,7 +85,12 @@ export type FaultEvent =
       readonly jobId: string
       readonly gang: number
       readonly through: number
+      /** Set when no other generation of the gang follows: a replica that is not wanted. */
+      readonly over?: true
     }
+  | ({ readonly type: 'ReadinessNoted'; readonly ready: boolean; readonly cause: string } & GangRef)
+  | ({ readonly type: 'NoticeNoted'; readonly notice: Notice } & GangRef)
+  | ({ readonly type: 'NoticeSettled'; readonly late: boolean } & GangRef)
   | { readonly type: 'JobEnded'; readonly jobId: string }
   | { readonly type: 'NodeNoted'; readonly nodeId: string; readonly node: NodeView }
   | { readonly type: 'NodeForgotten'; readonly nodeId: string }
@@ -99,3 +114,6 @@ export type FaultEvent =
       readonly incidentId: string
       readonly progress: IncidentProgress
     }
+
+/** Events that the level of the log must allow first. */
+export const SERVING_EVENTS = ['ReadinessNoted', 'NoticeNoted', 'NoticeSettled'] as const

@@ -12,6 +12,8 @@ export type ExitCause =
   | 'PREPARE_FAILED'
   | 'OUT_OF_MEMORY'
   | 'NODE_LOST'
+  /** Said by fault tolerance itself: a replica did not become ready in time. */
+  | 'NEVER_READY'
 
 /** How a task ended. */
 export type TaskEnd = {
@@ -116,6 +118,32 @@ export type GangState = {
    * ends of its generation are evidence, not a new incident.
    */
   openIncident: string | undefined
+  /** Of a replica: what its probe found last in the newest generation. */
+  readiness?: { readonly ready: boolean; readonly cause: string }
+  /** Of a replica: when it became ready first in the newest generation, log time. */
+  readyMs?: number
+  /** A checkpoint is waited for, before a planned change. */
+  notice?: Notice
+}
+
+/** A planned change of a gang that waits for a checkpoint. */
+export type Notice = {
+  readonly id: string
+  readonly deadlineMs: number
+  readonly cause: string
+}
+
+/** What is known of an Inference job as a whole. */
+export type ServiceState = {
+  readonly startupDeadlineMs: number
+  /** A replica was ready at some time. */
+  served: boolean
+  /** Replicas in a row that failed by themselves before they were ready. */
+  startFailures: number
+  /** Gangs that are over, the oldest first; the newest of them are remembered. */
+  over: number[]
+  /** Incidents, the oldest first; the newest of them are kept. */
+  incidents: string[]
 }
 
 export type JobState = {
@@ -125,6 +153,8 @@ export type JobState = {
   retry: RetryPolicy
   described: boolean
   ended: boolean
+  /** Of an Inference job alone. */
+  service?: ServiceState
   readonly gangs: Map<number, GangState>
 }
 
@@ -146,6 +176,9 @@ export type FaultState = {
 export const CHECKPOINTS_KEPT = 20
 /** Ended jobs whose incidents and checkpoints are kept. */
 export const ENDED_JOBS_KEPT = 1_000
+/** Replicas of a service that are over and remembered, and incidents of one. */
+export const REPLICAS_KEPT = 200
+export const SERVICE_INCIDENTS_KEPT = 100
 /** Evidence lines per incident. */
 export const EVIDENCE_MAX = 50
 
@@ -164,4 +197,13 @@ export const emptyGang = (): GangState => ({
   plannedInRow: 0,
   recoveredStep: -1,
   openIncident: undefined,
+})
+
+/** A service of which nothing has happened yet. */
+export const newService = (startupDeadlineMs: number): ServiceState => ({
+  startupDeadlineMs,
+  served: false,
+  startFailures: 0,
+  over: [],
+  incidents: [],
 })

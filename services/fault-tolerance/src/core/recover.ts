@@ -6,6 +6,7 @@ import type {
   Incident,
   IncidentProgress,
   JobState,
+  ServiceState,
   Verdict,
 } from './model.ts'
 import { judge } from './verdict.ts'
@@ -46,6 +47,26 @@ function nodesAwaited(state: FaultState, gang: GangState): readonly string[] {
   return [...new Set(silent)].filter((id) => state.nodes.get(id)?.state === 'Disconnected').sort()
 }
 
+/** A replica that was ready for so long has a fresh budget and a short back-off again. */
+const STEADY_MS = 60_000
+
+function chargeReplica(gang: GangState, verdict: Verdict, atMs: number) {
+  const steady = gang.readyMs !== undefined && atMs - gang.readyMs >= STEADY_MS
+  const before = steady ? 0 : gang.restartsCharged
+  const charged = verdict.blame !== 'Planned' || gang.plannedInRow >= PLANNED_IN_ROW_MAX
+  return { charged, restarts: charged ? before + 1 : before }
+}
+
+/**
+ * A replica that fails is placed again, as long as it takes: other replicas serve meanwhile, and
+ * what it needs may come back. Only a service that never served is given up, when as many of its
+ * replicas as its retry budget allows have failed by themselves before they were ready.
+ */
+function mayReplace(service: ServiceState, job: JobState, verdict: Verdict): boolean {
+  if (service.served || verdict.blame !== 'User') return true
+  return service.startFailures < job.retry.restartsMax
+}
+
 function charge(gang: GangState, verdict: Verdict): { charged: boolean; restarts: number } {
   const step = gang.checkpoints[0]?.step ?? -1
   // Progress refills the budget: it bounds failures without progress, not failures in a long life.
@@ -67,8 +88,14 @@ function backoffMs(job: JobState, verdict: Verdict, restarts: number): number {
   return Math.min(BACKOFF_MAX_MS, backoff)
 }
 
-function decided(gang: GangState, incident: Incident, verdict: Verdict, atMs: number): Decided {
-  const { charged, restarts } = charge(gang, verdict)
+function decided(
+  of: { readonly job: JobState; readonly gang: GangState; readonly incident: Incident },
+  verdict: Verdict,
+  atMs: number,
+): Decided {
+  const { job, gang, incident } = of
+  const { charged, restarts } =
+    job.service === undefined ? charge(gang, verdict) : chargeReplica(gang, verdict, atMs)
   const checkpoint = gang.checkpoints[0]
   const resumed = checkpoint?.step ?? 0
   const since = checkpoint?.registeredMs ?? gang.placedMs
@@ -97,9 +124,13 @@ export function decideIncident(state: FaultState, incident: Incident, atMs: numb
     if (incident.evidence.includes(line)) return { events: [] }
     return { events: [{ type: 'EvidenceAdded', incidentId: incident.incidentId, lines: [line] }] }
   }
-  const verdict = judge([...gang.ends.values()])
-  const plan = decided(gang, incident, verdict, atMs)
-  const restart = mayRestart(job, gang, verdict, plan.restartsCharged)
+  const { service } = job
+  const verdict = judge([...gang.ends.values()], service !== undefined)
+  const plan = decided({ job, gang, incident }, verdict, atMs)
+  const restart =
+    service === undefined
+      ? mayRestart(job, gang, verdict, plan.restartsCharged)
+      : mayReplace(service, job, verdict)
   // A job that is given up gets no restart: nothing is charged for one.
   const progress: Decided = restart
     ? plan
@@ -140,7 +171,9 @@ function recoverEffect(init: {
 
 function giveUpEffect(job: JobState, incident: Incident, progress: Decided): EffectRequest {
   const user = progress.verdict.blame === 'User'
-  const spent = user ? '' : ` (${job.retry.restartsMax} restarts without progress used)`
+  const start =
+    job.service === undefined ? '' : `; ${job.retry.restartsMax} restarts before it was ready`
+  const spent = user ? start : ` (${job.retry.restartsMax} restarts without progress used)`
   return {
     key: `giveup:${incident.jobId}:${incident.gang}:${incident.generation}`,
     kind: 'GiveUp',
@@ -150,7 +183,11 @@ function giveUpEffect(job: JobState, incident: Incident, progress: Decided): Eff
       expectedGeneration: incident.generation,
       incidentId: incident.incidentId,
       cause: `${progress.verdict.cause}: ${progress.verdict.summary}${spent}`,
-      code: user ? 'USER_ERROR' : 'RETRY_BUDGET_SPENT',
+      code: user
+        ? job.service === undefined
+          ? 'USER_ERROR'
+          : 'START_UP_FAILED'
+        : 'RETRY_BUDGET_SPENT',
     },
   }
 }

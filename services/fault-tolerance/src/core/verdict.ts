@@ -15,6 +15,7 @@ const STRENGTH: readonly ExitCause[] = [
   'OUT_OF_MEMORY',
   'START_FAILED',
   'EXITED',
+  'NEVER_READY',
 ]
 
 const strengthOf = (end: TaskEnd): number => {
@@ -26,9 +27,13 @@ const strengthOf = (end: TaskEnd): number => {
   return at < 0 ? STRENGTH.length : at
 }
 
-/** True when an end says that something went wrong (and not: done, or stopped as asked). */
-export function isFailure(end: TaskEnd): boolean {
+/**
+ * True when an end says that something went wrong (and not: done, or stopped as asked).
+ * @param serves it is a server: one that ends by itself has not done its work
+ */
+export function isFailure(end: TaskEnd, serves = false): boolean {
   if (end.cause === 'STOPPED') return false
+  if (serves) return true
   return !(end.cause === 'EXITED' && end.exitCode === 0 && end.signal === '')
 }
 
@@ -57,9 +62,11 @@ function classify(end: TaskEnd): { blame: Verdict['blame']; cause: string } {
       return { blame: 'Infrastructure', cause: end.cause }
     case 'OUT_OF_MEMORY':
     case 'START_FAILED':
+    case 'NEVER_READY':
       return { blame: 'User', cause: end.cause }
     default:
       if (end.signal === 'SIGKILL') return { blame: 'Infrastructure', cause: 'KILLED_FROM_OUTSIDE' }
+      if (end.signal === '' && end.exitCode === 0) return { blame: 'User', cause: 'SERVER_ENDED' }
       return { blame: 'User', cause: end.signal === '' ? 'EXIT_CODE' : 'CRASHED' }
   }
 }
@@ -68,9 +75,10 @@ function classify(end: TaskEnd): { blame: Verdict['blame']; cause: string } {
  * Blame by evidence: the strongest end names the cause, the earliest one of that strength is
  * quoted.
  * @param ends ends of one generation, at least one of them a failure
+ * @param serves see {@link isFailure}
  */
-export function judge(ends: readonly TaskEnd[]): Verdict {
-  const failures = ends.filter(isFailure)
+export function judge(ends: readonly TaskEnd[], serves = false): Verdict {
+  const failures = ends.filter((end) => isFailure(end, serves))
   const [first] = [...failures].sort(
     (a, b) => strengthOf(a) - strengthOf(b) || a.atMs - b.atMs || a.rank - b.rank,
   )

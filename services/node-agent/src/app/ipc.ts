@@ -1,5 +1,6 @@
 import type { DesiredVersion, ExecutionKey } from '../core/keys.ts'
 import type { Report } from '../core/outbox.ts'
+import type { Readiness, ReadinessProbe } from '../core/probe.ts'
 import type { Assignment, ExitCause } from '../core/types.ts'
 
 /** What the supervisor tells its agent, over the IPC channel. */
@@ -23,8 +24,18 @@ export type ToAgent =
       readonly directory: string
       readonly uid: number | null
     }
+  /** All tasks that run and are to be asked whether they can take requests. */
+  | { readonly type: 'probes'; readonly targets: readonly ProbeTarget[] }
   /** End in order. */
   | { readonly type: 'stop' }
+
+/** A task that is asked whether it can take requests. */
+export interface ProbeTarget {
+  readonly key: ExecutionKey
+  readonly probe: ReadinessProbe
+  /** What was found last, also by an agent before; null = nothing yet. */
+  readonly readiness: Readiness | null
+}
 
 /** Why a task cannot run: its workspace is unusable (START_FAILED), or it failed on this node. */
 export interface PrepareProblem {
@@ -51,6 +62,8 @@ export type ToSupervisor =
   /** The lease ends at that boot time; `setSeen` = a desired set came over the same stream. */
   | { readonly type: 'lease'; readonly deadlineBootMs: number; readonly setSeen: boolean }
   | { readonly type: 'ack'; readonly number: number }
+  /** What the probe of a task found, when it is another thing than before. */
+  | { readonly type: 'probed'; readonly key: ExecutionKey; readonly readiness: Readiness }
   /** Without a problem the workspace is in place. */
   | { readonly type: 'prepared'; readonly key: ExecutionKey; readonly problem?: PrepareProblem }
 
@@ -61,11 +74,11 @@ function typeOf(value: unknown): string {
 
 /** True for a message of the other side: both are of one build, so its type says it all. */
 export function isToAgent(value: unknown): value is ToAgent {
-  return ['session', 'report', 'prepare', 'stop'].includes(typeOf(value))
+  return ['session', 'report', 'prepare', 'probes', 'stop'].includes(typeOf(value))
 }
 
 /** See {@link isToAgent}. */
 export function isToSupervisor(value: unknown): value is ToSupervisor {
-  const types = ['ready', 'ports', 'desired', 'lease', 'ack', 'prepared']
+  const types = ['ready', 'ports', 'desired', 'lease', 'ack', 'prepared', 'probed']
   return types.includes(typeOf(value))
 }

@@ -14,6 +14,8 @@ export interface TaskPaths {
   readonly checkpointDir: string
   /** Report file. */
   readonly report: string
+  /** Where the task is told of planned changes; not there before. */
+  readonly notice: string
   /** For temporary files. */
   readonly tmp: string
   /** Working directory: the workspace is unpacked here. */
@@ -51,10 +53,10 @@ export function deviceEnvironment(
 }
 
 /**
- * The checkpoint to go on from as the task finds it. Events hold it relative to the checkpoint
+ * A checkpoint, to go on from or to serve, as the task finds it. Events hold it relative to the checkpoint
  * directory of the nodes; logs of 0.1.0 hold an absolute path, which is used as it is.
  */
-function resumeFrom(path: string, checkpointDir: string): string {
+function absolute(path: string, checkpointDir: string): string {
   if (path.startsWith('/')) return path
   return `${checkpointDir.slice(0, checkpointDir.lastIndexOf('/'))}/${path}`
 }
@@ -70,7 +72,11 @@ export function taskEnvironment(input: {
   readonly marker: string
 }): Record<string, string> {
   const { paths } = input
-  const { SAI_RESUME_FROM: checkpoint = '' } = input.env
+  const stored: Record<string, string> = {}
+  for (const name of ['SAI_RESUME_FROM', 'SAI_MODEL_PATH']) {
+    const path = input.env[name] ?? ''
+    if (path !== '') stored[name] = absolute(path, paths.checkpointDir)
+  }
   return {
     PATH: `${input.nodeBinDir}:${BASE_PATH}`,
     HOME: paths.taskDir,
@@ -79,11 +85,12 @@ export function taskEnvironment(input: {
     // Output must not sit in a buffer of the interpreter when somebody follows the log.
     PYTHONUNBUFFERED: '1',
     ...input.env,
-    ...(checkpoint === '' ? {} : { SAI_RESUME_FROM: resumeFrom(checkpoint, paths.checkpointDir) }),
+    ...stored,
     PWD: paths.cwd,
     SAI_TASK_DIR: paths.taskDir,
     SAI_CHECKPOINT_DIR: paths.checkpointDir,
     SAI_REPORT: paths.report,
+    SAI_NOTICE: paths.notice,
     SAI_EXECUTION: input.marker,
   }
 }

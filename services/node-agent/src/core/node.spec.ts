@@ -8,6 +8,7 @@ import {
   type NodeInput,
   type NodeState,
   nextTickBootMs,
+  probedTasks,
   statusesOf,
   step,
 } from './node.ts'
@@ -266,4 +267,48 @@ function play(history: readonly Move[]): void {
 it('never spawns twice, never without a lease, never lets an exclusive task outlive it', () => {
   const histories = fc.array(moves, { minLength: 20, maxLength: 80, size: 'max' })
   fc.assert(fc.property(histories, play), { numRuns: 1000 })
+})
+
+describe('readiness and notices', () => {
+  const readiness = {
+    httpGet: '/healthz',
+    port: 1,
+    periodMs: 1_000,
+    timeoutMs: 1_000,
+    failureThreshold: 3,
+    successThreshold: 1,
+  }
+  const found = { ready: true, cause: '', atMs: 1 }
+
+  it('a task that runs and has a probe is asked, and what was found is reported', () => {
+    const rig = new Rig()
+    rig.want(task(0, { readiness }), task(1))
+    expect(probedTasks(rig.state)).toEqual([])
+    rig.lease(5000)
+    for (const rank of [0, 1]) {
+      rig.put({ type: 'prepared', key: key(rank) })
+      rig.put({ type: 'spawned', key: key(rank), pid: 7 })
+    }
+    expect(probedTasks(rig.state)).toEqual([{ key: key(0), probe: readiness, readiness: null }])
+    rig.put({ type: 'probed', key: key(0), readiness: found })
+    expect(probedTasks(rig.state)[0]?.readiness).toEqual(found)
+    expect(statusesOf(rig.state).map((status) => status.readiness)).toEqual([found, undefined])
+    rig.want()
+    expect(probedTasks(rig.state)).toEqual([])
+  })
+
+  it('a notice is given once to a task that runs, and at its start to one that does not', () => {
+    const rig = new Rig()
+    const notice = { id: 'c-1', kind: 'checkpoint', deadlineMs: 1 }
+    rig.run(task(0))
+    const told = { type: 'notice', key: key(0), notice }
+    expect(rig.want(task(0, { notice }))).toEqual([told])
+    expect(rig.want(task(0, { notice }))).toEqual([])
+    const other = new Rig()
+    other.want(task(0))
+    other.lease(5000)
+    other.put({ type: 'prepared', key: key(0) })
+    expect(other.want(task(0, { notice }))).toEqual([])
+    expect(other.put({ type: 'spawned', key: key(0), pid: 7 })).toEqual([told])
+  })
 })

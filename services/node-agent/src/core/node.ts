@@ -1,6 +1,13 @@
 import { invariant } from '@serverless-ai/kernel'
 import { compareVersions, type DesiredVersion, type ExecutionKey, keyText } from './keys.ts'
-import { type Assignment, type ExecutionStatus, exitOf, type TaskExit } from './types.ts'
+import type { Readiness, ReadinessProbe } from './probe.ts'
+import {
+  type Assignment,
+  type ExecutionStatus,
+  exitOf,
+  type Notice,
+  type TaskExit,
+} from './types.ts'
 
 /**
  * The rules of a supervisor as a pure step function: which executions are prepared, started,
@@ -37,6 +44,8 @@ export interface Held {
   /** Absent for what an older session left. */
   readonly assignment: Assignment | undefined
   readonly phase: Phase
+  /** What its probe found last. */
+  readonly readiness?: Readiness
 }
 
 /** The lease as far as it is known here. */
@@ -69,12 +78,15 @@ export type NodeInput =
   | { readonly type: 'prepared'; readonly key: ExecutionKey }
   | { readonly type: 'spawned'; readonly key: ExecutionKey; readonly pid: number }
   | { readonly type: 'ended'; readonly key: ExecutionKey; readonly exit: TaskExit }
+  | { readonly type: 'probed'; readonly key: ExecutionKey; readonly readiness: Readiness }
   | { readonly type: 'shutdown'; readonly graceMs: number }
 
 /** What has to be done about it. */
 export type NodeEffect =
   | { readonly type: 'prepare'; readonly assignment: Assignment }
   | { readonly type: 'spawn'; readonly assignment: Assignment }
+  /** It runs, and shall know something new. */
+  | { readonly type: 'notice'; readonly key: ExecutionKey; readonly notice: Notice }
   | {
       readonly type: 'stop'
       readonly key: ExecutionKey
@@ -145,6 +157,8 @@ export function step(state: NodeState, input: NodeInput, now: Now): NodeEffect[]
       return onSpawned(state, input.key, input.pid, now)
     case 'ended':
       return onEnded(state, input.key, input.exit)
+    case 'probed':
+      return onProbed(state, input.key, input.readiness)
     case 'shutdown':
       return onShutdown(state, input.graceMs, now)
   }
@@ -181,11 +195,22 @@ function onDesired(
   const forgotten = new Set(input.forget.map(keyText))
   for (const assignment of input.assignments) {
     const text = keyText(assignment.key)
-    if (state.held.has(text) || forgotten.has(text)) continue
+    const held = state.held.get(text)
+    if (held !== undefined) effects.push(...noticed(state, held, assignment.notice))
+    if (held !== undefined || forgotten.has(text)) continue
     state.held.set(text, { key: assignment.key, assignment, phase: { at: 'preparing' } })
     effects.push({ type: 'prepare', assignment })
   }
   return effects
+}
+
+/** A task that is not started yet is told at its start. */
+function noticed(state: NodeState, held: Held, notice: Notice | undefined): NodeEffect[] {
+  const { assignment, key, phase } = held
+  if (assignment === undefined || notice === undefined) return []
+  if (assignment.notice?.id === notice.id) return []
+  state.held.set(keyText(key), { ...held, assignment: { ...assignment, notice } })
+  return phase.at === 'running' ? [{ type: 'notice', key, notice }] : []
 }
 
 function unwanted(state: NodeState, held: Held, now: Now): NodeEffect[] {
@@ -244,7 +269,8 @@ function onSpawned(state: NodeState, key: ExecutionKey, pid: number, now: Now): 
   const cause = late ? 'LEASE_LAPSED' : state.shutdown ? 'NODE_SHUTDOWN' : phase.unwanted
   if (cause === undefined) {
     put(state, held, { at: 'running', pid, startedMs: now.wallMs })
-    return []
+    const notice = assignment?.notice
+    return notice === undefined ? [] : [{ type: 'notice', key, notice }]
   }
   const lapsed = cause === 'LEASE_LAPSED'
   put(state, held, { at: 'stopping', pid, startedMs: now.wallMs, lapsed })
@@ -279,13 +305,29 @@ function onShutdown(state: NodeState, graceMs: number, now: Now): NodeEffect[] {
   return effects
 }
 
+function onProbed(state: NodeState, key: ExecutionKey, readiness: Readiness): NodeEffect[] {
+  const held = state.held.get(keyText(key))
+  if (held?.phase.at === 'running') state.held.set(keyText(key), { ...held, readiness })
+  return []
+}
+
+/** The tasks that are asked whether they can take requests. */
+export function probedTasks(
+  state: NodeState,
+): { key: ExecutionKey; probe: ReadinessProbe; readiness: Readiness | null }[] {
+  return [...state.held.values()].flatMap(({ key, assignment, phase, readiness = null }) => {
+    const probe = assignment?.readiness
+    return phase.at === 'running' && probe !== undefined ? [{ key, probe, readiness }] : []
+  })
+}
+
 /** What is reported of everything held, in key order. */
 export function statusesOf(state: NodeState): ExecutionStatus[] {
   const ordered = [...state.held.entries()].sort(([a], [b]) => (a < b ? -1 : 1))
   return ordered.map(([, held]) => statusOf(held))
 }
 
-function statusOf({ key, phase }: Held): ExecutionStatus {
+function statusOf({ key, phase, readiness }: Held): ExecutionStatus {
   switch (phase.at) {
     case 'preparing':
     case 'ready':
@@ -294,7 +336,8 @@ function statusOf({ key, phase }: Held): ExecutionStatus {
     case 'running':
     case 'stopping': {
       const state = phase.at === 'running' ? 'RUNNING' : 'STOPPING'
-      return { key, state, pid: phase.pid, startedMs: phase.startedMs, exit: null }
+      const found = readiness === undefined ? {} : { readiness }
+      return { key, state, pid: phase.pid, startedMs: phase.startedMs, exit: null, ...found }
     }
     case 'exited': {
       const { pid, startedMs, exit } = phase

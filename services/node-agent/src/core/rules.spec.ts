@@ -129,7 +129,7 @@ describe('the path of a checkpoint', () => {
   })
 
   it('is absolute again for the task that goes on from it, on any node', () => {
-    const task = { taskDir: '/t', report: '/t/r', tmp: '/t/tmp', cwd: '/t/w' }
+    const task = { taskDir: '/t', report: '/t/r', notice: '/t/n', tmp: '/t/tmp', cwd: '/t/w' }
     const seen = (path: string) => {
       const paths = { ...task, checkpointDir: '/other/checkpoints/j-1' }
       const env = { SAI_RESUME_FROM: path }
@@ -225,7 +225,8 @@ describe('inventory', () => {
 })
 
 it('an environment cannot override what the node says', () => {
-  const paths = { taskDir: '/t', checkpointDir: '/c', report: '/t/r', tmp: '/t/tmp', cwd: '/t/w' }
+  const dirs = { taskDir: '/t', tmp: '/t/tmp', cwd: '/t/w' }
+  const paths = { ...dirs, checkpointDir: '/c', report: '/t/r', notice: '/t/n' }
   const env = { SAI_EXECUTION: 'x', SAI_REPORT: 'y', HOME: '/home', PATH: '/own' }
   const found = taskEnvironment({ nodeBinDir: '/node', paths, env, marker: 'm' })
   expect(found).toMatchObject({ SAI_EXECUTION: 'm', SAI_REPORT: '/t/r' })

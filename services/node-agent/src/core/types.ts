@@ -1,4 +1,5 @@
 import type { ExecutionKey } from './keys.ts'
+import type { Readiness, ReadinessProbe } from './probe.ts'
 
 /** What ended an execution: the causes of `serverlessai.pool.v1.TaskExit` that a node can give. */
 export type ExitCause =
@@ -47,6 +48,18 @@ export interface Assignment {
   readonly stopGraceMs: number
   /** Size at which a log file is rotated, bytes. */
   readonly logMaxBytes: number
+  /** Absent = it takes no requests. */
+  readonly readiness?: ReadinessProbe
+  /** Absent = there is nothing to know. */
+  readonly notice?: Notice
+}
+
+/** What a task is told while it runs, in the file named in `SAI_NOTICE`. */
+export interface Notice {
+  readonly id: string
+  readonly kind: string
+  /** Clock of the control plane, ms since 1970. */
+  readonly deadlineMs: number
 }
 
 /** State of an execution as it is reported. */
@@ -61,6 +74,8 @@ export interface ExecutionStatus {
   /** Wall clock of the start, ms since 1970; 0 before the start. */
   readonly startedMs: number
   readonly exit: TaskExit | null
+  /** What its probe found last. */
+  readonly readiness?: Readiness
 }
 
 /** An exit of something that never ran, or that the platform ended. */

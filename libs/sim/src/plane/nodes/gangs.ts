@@ -35,6 +35,8 @@ interface Gang {
   /** Undefined until all ranks have met. */
   step: number | undefined
   timer: Timer | undefined
+  /** Checkpoint that was asked for; empty = none. */
+  notice: string
 }
 
 /**
@@ -58,7 +60,7 @@ export class Gangs {
   join(id: string, init: { worldSize: number; generation: number }, rank: Rank): void {
     let gang = this.#gangs.get(id)
     if (gang === undefined) {
-      gang = { ...init, ranks: new Map(), step: undefined, timer: undefined }
+      gang = { ...init, ranks: new Map(), step: undefined, timer: undefined, notice: '' }
       this.#gangs.set(id, gang)
     }
     gang.ranks.set(rank.rank, rank)
@@ -75,6 +77,28 @@ export class Gangs {
     if (gang.ranks.size === 0) this.#gangs.delete(id)
   }
 
+  /** The gang shall write a checkpoint after its step, and do no more. Each rank is told. */
+  notice(id: string, notice: string): void {
+    const gang = this.#gangs.get(id)
+    if (gang === undefined || gang.notice === notice) return
+    gang.notice = notice
+    // Those that have not met read it when they have.
+    if (gang.step === undefined || gang.timer === undefined) return
+    gang.timer.cancel()
+    gang.timer = this.#world.time.after(STEP_MS, () => this.#obey(gang))
+  }
+
+  /** A checkpoint of the step that is done; then it stands still until it is ended. */
+  #obey(gang: Gang): void {
+    gang.timer = undefined
+    if (gang.ranks.size < gang.worldSize || gang.step === undefined) return
+    const { step } = gang
+    const first = this.#firstOf(gang)
+    const path = `${first.checkpointDir}/gen-${gang.generation}/step-${step}`
+    this.#checkpoints.set(path, step)
+    void first.report(JSON.stringify({ kind: 'checkpoint', step, path, notice: gang.notice }))
+  }
+
   #begin(gang: Gang): void {
     const from = this.#firstOf(gang).resumeFrom
     const step = from === '' ? 0 : this.#checkpoints.get(from)
@@ -83,7 +107,8 @@ export class Gangs {
       return
     }
     gang.step = step
-    this.#next(gang)
+    if (gang.notice !== '') this.#obey(gang)
+    else this.#next(gang)
   }
 
   #firstOf(gang: Gang): Rank {
@@ -152,6 +177,10 @@ export class Gangs {
 
   #goOn(gang: Gang, step: number): void {
     if (gang.ranks.size < gang.worldSize) return
+    if (gang.notice !== '') {
+      this.#obey(gang)
+      return
+    }
     if (step < this.#firstOf(gang).script.seconds) {
       this.#next(gang)
       return

@@ -85,6 +85,11 @@ export class SimHost implements NodeHost {
     return { paths, uid: undefined }
   }
 
+  async writeNotice({ paths }: TaskDirectories, text: string): Promise<void> {
+    const { id } = JSON.parse(text) as { id: string }
+    this.processes.notice(paths.taskDir, id)
+  }
+
   async removeDirectory(taskDir: string): Promise<void> {
     this.#files.delete(reportPathOf(taskDir))
     // As on a real node: what cannot be removed stays.

@@ -17,6 +17,8 @@ import type { ReportFile } from './report-file.ts'
 
 /** From the request until the program runs, ms. */
 const EXEC_MS = 8
+/** A server takes requests this long after its start, ms. */
+const READY_MS = 1_500
 /** A program ends this long after SIGTERM, ms. */
 const TERMINATE_MS = 15
 /** From the end of a process until its parent has cleared up, ms. */
@@ -73,6 +75,20 @@ export class VirtualProcesses implements TaskProcesses {
     }
   }
 
+  /** A question to a port of the node; empty = who listens there takes requests. */
+  answer(port: number): string {
+    for (const process of this.#running) {
+      if (!process.ports.includes(port)) continue
+      return process.ageMs >= READY_MS ? '' : 'GET /healthz: 503'
+    }
+    return `port ${port}: ECONNREFUSED`
+  }
+
+  /** A task is told of a planned change. */
+  notice(taskDir: string, id: string): void {
+    for (const process of this.#running) if (process.taskDir === taskDir) process.notice(id)
+  }
+
   /** The supervisor is dead: parent-death signal. */
   killAll(): void {
     for (const process of [...this.#running]) process.kill()
@@ -83,6 +99,9 @@ class VirtualProcess implements LaunchedProcess {
   readonly pid: number
   readonly startTime: string
   readonly ended: Promise<ProcessEnd>
+  readonly ports: readonly number[]
+  readonly taskDir: string
+  readonly #startedMs: number
   readonly #init: VirtualProcessesInit
   readonly #key: TaskKey
   readonly #gang: string
@@ -106,6 +125,9 @@ class VirtualProcess implements LaunchedProcess {
     this.#stubborn = script.stubborn
     this.#onEnd = onEnd
     this.pid = pid
+    this.ports = assignment.ports
+    this.taskDir = directories.paths.taskDir
+    this.#startedMs = init.time.nowMs
     this.startTime = String(init.time.events)
     this.ended = new Promise((resolve) => {
       this.#resolve = resolve
@@ -138,6 +160,14 @@ class VirtualProcess implements LaunchedProcess {
         },
       )
     })
+  }
+
+  get ageMs(): number {
+    return this.#init.time.nowMs - this.#startedMs
+  }
+
+  notice(id: string): void {
+    if (!this.#gone) this.#init.gangs.notice(this.#gang, id)
   }
 
   terminate(): void {

@@ -220,6 +220,7 @@ class SimulatedNode implements SimNode {
       transport: followLeader(context.transport, ports),
       logSource: noLogs,
       workspaces: noWorkspaces,
+      askProbe: async ({ port }) => this.#host?.processes.answer(port) ?? 'no supervisor',
       toSupervisor: (message) => {
         this.#noteLease(message, ports.clock)
         channel.timers.after(IPC_MS, () => events.onMessage(message))

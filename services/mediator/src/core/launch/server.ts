@@ -4,8 +4,8 @@ import { type LaunchContract, torchrunContract } from './torchrun.ts'
 
 /**
  * The launch contract of a replica of an Inference job: rank 0 listens at `PORT` on `SAI_ADDRESS`
- * (or any address of its node) and answers its readiness probe there. Replicas of several tasks find
- * each other as the tasks of a training gang do.
+ * (or any address of its node) and answers its readiness probe there. Replicas of several tasks
+ * find each other as the tasks of a training gang do.
  */
 export function serverContract(
   job: { readonly jobId: string; readonly spec: JobSpec },

@@ -4,16 +4,19 @@ import {
   type ExecutionKey as ExecutionKeyProto,
   type ExecutionReport as ExecutionReportProto,
   ExecutionStatus_State,
+  type Notice as NoticeProto,
 } from '@serverless-ai/contracts/agent/v1/agent'
 import {
   type Inventory as InventoryProto,
+  type ReadinessProbe as ReadinessProbeProto,
   TaskExit_Cause,
   type TaskExit as TaskExitProto,
 } from '@serverless-ai/contracts/pool/v1/pool'
 import type { NodeDevice } from '../../core/inventory.ts'
 import { type DesiredVersion, type ExecutionKey, NO_VERSION } from '../../core/keys.ts'
 import type { Report } from '../../core/outbox.ts'
-import type { Assignment, ReportedState, TaskExit } from '../../core/types.ts'
+import { type ReadinessProbe, usableProbe } from '../../core/probe.ts'
+import type { Assignment, Notice, ReportedState, TaskExit } from '../../core/types.ts'
 
 /** Size of a log file when the assignment names none, bytes. */
 const LOG_DEFAULT_BYTES = 64 * 1024 * 1024
@@ -74,8 +77,23 @@ export function assignmentFromProto(
     workspace: assignment.workspace,
     exclusive: assignment.exclusive,
     stopGraceMs: Math.min(Math.max(0, Number(assignment.stopGraceMs)), GRACE_MAX_MS),
+    ...(assignment.readiness === undefined
+      ? {}
+      : { readiness: probeFromProto(assignment.readiness) }),
+    ...(assignment.notice === undefined ? {} : { notice: noticeFromProto(assignment.notice) }),
     logMaxBytes: logBytes <= 0 ? LOG_DEFAULT_BYTES : Math.max(logBytes, LOG_MIN_BYTES),
   }
+}
+
+function probeFromProto({ probe, ...numbers }: ReadinessProbeProto): ReadinessProbe {
+  const { port, periodMs, timeoutMs, failureThreshold, successThreshold } = numbers
+  const httpGet = probe?.$case === 'httpGet' ? probe.value : ''
+  const asked = { httpGet, port, periodMs, timeoutMs, failureThreshold, successThreshold }
+  return usableProbe(asked)
+}
+
+function noticeFromProto({ id, kind, deadlineMs }: NoticeProto): Notice {
+  return { id, kind, deadlineMs: Number(deadlineMs) }
 }
 
 function exitToProto(exit: TaskExit): TaskExitProto {
@@ -93,13 +111,13 @@ export function reportToProto(report: Report): ExecutionReportProto {
   return {
     number: BigInt(report.number),
     applied: versionToProto(report.applied),
-    executions: report.executions.map(({ key, state, pid, startedMs, exit }) => ({
+    executions: report.executions.map(({ key, state, pid, startedMs, exit, readiness }) => ({
       key: keyToProto(key),
       state: STATES[state],
       pid,
       startedMs: BigInt(Math.trunc(startedMs)),
       exit: exit === null ? undefined : exitToProto(exit),
-      readiness: undefined,
+      readiness: readiness && { ...readiness, atMs: BigInt(Math.trunc(readiness.atMs)) },
     })),
     taskReports: report.taskReports.map(({ key, line, json }) => ({
       key: keyToProto(key),

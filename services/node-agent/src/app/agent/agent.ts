@@ -24,6 +24,7 @@ import type { Report } from '../../core/outbox.ts'
 import type { ToAgent, ToSupervisor } from '../ipc.ts'
 import { Connection } from './connection.ts'
 import type { LogSource } from './log-source.ts'
+import { type AskProbe, Prober } from './prober.ts'
 import type { WorkspaceSource } from './workspace-source.ts'
 
 /** What an agent needs. */
@@ -36,6 +37,7 @@ export interface AgentOptions {
   readonly logger: Logger
   readonly logSource: LogSource
   readonly workspaces: WorkspaceSource
+  readonly askProbe: AskProbe
   readonly toSupervisor: (message: ToSupervisor) => void
   readonly session: Extract<ToAgent, { type: 'session' }>
   readonly inventory: NodeInventory
@@ -46,6 +48,7 @@ export class Agent {
   private readonly options: AgentOptions
   private readonly stopping = new AbortController()
   private readonly stopped: Promise<void>
+  private readonly prober: Prober
   private highest: DesiredVersion
   private report: Report | undefined
   private connection: Connection | undefined
@@ -54,6 +57,7 @@ export class Agent {
 
   constructor(options: AgentOptions) {
     this.options = options
+    this.prober = new Prober(options)
     this.highest = options.session.journal
     this.stopped = this.connectForEver()
   }
@@ -65,6 +69,9 @@ export class Agent {
         this.report = message.report
         this.connection?.sendReport()
         return
+      case 'probes':
+        this.prober.watch(message.targets)
+        return
       case 'prepare':
         void this.prepare(message)
         return
@@ -75,6 +82,7 @@ export class Agent {
 
   /** Ends the stream in order. */
   async stop(): Promise<void> {
+    this.prober.stop()
     this.stopping.abort(new Error('the agent is stopped'))
     await this.stopped
   }

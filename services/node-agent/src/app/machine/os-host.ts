@@ -8,7 +8,7 @@ import type { NodeHost } from '../supervisor/node-host.ts'
 import { osProcesses } from './os-processes.ts'
 import { ReportTail } from './report-tail.ts'
 import type { FileNodeStore } from './store.ts'
-import { makeTaskDirectories, removeTaskDirectory } from './task-directories.ts'
+import { makeTaskDirectories, removeTaskDirectory, writeTaskNotice } from './task-directories.ts'
 import { tenantUid } from './tenants.ts'
 
 /** How often report files are looked at while tasks run, ms. */
@@ -38,6 +38,7 @@ export function osHost(options: OsHostOptions): NodeHost {
       const uid = isolation.perTenantUid ? await tenantUid(timers, config(), tenant) : undefined
       return makeTaskDirectories(config(), key, uid)
     },
+    writeNotice: writeTaskNotice,
     removeDirectory: removeTaskDirectory,
     reportLines: (file) => new ReportTail(file),
   }

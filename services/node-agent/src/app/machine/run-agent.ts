@@ -13,6 +13,7 @@ import { openTlsFiles, type TlsSource } from '@serverless-ai/rpc/tls'
 import { createJsonLogger } from '../../adapters/os/json-logger.ts'
 import { machineCpuMillis, machineMemoryMib, nvidiaDevices } from '../../adapters/os/machine.ts'
 import { probePorts } from '../../adapters/os/port-probe.ts'
+import { askProbe } from '../../adapters/os/probe.ts'
 import type { NodeConfig } from '../../core/config.ts'
 import { messageOf } from '../../core/errors.ts'
 import { longestFreeRun } from '../../core/inventory.ts'
@@ -87,6 +88,7 @@ export async function runAgent(configFile: string): Promise<void> {
     logger,
     logSource: fileLogs(new FileNodeStore(nodeDir), timers),
     workspaces: new Workspaces({ transport, address, token, directory, clock, unpackMain }),
+    askProbe: (probe) => askProbe(config.address, probe),
     toSupervisor: link.send,
     probePorts: () => probeRange(config, logger),
     lookAtMachine: () => lookAtMachine(logger),

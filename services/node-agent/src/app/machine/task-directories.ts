@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { chownSync, lstatSync, mkdirSync, rmdirSync } from 'node:fs'
+import { open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { NodeConfig } from '../../core/config.ts'
 import { codeOf } from '../../core/errors.ts'
@@ -37,6 +38,26 @@ export function makeTaskDirectories(
   const { taskDir, checkpointDir } = paths
   for (const path of [taskDir, paths.tmp, paths.cwd, checkpointDir]) makeOwned(path, uid)
   return { paths, uid }
+}
+
+/**
+ * Writes the file of notices beside what the task made itself: the directory is the task's, so a link
+ * that it put there must not be followed.
+ */
+export async function writeTaskNotice(
+  { paths, uid }: TaskDirectories,
+  text: string,
+): Promise<void> {
+  const temporary = `${paths.notice}.${process.pid}.new`
+  await rm(temporary, { force: true })
+  const file = await open(temporary, 'wx', 0o400)
+  try {
+    await file.writeFile(text)
+    if (uid !== undefined) await file.chown(uid, uid)
+  } finally {
+    await file.close()
+  }
+  await rename(temporary, paths.notice)
 }
 
 /**

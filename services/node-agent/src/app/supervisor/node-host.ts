@@ -40,6 +40,8 @@ export interface NodeHost {
   clearLeftovers(left: readonly LeftExecution[]): Promise<number>
   /** Makes the directories of an execution. Rejects when that is not possible. */
   directoriesFor(assignment: Assignment): Promise<TaskDirectories>
+  /** Replaces the file of notices of a task as a whole. */
+  writeNotice(directories: TaskDirectories, text: string): Promise<void>
   /** Removes the directory of a task that is not kept any longer. */
   removeDirectory(taskDir: string, uid: number | undefined): Promise<void>
   /** @param grown called when there may be new lines, where the machine notices it itself */

@@ -34,6 +34,7 @@ const host: NodeHost = {
   processes: { check: idle, prepare: idle },
   clearLeftovers: async () => 0,
   directoriesFor: idle,
+  writeNotice: idle,
   removeDirectory: idle,
   reportLines: idle,
 }

@@ -9,10 +9,11 @@ import {
   type NodeInput,
   type NodeState,
   nextTickBootMs,
+  probedTasks,
   step,
 } from '../../core/node.ts'
 import type { LeftExecution } from '../../core/records.ts'
-import { type Assignment, exitOf } from '../../core/types.ts'
+import { type Assignment, exitOf, type Notice } from '../../core/types.ts'
 import type { PortRange, PrepareProblem, ToAgent, ToSupervisor } from '../ipc.ts'
 import { DurableWrites } from './durable-writes.ts'
 import type { NodeHost } from './node-host.ts'
@@ -63,12 +64,16 @@ export class Supervisor {
   private readonly reportWatch: ReportWatch
   private readonly tasks = new Map<string, RunningTask>()
   private readonly prepared = new Map<string, Prepared>()
+  /** Of tasks that run. */
+  private readonly directories = new Map<string, TaskDirectories>()
   private portRange: PortRange | null = null
   private agent: AgentLink | undefined
   private tick: Timer | undefined
   /** The newest desired set that is not applied yet. */
   private wanted: DesiredSet | undefined
   private taking = false
+  /** Tasks that the agent was told to ask. */
+  private probing = ''
   private readonly waiter: StateWaiter
   private readonly writes: DurableWrites
 
@@ -127,6 +132,9 @@ export class Supervisor {
         return
       case 'prepared':
         this.onPrepared(message.key, message.problem)
+        return
+      case 'probed':
+        this.apply(message)
     }
   }
 
@@ -161,6 +169,8 @@ export class Supervisor {
     this.agent?.send({ type: 'session', session, journal, portRange, isolation: host.isolation })
     const report = this.reporter.inFlight
     if (report !== undefined) this.agent?.send({ type: 'report', report })
+    this.probing = ''
+    this.tellProbes()
     for (const held of this.state.held.values()) {
       const prepared = this.prepared.get(keyText(held.key))
       if (held.phase.at === 'preparing' && prepared !== undefined) this.askAgent(prepared)
@@ -174,8 +184,18 @@ export class Supervisor {
     if (input.type !== 'lease' && input.type !== 'tick') this.reporter.touch()
     for (const effect of effects) this.perform(effect)
     this.arm()
+    this.tellProbes()
     this.report()
     this.waiter.changed()
+  }
+
+  /** Tells the agent whom to ask, when that changed. */
+  private tellProbes(): void {
+    const targets = probedTasks(this.state)
+    const text = targets.map(({ key }) => keyText(key)).join(' ')
+    if (text === this.probing) return
+    this.probing = text
+    this.agent?.send({ type: 'probes', targets })
   }
 
   private perform(effect: NodeEffect): void {
@@ -185,6 +205,9 @@ export class Supervisor {
         return
       case 'spawn':
         void this.spawn(effect.assignment)
+        return
+      case 'notice':
+        void this.notice(effect.key, effect.notice)
         return
       case 'stop': {
         const { key, cause, graceMs } = effect
@@ -202,6 +225,18 @@ export class Supervisor {
         this.reporter.forget(effect.key)
         void this.forget(effect.key)
     }
+  }
+
+  /** A task that cannot be told goes on: it is ended at the deadline as if it did not listen. */
+  private async notice(key: ExecutionKey, notice: Notice): Promise<void> {
+    const { host, logger } = this.options
+    const directories = this.directories.get(keyText(key))
+    if (directories === undefined) return
+    const problem = await host
+      .writeNotice(directories, `${JSON.stringify(notice)}\n`)
+      .then(() => '', messageOf)
+    if (problem !== '') logger.log('error', 'a notice was not written', { key, problem })
+    else logger.log('info', 'task is told', { task: keyText(key), kind: notice.kind })
   }
 
   private async forget(key: ExecutionKey): Promise<void> {
@@ -253,6 +288,7 @@ export class Supervisor {
       return
     }
     this.tasks.set(keyText(key), started)
+    this.directories.set(keyText(key), prepared.directories)
     const { report: path, checkpointDir } = paths
     const lines = this.reportWatch.open({ path, uid, checkpointDir })
     this.reporter.follow(key, lines)
@@ -261,6 +297,7 @@ export class Supervisor {
     this.apply({ type: 'spawned', key, pid: started.pid })
     const exit = await started.ended
     this.tasks.delete(keyText(key))
+    this.directories.delete(keyText(key))
     this.reportWatch.ended(key)
     await this.writes.attempt('exit', () => this.options.store.recordExit(key, exit))
     this.reporter.ended(key)

@@ -33,6 +33,7 @@ export function taskPathsOf(
     taskDir,
     checkpointDir: checkpointDirOf(config, key),
     report: reportPathOf(taskDir),
+    notice: join(taskDir, 'notice.json'),
     tmp: join(taskDir, 'tmp'),
     cwd: join(taskDir, 'work'),
   }
