@@ -8,7 +8,13 @@ import { kills, killsKafka } from './campaigns/kills.ts'
 import { nodeFaults } from './campaigns/node-faults.ts'
 import { runCampaign } from './campaigns/run.ts'
 import { leaderChanges, simulation } from './campaigns/simulations.ts'
-import { interleavings, poolWalk, runtimeHistories, schedulerWalk } from './campaigns/walks.ts'
+import {
+  interleavings,
+  poolWalk,
+  runtimeHistories,
+  scalingWalk,
+  schedulerWalk,
+} from './campaigns/walks.ts'
 
 const CAMPAIGNS: readonly Campaign[] = [
   nodeFaults,
@@ -19,6 +25,7 @@ const CAMPAIGNS: readonly Campaign[] = [
   runtimeHistories,
   schedulerWalk,
   poolWalk,
+  scalingWalk,
   simulation,
   leaderChanges,
   defects,

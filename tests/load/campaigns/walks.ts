@@ -1,3 +1,4 @@
+import { runScalingWalk } from '@serverless-ai/autoscaler/testing'
 import { runInterleavings } from '@serverless-ai/eventlog/testing'
 import { runPoolWalk } from '@serverless-ai/pool-manager/testing'
 import { runRuntimeHistories } from '@serverless-ai/runtime/testing'
@@ -44,4 +45,14 @@ export const poolWalk = inPieces({
   slice: 20_000,
   perCase: 10_000,
   run: ({ seed, first, count }) => ({ ...runPoolWalk({ seed: seed + first, steps: count }) }),
+})
+
+/** Random steps of the autoscaler's core: limits, lost metrics, constant load, replay. */
+export const scalingWalk = inPieces({
+  name: 'scaling-walk',
+  about: 'COUNT (default 1,000,000) random steps of the autoscaler core with checks at each',
+  full: 1_000_000,
+  slice: 20_000,
+  perCase: 10_000,
+  run: ({ seed, first, count }) => ({ ...runScalingWalk({ seed: seed + first, steps: count }) }),
 })

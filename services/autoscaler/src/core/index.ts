@@ -23,3 +23,13 @@ export {
 export type { PredictiveConfig, WorkUnits } from './predictive/config.ts'
 export { predictivePolicy } from './predictive/policy.ts'
 export type { PredictiveState } from './predictive/state.ts'
+export {
+  type Grant,
+  initialShare,
+  type ServiceClaim,
+  type ShareDecision,
+  type ShareInput,
+  type ShareState,
+  shareDevices,
+  type TrainingClaim,
+} from './share.ts'
