@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { generateEvents } from './events/generate-events.ts'
+import { generateOpenApi } from './openapi/generate-openapi.ts'
 import { ROOT, toolEnv } from './paths.ts'
 
 const GEN = join('libs', 'contracts', 'src', 'gen')
@@ -18,6 +19,7 @@ export function generate(outRoot: string = ROOT): void {
   const set = join(outRoot, GEN, 'descriptors.binpb')
   execFileSync('buf', ['build', '-o', set, '--as-file-descriptor-set'], options)
   generateEvents(outRoot)
+  generateOpenApi(set, outRoot)
   const telemetry = join('libs', 'telemetry', 'src', 'generate', 'main.ts')
   // From the sources: nothing is built yet on a fresh checkout.
   const sources = '--conditions=sai-source'

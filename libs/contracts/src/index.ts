@@ -1,1 +1,2 @@
 export { readDescriptorSet } from './descriptors.ts'
+export { type HttpRule, type HttpVerb, readHttpRules } from './http-rules.ts'

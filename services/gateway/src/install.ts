@@ -1,5 +1,7 @@
 import type { ServiceKit } from '@serverless-ai/hosting/process'
+import { uuidV7 } from '@serverless-ai/kernel'
 import { isLoopback, rpcError } from '@serverless-ai/rpc'
+import { TelemetrySender } from '@serverless-ai/telemetry-bus'
 import { NO_DEMAND } from './app/demand.ts'
 import { EventRoutes } from './app/event-routes.ts'
 import { followEvents } from './app/follow-events.ts'
@@ -7,6 +9,7 @@ import { Gateway } from './app/gateway.ts'
 import { Measure } from './app/measure.ts'
 import { watchGateway } from './app/metrics.ts'
 import { type EdgeConfig, settingsOf } from './config.ts'
+import { callersTransport, callsAs } from './rest/call-as.ts'
 
 /** Time for running requests to end at a stop, ms. */
 const STOP_GRACE_MS = 10_000
@@ -19,6 +22,20 @@ export interface InstalledGateway {
   stop(): Promise<void>
 }
 
+function senderOf({ options, ports }: ServiceKit): TelemetrySender | undefined {
+  const { telemetry, replica } = options
+  if (telemetry === undefined) return undefined
+  const { clock, timers, randomness } = ports
+  const bootId = uuidV7(clock.wallMs(), randomness.bytes(10))
+  return new TelemetrySender({
+    source: `gateway/${replica}`,
+    bootId,
+    bus: telemetry,
+    clock,
+    timers,
+  })
+}
+
 /** Makes a gateway in a process of the control plane. */
 export function installGateway(
   kit: ServiceKit,
@@ -26,7 +43,9 @@ export function installGateway(
 ): InstalledGateway {
   const { options, ports, peers, metrics, readiness } = kit
   const routes = new EventRoutes()
-  const measure = new Measure({ metrics })
+  const sender = senderOf(kit)
+  const measure = new Measure({ sender, metrics })
+  const callers = callersTransport(kit)
   const gateway = new Gateway({
     host: edge.host,
     port: edge.port,
@@ -36,6 +55,7 @@ export function installGateway(
     meter: measure,
     demand: NO_DEMAND,
     ports,
+    callAs: callsAs(kit, callers.transport),
     eachSecond: (services) => measure.loads(services, ports.clock.monotonicMs()),
   })
   if (metrics !== undefined) watchGateway(metrics, gateway)
@@ -55,6 +75,8 @@ export function installGateway(
     async stop() {
       await gateway.stop(STOP_GRACE_MS)
       unfollow?.()
+      sender?.close()
+      await callers.close()
     },
   }
 }

@@ -2,7 +2,8 @@ import type { Ports, Timer } from '@serverless-ai/kernel'
 import type { Authenticate } from '@serverless-ai/rpc'
 import { Buffers } from '../proxy/body.ts'
 import { Front } from '../proxy/front.ts'
-import { type ApiHandler, Router } from '../proxy/router.ts'
+import { Router } from '../proxy/router.ts'
+import { type CallAs, RestApi } from '../rest/rest-api.ts'
 import type { DemandSignal } from './demand.ts'
 import type { RequestMeter } from './meter.ts'
 import type { RouteTable } from './routes.ts'
@@ -24,7 +25,8 @@ export interface GatewayInit {
   readonly meter: RequestMeter
   readonly demand: DemandSignal
   readonly ports: Pick<Ports, 'clock' | 'timers' | 'randomness' | 'logger'>
-  readonly api?: ApiHandler
+  /** Calls of the control plane; absent = no REST API. */
+  readonly callAs?: CallAs
   /** Called once a second with all services. */
   readonly eachSecond?: (services: Services) => void
 }
@@ -42,7 +44,7 @@ export class Gateway {
     this.#init = init
     const { clock, timers } = init.ports
     const now = (): number => clock.monotonicMs()
-    const { settings, table, authenticate, meter, demand, ports, api } = init
+    const { settings, table, authenticate, meter, demand, ports, callAs } = init
     this.services = new Services({ table, settings, timers, now })
     this.#buffers = new Buffers(settings.buffersMaxBytes)
     const router = new Router({
@@ -50,7 +52,7 @@ export class Gateway {
       authenticate,
       ports: { ...ports, settings, meter, demand },
       buffers: this.#buffers,
-      ...(api && { api }),
+      ...(callAs && { api: this.#restApi(callAs) }),
       open: () => this.#open,
     })
     this.#front = new Front({
@@ -95,6 +97,12 @@ export class Gateway {
     this.#init.eachSecond?.(this.services)
     this.services.close()
     this.#front.close()
+  }
+
+  #restApi(callAs: CallAs): RestApi {
+    const { settings, ports } = this.#init
+    const bodyMaxBytes = settings.jsonMaxBytes
+    return new RestApi({ callAs, timers: ports.timers, buffers: this.#buffers, bodyMaxBytes })
   }
 
   #tick(): void {

@@ -19,7 +19,7 @@ const BODY_STALL_MS = 20_000
 /** Answers what is no service of a tenant: the REST API of the control plane. */
 export interface ApiHandler {
   /** False = it has no such path. */
-  handle(exchange: Exchange, principal: Principal | undefined, requestId: string): boolean
+  handle(exchange: Exchange, requestId: string): boolean
 }
 
 export interface RouterInit {
@@ -78,7 +78,7 @@ export class Router {
     if (OPENAI_PATHS.has(path)) return this.#openAi(exchange, principal, arrival)
     const found = this.#service(exchange, principal)
     if (found !== undefined) return this.#plain(exchange, principal, arrival, found)
-    if (this.#init.api?.handle(exchange, principal, arrival.requestId) === true) return
+    if (this.#init.api?.handle(exchange, arrival.requestId) === true) return
     throw rpcError('ROUTE_NOT_FOUND')
   }
 

@@ -28,7 +28,8 @@ async function wild(answer: (socket: import('node:net').Socket) => void): Promis
   return `127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-const GET = `GET /services/a/echo/ HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${tokenOf('a')}\r\n\r\n`
+const AUTH = `authorization: Bearer ${tokenOf('a')}`
+const GET = `GET /services/a/echo/ HTTP/1.1\r\nhost: x\r\n${AUTH}\r\n\r\n`
 const LLM = { name: 'llm', protocol: 'openai' as const }
 const ask = (it: GatewayBench, more: object = {}, tenant = 'a') => {
   const body = JSON.stringify({ model: 'llm', messages: [], stream: true, ...more })
