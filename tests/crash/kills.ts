@@ -66,7 +66,7 @@ async function killAll(
     const executions = await strikes.strike(kill)
     seen.push({ kill: name, jobs: recorder.running, executions })
   }
-  strikes.ensureUp()
+  await strikes.back(patient(90_000))
   return { seen, breaches: strikes.breaches }
 }
 
@@ -77,7 +77,6 @@ async function run(
   journal: string,
 ): Promise<KillsResult> {
   const { seen, breaches } = await killAll(options, platform, recorder)
-  await platform.ready(patient(90_000))
   options.say?.(`${recorder.acknowledged.length} jobs, ${recorder.running} still under way`)
   await recorder.finish(patient(FINISH_TIMEOUT_MS))
   const { acknowledged, repeated, recovered } = recorder

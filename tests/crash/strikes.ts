@@ -27,7 +27,28 @@ export class Strikes {
 
   /** Starts the control plane unless it runs. It starts the nodes, or adopts those that run. */
   ensureUp(): void {
-    if (!this.#isUp) this.#platform.spawn()
+    if (this.#isUp) return
+    this.#judgeEnd()
+    this.#platform.spawn()
+  }
+
+  /** Resolves when all is ready again; what the last kill has hit may be found ended only now. */
+  async back(timeoutMs: number): Promise<void> {
+    this.ensureUp()
+    await this.#platform.ready(timeoutMs).catch(async (error: unknown) => {
+      if (this.#isUp) throw error
+      this.ensureUp()
+      await this.#platform.ready(timeoutMs)
+    })
+  }
+
+  /** It ends by itself when one of its processes is killed while it starts them, and else never. */
+  #judgeEnd(): void {
+    const { child, output } = this.#platform
+    const code = child?.exitCode ?? 0
+    const words = output.slice(-2_000)
+    if (code === 0 || words.includes('ended with SIGKILL')) return
+    this.breaches.push(`the control plane ended with ${code}; last output:\n${words}`)
   }
 
   get #isUp(): boolean {
@@ -106,8 +127,11 @@ export class Strikes {
     giveOrder(directory, order)
     this.ensureUp()
     const happened = () => {
-      if (!onNode && !this.#isUp) return true
-      return isOrdered(directory) ? undefined : true
+      if (!isOrdered(directory)) return true
+      const alone = this.#platform.processes.length === 0
+      if (!onNode && alone && !this.#isUp) return true
+      this.ensureUp()
+      return undefined
     }
     const what = `${nameOfKill(order)} to come about`
     await until(what, happened, { timeoutMs: patient(MOMENT_TIMEOUT_MS) }).catch(() => undefined)
@@ -133,6 +157,7 @@ export class Strikes {
     return until(
       `supervisor and agent of ${nodeId} to run`,
       () => {
+        this.ensureUp()
         const node = this.#platform.node(nodeId)
         return isAlive(node.supervisor) && isAlive(node.agent) ? node : undefined
       },
