@@ -8,6 +8,7 @@ import { kills, killsKafka } from './campaigns/kills.ts'
 import { nodeFaults } from './campaigns/node-faults.ts'
 import { runCampaign } from './campaigns/run.ts'
 import { leaderChanges, simulation } from './campaigns/simulations.ts'
+import { slaLedger } from './campaigns/sla.ts'
 import {
   interleavings,
   poolWalk,
@@ -26,6 +27,7 @@ const CAMPAIGNS: readonly Campaign[] = [
   schedulerWalk,
   poolWalk,
   scalingWalk,
+  slaLedger,
   simulation,
   leaderChanges,
   defects,

@@ -146,8 +146,9 @@ describe('the SLA monitor', () => {
     await expect(client('team-a').createObjective(request)).rejects.toMatchObject({
       reason: 'ALERT_CANNOT_FIRE',
       code: 'FAILED_PRECONDITION',
-      message: expect.stringMatching(
-        /burn rate 14.4\) can never fire: with everything bad the burn rate is 10\. Mend: a target of at least 93\.0556 %/,
+      message: expect.stringContaining(
+        'can never fire: with everything bad the burn rate is 10. ' +
+          'Mend: a target of at least 93.0556 %',
       ),
     })
     const fine = { ...request, objective: OBJECTIVE }

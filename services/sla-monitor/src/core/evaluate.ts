@@ -92,43 +92,52 @@ class Round {
   }
 
   look(of: ObjectiveState): void {
-    const mayEnd =
-      this.#mayEnd &&
-      (isJobIndicator(of.objective.indicator) ||
-        isCertain(this.#state.sources.values(), this.#atMs))
     const open = new Set(of.breaches.keys())
     for (const [index, rule] of of.objective.rules.entries()) {
       const ring = of.rings[index]
-      if (ring === undefined) continue
-      const windows = windowsOf(ring, rule, this.#endMs)
-      const burns = isBurning(of, rule, windows)
-      const breach = of.breaches.get(index)
-      if (breach === undefined) {
-        const held = heldBy(of.objective.minSample, rule, windows.long)
-        if (burns && held === undefined) {
-          this.#open(of, { index, rule, windows })
-          open.add(index)
-        }
-      } else if (!burns && mayEnd) {
-        this.events.push(closed(breach, index, { untilMs: this.#endMs, cause: 'CALM' }))
-        open.delete(index)
-      }
+      // Nothing lasts, and nothing new is in the windows.
+      if (ring === undefined || (!open.has(index) && !isRecent(ring, rule, this.#endMs))) continue
+      this.#rule(of, { index, rule, ring, open })
       if (open.has(index) || this.#mayBurn(ring, rule)) {
         this.nextMs = Math.min(this.nextMs, rule.bucketMs)
       }
     }
+    if (of.breaches.size === 0) return
     const left = withdrawals(of, open)
     this.events.push(...left.events)
     this.cancelTimers.push(...left.cancelTimers)
+  }
+
+  #rule(
+    of: ObjectiveState,
+    on: { index: number; rule: BurnRule; ring: Ring; open: Set<number> },
+  ): void {
+    const { index, rule, ring, open } = on
+    const windows = windowsOf(ring, rule, this.#endMs)
+    const burns = isBurning(of, rule, windows)
+    const breach = of.breaches.get(index)
+    if (breach !== undefined) {
+      if (burns || !this.#calmCounts(of)) return
+      this.events.push(closed(breach, index, { untilMs: this.#endMs, cause: 'CALM' }))
+      open.delete(index)
+      return
+    }
+    if (!burns || heldBy(of.objective.minSample, rule, windows.long) !== undefined) return
+    this.#open(of, { index, rule, windows })
+    open.add(index)
+  }
+
+  /** Whether calm may be believed. */
+  #calmCounts({ objective }: ObjectiveState): boolean {
+    if (!this.#mayEnd || isJobIndicator(objective.indicator)) return this.#mayEnd
+    return isCertain(this.#state.sources.values(), this.#atMs)
   }
 
   /** Something bad lies in its short window or behind it: it may begin to burn by itself. */
   #mayBurn(ring: Ring, rule: BurnRule): boolean {
     const all = ring.head + 1
     const windowMs = rule.shortMs + Math.max(0, all * rule.bucketMs - this.#endMs)
-    return (
-      sumOf(ring, all, Math.min(windowMs, rule.longMs)).bad > 0 && isRecent(ring, rule, this.#endMs)
-    )
+    return sumOf(ring, all, Math.min(windowMs, rule.longMs)).bad > 0
   }
 
   #open(

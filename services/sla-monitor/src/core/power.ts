@@ -1,10 +1,10 @@
 /**
  * How sure an alert of few events is. Bad events of a service exactly at its target come as a
- * Poisson process; a rule that needs at least k bad events in its long window, and the share of its burn
- * rate r = factor × (1 − target), is most easily fooled at the traffic at which k bad ones are just
- * that share. The rate at which some window of length L holds k of them is at most
- * λ × P(Poisson(λ L) ≥ k − 1): each alert begins with a bad event that finds k − 1 others in the L
- * behind it.
+ * Poisson process; a rule that needs at least k bad events in its long window, and the share of
+ * its burn rate r = factor × (1 − target), is most easily fooled at the traffic at which k bad
+ * ones are just that share. The rate at which some window of length L holds k of them is at most
+ * λ × P(Poisson(λ L) ≥ k − 1): each alert begins with a bad event that finds k − 1 others in the
+ * L behind it.
  */
 import { math } from '@serverless-ai/kernel'
 

@@ -132,8 +132,10 @@ export function healthOf(source: SourceState, batch: BatchFacts, atMs: number): 
  */
 export const isCertain = (sources: Iterable<SourceState>, atMs: number): boolean => {
   for (const { health, busy, heardMs, advancedMs } of sources) {
-    if (health !== 'OK' || heardMs - advancedMs > INTERVAL_MS) return false
-    if (busy && atMs - heardMs > INTERVAL_MS) return false
+    const quietMs = atMs - heardMs
+    if (health !== 'OK' || (busy && quietMs > INTERVAL_MS)) return false
+    // The last word of one that is idle may have been a late one.
+    if (heardMs - advancedMs > INTERVAL_MS && quietMs <= SILENT_MS) return false
   }
   return true
 }
