@@ -8,6 +8,7 @@ import { benchLog } from './bench/log.ts'
 import { benchReplay } from './bench/replay.ts'
 import { benchSim } from './bench/sim.ts'
 import { benchKafkaSubmit, benchSubmit } from './bench/submit.ts'
+import { warmUp } from './bench/warm-broker.ts'
 import { type BenchResult, commit, machine, printMetrics } from './report.ts'
 
 interface Options {
@@ -85,6 +86,7 @@ async function run(name: string): Promise<{ title: string; result: BenchResult }
   if (embedded !== undefined) return { title: name, result: await embedded(options) }
   const broker = await startKafkaBroker()
   try {
+    await warmUp(broker)
     const title = Object.hasOwn(EMBEDDED, name) ? `kafka-${name}` : name
     return { title, result: await ON_KAFKA[name]!(options, broker) }
   } finally {

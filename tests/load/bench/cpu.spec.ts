@@ -1,6 +1,13 @@
 import { expect, it } from 'vitest'
 import { cpuSeconds } from '../../support/process-tree.ts'
-import { type CpuUse, cpuPerThing, machineSeconds, machineText, watchCpu } from './cpu.ts'
+import {
+  type CpuUse,
+  cpuPerThing,
+  machineSeconds,
+  machineText,
+  mostPerSecond,
+  watchCpu,
+} from './cpu.ts'
 
 const use: CpuUse = {
   seconds: new Map([
@@ -19,6 +26,10 @@ it('takes time at work from /proc/stat: not idle, not waiting for a disk, no gue
 
 it('tells the CPU time of one thing in ms', () => {
   expect(cpuPerThing(use, 100)).toBe('mediator 15.0, load 5.00')
+})
+
+it('tells how many the cores could do if they did nothing else', () => {
+  expect(mostPerSecond(use, 100)).toBe(100)
 })
 
 it('tells apart what the machine did for others', () => {

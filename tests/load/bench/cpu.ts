@@ -73,11 +73,18 @@ export function cpuPerThing({ seconds }: CpuUse, count: number): string {
     .join(', ')
 }
 
+const sumOf = ({ seconds }: CpuUse): number =>
+  [...seconds.values()].reduce((sum, part) => sum + part, 0)
+
+/** What the machine has CPU time for, if it does nothing else: things per second. */
+export const mostPerSecond = (use: CpuUse, count: number): number =>
+  (use.cores * count) / sumOf(use)
+
 /** How much of the machine was in use, and how much of it by others. */
-export function machineText({ seconds, machineSeconds: busy, wallSeconds, cores }: CpuUse): string {
+export function machineText(use: CpuUse): string {
+  const { machineSeconds: busy, wallSeconds, cores } = use
   const there = cores * wallSeconds
-  const own = [...seconds.values()].reduce((sum, part) => sum + part, 0)
-  const others = percent(Math.max(0, busy - own), there)
+  const others = percent(Math.max(0, busy - sumOf(use)), there)
   const all = `${cores} cores were busy for ${percent(busy, there)} of the time`
   return `${all}, ${others} with other work`
 }

@@ -182,7 +182,7 @@ export async function benchFailover(
   try {
     const { admin, nodes: tokens } = cluster.tokens
     const fleet = await BenchFleet.start({
-      ...{ address: cluster.addressOf('pool-manager'), admin, tokens },
+      ...{ address: cluster.addressOf('pool-manager'), admin, tokens, devices: DEVICES_PER_NODE },
     })
     try {
       return resultOf(await measure(cluster, crowd, options), options, broker)

@@ -6,7 +6,7 @@ import { BenchAgent } from './bench-agent.ts'
 
 /** Agents of a benchmark. */
 export const NODES = 200
-/** Emulated devices of each agent. */
+/** Emulated devices of each agent, where a benchmark says nothing else. */
 export const DEVICES_PER_NODE = 32
 /** Names of the agents. */
 export const nodeNames = (): readonly string[] =>
@@ -26,6 +26,8 @@ export interface FleetInit {
   readonly admin: string
   /** Tokens by node. */
   readonly tokens: Readonly<Record<string, string>>
+  /** Emulated devices of each agent. */
+  readonly devices: number
 }
 
 /**
@@ -56,11 +58,11 @@ export class BenchFleet {
   }
 
   async #keep(nodeId: string): Promise<void> {
-    const { address, tokens } = this.#init
+    const { address, tokens, devices } = this.#init
     while (!this.#stopped) {
       const transport = createGrpcTransport({ clock: systemClock })
       const token = tokens[nodeId] ?? ''
-      const agent = new BenchAgent({ nodeId, token, devices: DEVICES_PER_NODE })
+      const agent = new BenchAgent({ nodeId, token, devices })
       this.#agents.set(nodeId, agent)
       // The stream ends with an error when the pool manager stops.
       await agent.run(transport, address).catch(() => {})

@@ -27,18 +27,21 @@ export class BenchPlatform {
   readonly ground: Ground
   readonly #transports: Transport[] = []
   readonly #tokens: Tokens
+  /** Emulated devices of each agent. */
+  readonly #devices: number
   #fleet: BenchFleet | undefined
   /** Ids of all jobs that were acknowledged. */
   readonly acknowledged = new Set<string>()
 
-  private constructor(ground: Ground) {
+  private constructor(ground: Ground, devices: number) {
     this.ground = ground
+    this.#devices = devices
     this.#tokens = readTokens(ground.dataDir)
   }
 
-  /** Resolves when all agents are ready and the tenant has a queue. */
-  static async start(open: () => Promise<Ground>): Promise<BenchPlatform> {
-    const platform = new BenchPlatform(await open())
+  /** Resolves when all agents, of so many devices, are ready and the tenant has a queue. */
+  static async start(open: () => Promise<Ground>, devices: number): Promise<BenchPlatform> {
+    const platform = new BenchPlatform(await open(), devices)
     try {
       await platform.#prepare()
       return platform
@@ -58,7 +61,7 @@ export class BenchPlatform {
     const { admin, nodes: tokens } = this.#tokens
     const { ground } = this
     this.#fleet = await BenchFleet.start({
-      ...{ address: ground.addressOf('pool-manager'), admin, tokens },
+      ...{ address: ground.addressOf('pool-manager'), admin, tokens, devices: this.#devices },
     })
     const target = { address: ground.addressOf('scheduler'), token: admin }
     const queue = { name: TENANT, tenant: TENANT, weight: 1, priority: 0, maximum: undefined }

@@ -2,7 +2,7 @@ import { brokerText, type KafkaBroker } from '../../support/kafka-broker.ts'
 import { memoryMib } from '../../support/process-tree.ts'
 import { type BenchResult, type Metric, metric, middleOf, quantile } from '../report.ts'
 import { askCommitTotals, commitText } from './commit-times.ts'
-import { type CpuUse, cpuPerThing, machineText, watchCpu } from './cpu.ts'
+import { type CpuUse, cpuPerThing, machineText, mostPerSecond, watchCpu } from './cpu.ts'
 import { DEVICES_PER_NODE, NODES } from './fleet.ts'
 import { fsyncMs } from './fsync.ts'
 import { embeddedGround, type Ground, kafkaGround, TENANT } from './grounds.ts'
@@ -10,8 +10,6 @@ import { benchManifest } from './manifest.ts'
 import { BenchPlatform } from './submit-platform.ts'
 
 const CONNECTIONS = 64
-/** Enough for the compiler of the engine to have seen every path often. */
-const WARM_UP_JOBS = 1_000
 const SINGLE_JOBS = 2_000
 const IDLE_JOBS = 200
 const IDLE_EVERY_MS = 50
@@ -26,9 +24,37 @@ interface Budgets {
   readonly idleP99Ms: number
 }
 
-/** Half of the full budgets, which are 1,000 jobs/s, 5,000 tasks/s, 5 ms and 15 ms. */
-const EMBEDDED_BUDGETS: Budgets = { jobs: 500, gangTasks: 2_500, idleP50Ms: 10, idleP99Ms: 30 }
-const KAFKA_BUDGETS: Budgets = { jobs: 600, gangTasks: 3_000, idleP50Ms: 10, idleP99Ms: 40 }
+/** What differs between the logs. */
+interface Setting {
+  readonly open: () => Promise<Ground>
+  /** For people. */
+  readonly log: string
+  /** Enough for the compiler of the engine to have seen every path often. */
+  readonly warmUpJobs: number
+  readonly devicesPerNode: number
+  readonly budgets: Budgets
+  /** For people. */
+  readonly budgetsAre: string
+}
+
+const EMBEDDED: Setting = {
+  open: embeddedGround,
+  log: 'sqlite, synchronous=FULL',
+  warmUpJobs: 1_000,
+  devicesPerNode: DEVICES_PER_NODE,
+  budgets: { jobs: 500, gangTasks: 2_500, idleP50Ms: 10, idleP99Ms: 30 },
+  budgetsAre: 'half of 1000 jobs/s, 5000 gang tasks/s, 5 ms and 15 ms',
+}
+
+const onKafka = (broker: KafkaBroker): Setting => ({
+  open: () => kafkaGround(broker.brokers),
+  log: `kafka (${brokerText(broker)}), one copy, acks=all; one process of each service`,
+  // Each of four engines sees a part of the work, and more than one log.
+  warmUpJobs: 4_000,
+  devicesPerNode: 2 * DEVICES_PER_NODE,
+  budgets: { jobs: 600, gangTasks: 3_000, idleP50Ms: 10, idleP99Ms: 40 },
+  budgetsAre: '600 jobs/s, 3000 gang tasks/s, 10 ms and 40 ms',
+})
 
 const manifest = (tasks: number, number: number): string =>
   benchManifest({ queue: TENANT, tasks, number })
@@ -109,10 +135,10 @@ const peakMib = ({ pids }: Ground): number =>
     .filter(([name]) => name !== 'broker')
     .reduce((sum, [, pid]) => sum + memoryMib(pid).peak, 0)
 
-async function sample(open: () => Promise<Ground>): Promise<Sample> {
-  const platform = await BenchPlatform.start(open)
+async function sample({ open, warmUpJobs, devicesPerNode }: Setting): Promise<Sample> {
+  const platform = await BenchPlatform.start(open, devicesPerNode)
   try {
-    await rateOf(platform, { count: WARM_UP_JOBS, connections: CONNECTIONS, tasks: 1 })
+    await rateOf(platform, { count: warmUpJobs, connections: CONNECTIONS, tasks: 1 })
     const [idle, idleSpent] = await spending(platform, () => idleMs(platform))
     const fsync = fsyncMs(platform.ground.dataDir, IDLE_JOBS)
     const [jobsPerSecond, single] = await spending(platform, () =>
@@ -133,12 +159,14 @@ async function sample(open: () => Promise<Ground>): Promise<Sample> {
   }
 }
 
+const most = (cpu: CpuUse, count: number): string => mostPerSecond(cpu, count).toPrecision(3)
+
 /** Where the time of a run went, in sentences. */
 function limitsOf({ single, gangs, idleSpent }: Sample): readonly string[] {
-  const line = (what: string, { cpu, commits }: Spent, count: number): readonly string[] => [
-    `${what}: CPU ms of each: ${cpuPerThing(cpu, count)}; ${machineText(cpu)}`,
-    `${what}: ${commits}`,
-  ]
+  const line = (what: string, { cpu, commits }: Spent, count: number): readonly string[] => {
+    const each = `CPU ms of each: ${cpuPerThing(cpu, count)}, enough for ${most(cpu, count)}/s`
+    return [`${what}: ${each}; ${machineText(cpu)}`, `${what}: ${commits}`]
+  }
   return [
     ...line('single-task jobs', single, SINGLE_JOBS),
     ...line('gangs', gangs, GANGS),
@@ -169,18 +197,15 @@ function metricsOf(samples: readonly Sample[], budgets: Budgets): readonly Metri
   ]
 }
 
-async function benchOn(
-  open: () => Promise<Ground>,
-  init: { reps: number; log: string; budgets: Budgets; budgetsAre: string },
-): Promise<BenchResult> {
-  const { reps, log, budgets, budgetsAre } = init
+async function benchOn(setting: Setting, reps: number): Promise<BenchResult> {
+  const { log, warmUpJobs, devicesPerNode, budgets, budgetsAre } = setting
   const samples: Sample[] = []
-  for (let rep = 0; rep < reps; rep++) samples.push(await sample(open))
+  for (let rep = 0; rep < reps; rep++) samples.push(await sample(setting))
   return {
     settings: {
       log,
-      agents: `${NODES} bench agents that start nothing, ${DEVICES_PER_NODE} emulated devices each`,
-      warmUpJobs: WARM_UP_JOBS,
+      agents: `${NODES} bench agents that start nothing, ${devicesPerNode} emulated devices each`,
+      warmUpJobs,
       singleJobs: SINGLE_JOBS,
       connections: CONNECTIONS,
       idleJobs: IDLE_JOBS,
@@ -202,24 +227,11 @@ async function benchOn(
 }
 
 /** From the submission of a job to the answer, which comes after its allocation is durable. */
-export function benchSubmit({ reps }: { reps: number }): Promise<BenchResult> {
-  return benchOn(embeddedGround, {
-    reps,
-    log: 'sqlite, synchronous=FULL',
-    budgets: EMBEDDED_BUDGETS,
-    budgetsAre: 'half of 1000 jobs/s, 5000 gang tasks/s, 5 ms and 15 ms',
-  })
-}
+export const benchSubmit = ({ reps }: { reps: number }): Promise<BenchResult> =>
+  benchOn(EMBEDDED, reps)
 
 /** The same with each service a process of its own, on a broker with one copy. */
-export function benchKafkaSubmit(
+export const benchKafkaSubmit = (
   { reps }: { reps: number },
   broker: KafkaBroker,
-): Promise<BenchResult> {
-  return benchOn(() => kafkaGround(broker.brokers), {
-    reps,
-    log: `kafka (${brokerText(broker)}), one copy, acks=all; one process of each service`,
-    budgets: KAFKA_BUDGETS,
-    budgetsAre: '600 jobs/s, 3000 gang tasks/s, 10 ms and 40 ms',
-  })
-}
+): Promise<BenchResult> => benchOn(onKafka(broker), reps)
