@@ -7,6 +7,7 @@ import {
   type Job_State,
   JobServiceService,
   type ListJobsResponse,
+  type ScaleJobResponse,
   type UploadWorkspaceRequest,
   WorkspaceServiceService,
 } from '@serverless-ai/contracts/job/v1/job'
@@ -148,6 +149,16 @@ export class JobsClient {
     const requestId = newRequestId(this.#ports)
     const { job } = await this.#calls.cancelJob({ requestId, jobId })
     return present(job)
+  }
+
+  /**
+   * Sets how many replicas (Inference) or tasks (elastic Training) a job shall have: the caller
+   * decides from now on. `'auto'` gives the decision back to the autoscaler.
+   */
+  scale(jobId: string, wanted: number | 'auto'): Promise<ScaleJobResponse> {
+    const automatic = wanted === 'auto'
+    const requestId = newRequestId(this.#ports)
+    return this.#calls.scaleJob({ requestId, jobId, wanted: automatic ? 0 : wanted, automatic })
   }
 
   /** Why a job is as it is, now or at a past position of the scheduler's log. */

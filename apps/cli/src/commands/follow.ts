@@ -54,7 +54,9 @@ export const exitOfJob = (job: Job): number =>
 
 /** True when its tasks may have written something. */
 export const hasLogs = (job: Job): boolean =>
-  job.generation > 0 && job.state !== Job_State.ADMITTED && job.state !== Job_State.QUEUED
+  (job.generation > 0 || (job.scale?.granted ?? 0) > 0) &&
+  job.state !== Job_State.ADMITTED &&
+  job.state !== Job_State.QUEUED
 
 /**
  * Follows a job to its end: changes to standard error, logs of all ranks to standard output (with

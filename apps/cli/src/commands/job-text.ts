@@ -1,5 +1,5 @@
-import type { Job } from '@serverless-ai/contracts/job/v1/job'
-import { progressText, shape, stateWord } from '../output/states.ts'
+import type { Job, Replica } from '@serverless-ai/contracts/job/v1/job'
+import { progressText, scaleText, shape, stateWord } from '../output/states.ts'
 import { age, duration, plain } from '../output/text.ts'
 import { factsOf, reasonText, unblockText } from '../why/reason.ts'
 
@@ -21,6 +21,19 @@ function ranks(nodes: readonly string[]): string {
   return [...byNode].map(([node, of]) => `${node}: ${of.join(' ')}`).join(', ')
 }
 
+function ownerText({ scale }: Job): string {
+  if (scale === undefined) return ''
+  return scale.owner === '' ? 'nobody decides yet' : `${scale.owner} decides`
+}
+
+/** `replica 3   Ready on n1 at 10.0.0.1:30001` */
+function replicaRow(replica: Replica): [string, string] {
+  const { gang, generation, state, node, address, port, cause } = replica
+  const again = generation === 1 ? '' : `, generation ${generation}`
+  const why = cause === '' ? '' : `: ${plain(cause)}`
+  return [`replica ${gang}`, `${state} on ${node} at ${address}:${port}${again}${why}`]
+}
+
 /** A job for people. */
 export function jobText(job: Job, nowMs: number): string {
   const facts = factsOf(job.reason)
@@ -32,8 +45,10 @@ export function jobText(job: Job, nowMs: number): string {
     ['why', facts === undefined ? '' : `${reasonText(facts)} ${unblockText(facts)}`],
     ['tenant', `${job.tenant}, queue ${job.queue}`],
     ['gang', `${shape(job)}${job.generation === 0 ? '' : `, generation ${job.generation}`}`],
+    ['scale', [scaleText(job), ownerText(job)].filter(Boolean).join('; ')],
     ['devices', job.emulatedDevices ? 'EMULATED: no real accelerator is behind them' : ''],
-    ['ranks', ranks(job.nodes)],
+    ['ranks', job.kind === 'Inference' ? '' : ranks(job.nodes)],
+    ...job.replicas.map(replicaRow),
     ['progress', plain(progressText(job))],
     ['checkpoint', checkpoint === undefined ? '' : `${saved}, ${plain(checkpoint.path)}`],
     ['result', plain(job.resultJson)],

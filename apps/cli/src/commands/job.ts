@@ -7,7 +7,7 @@ import type { Command } from 'commander'
 import { parseDocument } from 'yaml'
 import { type Globals, resolveConnection, withPlatform } from '../context.ts'
 import { CliError } from '../exit.ts'
-import { progressText, shape, stateWord } from '../output/states.ts'
+import { progressText, scaleText, shape, stateWord } from '../output/states.ts'
 import { age, plain, shortened, table } from '../output/text.ts'
 import { factsOf } from '../why/reason.ts'
 import { storyText } from '../why/story.ts'
@@ -15,6 +15,7 @@ import { changeText, endText, exitOfJob, followJob, hasLogs } from './follow.ts'
 import { followLogs, patienceOf } from './follow-logs.ts'
 import { jobText } from './job-text.ts'
 import { LogPrinter } from './log-printer.ts'
+import { type ScaleOptions, scaleJob, wantedOf } from './scale.ts'
 import {
   answer,
   type CommandScope,
@@ -129,7 +130,7 @@ async function list(options: ListOptions, { io, checkout }: CommandScope): Promi
       stateWord(job.state),
       shape(job),
       job.generation === 0 ? '-' : String(job.generation),
-      shortened(factsOf(job.reason)?.code ?? plain(progressText(job) || job.message)),
+      shortened([scaleText(job), detailOf(job)].filter((part) => part !== '').join(', ')),
       age(job.submittedMs, io.clock.wallMs()),
     ]
     const heading = ['JOB', 'NAME', 'QUEUE', 'STATE', 'TASKS×DEVICES', 'GEN', 'DETAIL', 'AGE']
@@ -137,6 +138,9 @@ async function list(options: ListOptions, { io, checkout }: CommandScope): Promi
     answer(io, options, { json: { jobs: jobs.map(jobJson) }, text })
   })
 }
+
+const detailOf = (job: Job): string =>
+  factsOf(job.reason)?.code ?? plain(progressText(job) || (job.scale ? '' : job.message))
 
 interface LogOptions extends Globals {
   readonly rank?: number
@@ -262,6 +266,15 @@ export function addJob(program: Command, scope: CommandScope): void {
   const named: Add = (usage, about) => add(usage, about).argument('<job>', ABOUT_JOB)
   addSubmitAndList(add, scope)
   addReads(named, scope)
+  named('scale', 'set how many replicas (Inference) or tasks (elastic) a job has')
+    .argument('[number]', 'replicas or tasks; the autoscaler only advises from then on')
+    .option('--auto', 'give the decision back to the autoscaler')
+    .action(async (typed: string, number: string | undefined, options: ScaleOptions) => {
+      const wanted = wantedOf(number, options)
+      await onJob(scope, (platform, _: ScaleOptions, jobId) =>
+        scaleJob(platform, { jobId, wanted }, { scope, options }),
+      )(typed, options)
+    })
   named('cancel', 'end a job').action(
     onJob(scope, async (platform, options: Globals, jobId) => {
       const job = await platform.jobs.cancel(jobId)

@@ -1,4 +1,5 @@
 import { type Job, Job_State } from '@serverless-ai/contracts/job/v1/job'
+import { Scale_Unit } from '@serverless-ai/contracts/schedule/v1/schedule'
 
 const WORDS: ReadonlyMap<number, string> = new Map(
   Object.entries(Job_State).map(([name, state]) => [
@@ -10,11 +11,22 @@ const WORDS: ReadonlyMap<number, string> = new Map(
 /** `Running` */
 export const stateWord = (state: Job_State): string => WORDS.get(state) ?? `state ${state}`
 
+/** `2/3 replicas ready (0-4)`; empty for a job without a scale. */
+export function scaleText({ scale }: Pick<Job, 'scale'>): string {
+  if (scale === undefined) return ''
+  const { unit, min, max, wanted, granted, ready, draining } = scale
+  const range = `(${min}-${max})`
+  if (unit === Scale_Unit.TASKS) return `${granted}/${wanted} tasks ${range}`
+  const leaving = draining === 0 ? '' : `, ${draining} draining`
+  return `${ready}/${wanted} replicas ready ${range}${leaving}`
+}
+
 /** `2/4 devices`-like: tasks and devices of a job; emulated ones are called so. */
 export function shape(job: Job): string {
+  const each = job.kind === 'Inference' ? ' each' : ''
   const devices = job.tasks * job.devicesPerTask
   const what = job.emulatedDevices ? 'emulated device' : 'device'
-  return `${job.tasks}×${job.devicesPerTask} ${what}${devices === 1 ? '' : 's'}`
+  return `${job.tasks}×${job.devicesPerTask} ${what}${devices === 1 ? '' : 's'}${each}`
 }
 
 /** `step 40/200, loss 0.31`, empty when nothing was reported. */

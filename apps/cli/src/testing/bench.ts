@@ -8,10 +8,12 @@ import {
   type RaiseFeatureLevelRequest,
   type VoidRecordRequest,
 } from '@serverless-ai/contracts/admin/v1/admin'
+import { Reason } from '@serverless-ai/contracts/common/v1/common'
 import {
   ExplainJobResponse,
   Job,
   JobServiceService,
+  type ScaleJobRequest,
   WorkspaceServiceService,
 } from '@serverless-ai/contracts/job/v1/job'
 import { Node, Node_State, PoolServiceService } from '@serverless-ai/contracts/pool/v1/pool'
@@ -37,6 +39,13 @@ export const refused = (
 export const job = (init: { [field: string]: unknown }): Job =>
   Job.fromJSON({ jobId: 'j-0-0123456789ab', name: 'train', queue: 'q', tasks: 2, ...init })
 
+/** More than two wait for devices. */
+const waitsFor = (wanted: number) => {
+  const shortfalls = [{ dimension: 'devices', want: '1', free: '0', total: '2' }]
+  const waiting = Reason.fromJSON({ code: 'CODE_CAPACITY_WAIT', shortfalls, nodesTotal: 1 })
+  return { waiting: wanted > 2 ? waiting : undefined, position: 'scheduler:0:1:1' }
+}
+
 /** A platform that answers what a test says, and a CLI in front of it. */
 export class Bench {
   jobs: Job[] = []
@@ -46,6 +55,7 @@ export class Bench {
   madeQueues: Queue[] = []
   submitError: RpcError | undefined
   manifests: string[] = []
+  scales: ScaleJobRequest[] = []
   partitions: PartitionStatus[] = []
   raises: RaiseFeatureLevelRequest[] = []
   raiseError: RpcError | undefined
@@ -116,8 +126,12 @@ export class Bench {
         })
       },
       cancelJob: async ({ jobId }) => find(jobId),
-      scaleJob: async () => {
-        throw refused('FAILED_PRECONDITION', 'NOT_SCALABLE')
+      scaleJob: async (request) => {
+        bench.scales.push(request)
+        const { scale } = find(request.jobId).job
+        if (scale === undefined) throw refused('FAILED_PRECONDITION', 'NOT_SCALABLE')
+        const owner = request.automatic ? '' : 'user'
+        return { scale: { ...scale, wanted: request.wanted, owner }, ...waitsFor(request.wanted) }
       },
       explainJob: async ({ atPosition }) =>
         ExplainJobResponse.fromJSON({ name: 'train', state: 'Queued', position: atPosition }),

@@ -29,6 +29,8 @@ export interface Launch {
   readonly resumeFrom: string | undefined
   /** `SAI_REPORT`: file for report lines. Unset: none are written. */
   readonly reportFile: string | undefined
+  /** `SAI_NOTICE`: where a planned change is told. Unset: none is. */
+  readonly noticeFile?: string | undefined
   /** `DIGITS_JOURNAL`: file for one line per rank and step. Unset: none are written. */
   readonly journalFile: string | undefined
 }
@@ -117,6 +119,7 @@ export function launchFromEnv(env: Env = processEnv): Launch {
     checkpointDir: textOf(env, 'SAI_CHECKPOINT_DIR'),
     resumeFrom: textOf(env, 'SAI_RESUME_FROM'),
     reportFile: textOf(env, 'SAI_REPORT'),
+    noticeFile: textOf(env, 'SAI_NOTICE'),
     journalFile: textOf(env, 'DIGITS_JOURNAL'),
   }
 }

@@ -23,6 +23,8 @@ export interface CheckpointLine {
   readonly bytes: number
   /** `sha256:` and the hexadecimal digest of the whole file. */
   readonly digest: string
+  /** Id of the notice that it was written for. */
+  readonly notice?: string
 }
 
 /** Rank 0, once, at the end. */

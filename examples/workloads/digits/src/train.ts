@@ -13,13 +13,17 @@ import {
   makeScratch,
   parameterCount,
 } from './model.ts'
+import { NoticeFile } from './notice.ts'
 import { epochOrder } from './random.ts'
-import { type JournalLine, openLines, type ReportLine } from './report.ts'
+import { type CheckpointLine, type JournalLine, openLines, type ReportLine } from './report.ts'
 import type { Gang } from './ring.ts'
 
 const PROGRESS_EVERY_MS = 500
 /** A stop that the gang does not agree on in this time is carried out alone. */
 const STOP_AGREEMENT_MS = 1000
+
+/** A rank was told of a planned change: the sums of the step say so to all. */
+const noticed = (vector: Float64Array): boolean => vector.at(-1) !== 0
 
 /** A request to stop: the exit code of the signal that asked for it. */
 export class StopSwitch {
@@ -66,6 +70,8 @@ export class Training {
   #order = new Uint32Array()
   #orderEpoch = -1
   #savedStep = -1
+  #saved: CheckpointLine | undefined
+  readonly #notice: NoticeFile
   #lastProgressAt = Number.NEGATIVE_INFINITY
   #loss: number | undefined
 
@@ -89,6 +95,8 @@ export class Training {
     this.#totalSteps = this.#stepsPerEpoch * epochs
     this.#report = openLines<ReportLine>(launch.rank === 0 ? launch.reportFile : undefined)
     this.#journal = openLines<JournalLine>(launch.journalFile)
+    // One rank looks: the gang hears of it together, with the sums of a step.
+    this.#notice = new NoticeFile(launch.rank === 0 ? launch.noticeFile : undefined)
     if (launch.rank === 0) this.#store?.claim()
   }
 
@@ -120,6 +128,7 @@ export class Training {
         const text = `stopped after step ${this.#state.step}, with rank ${stoppers.join(', ')}`
         throw new WorkloadError(EXIT.peerLost, text)
       }
+      if (noticed(gradient)) return await this.#waitForEnd()
       const every = options.checkpointEverySteps
       if (every > 0 && this.#state.step % every === 0) this.#save()
       if (options.stepDelayMs > 0) await sleep(options.stepDelayMs)
@@ -139,9 +148,9 @@ export class Training {
     return { step: 0, parameters, velocity: new Float64Array(parameters.length) }
   }
 
-  /** Summed over the ranks in one go: the gradient, the loss, and who wants to stop. */
+  /** Summed over the ranks in one go: gradient, loss, who wants to stop, and a notice. */
   #makeVector(): Float64Array {
-    return new Float64Array(parameterCount(this.#in.options) + 1 + this.#in.launch.worldSize)
+    return new Float64Array(parameterCount(this.#in.options) + 2 + this.#in.launch.worldSize)
   }
 
   #rowsOfStep(): { order: Uint32Array; from: number; to: number } {
@@ -171,10 +180,11 @@ export class Training {
     }
     vector[parameters.length] = loss / (to - from)
     if (stop.exitCode !== undefined) vector[parameters.length + 1 + launch.rank] = 1
+    if (this.#notice.look() !== '') vector[vector.length - 1] = 1
   }
 
   #stoppers(vector: Float64Array): number[] {
-    const flags = vector.subarray(this.#state.parameters.length + 1)
+    const flags = vector.subarray(this.#state.parameters.length + 1, -1)
     return [...flags.keys()].filter((rank) => flags[rank] !== 0)
   }
 
@@ -200,8 +210,31 @@ export class Training {
     const { launch } = this.#in
     if (launch.rank !== 0 || this.#store === undefined) return
     if (this.#savedStep === this.#state.step) return
-    this.#report(this.#store.write(this.#state, { runId: launch.runId, settings: this.#settings }))
+    const about = { runId: launch.runId, settings: this.#settings }
+    this.#saved = this.#store.write(this.#state, about)
+    this.#report(this.#saved)
     this.#savedStep = this.#state.step
+  }
+
+  /**
+   * A planned change: what is done is saved and no further step is, so that the next generation
+   * goes on exactly here. The platform ends this one.
+   */
+  async #waitForEnd(): Promise<number> {
+    const { stop, log } = this.#in
+    this.#save()
+    const notice = this.#notice.look()
+    if (this.#saved !== undefined) this.#report({ ...this.#saved, notice })
+    log(`waits after step ${this.#state.step} for a planned change`)
+    const exitCode = await new Promise<number>((resolve) => {
+      // A signal alone does not keep a process alive.
+      const alive = setInterval(() => undefined, 60_000)
+      stop.onRequest(() => {
+        clearInterval(alive)
+        resolve(stop.exitCode ?? EXIT.terminated)
+      })
+    })
+    return this.#stopped(exitCode)
   }
 
   #stopped(exitCode: number): number {

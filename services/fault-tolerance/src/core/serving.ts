@@ -56,7 +56,7 @@ export function noteReadiness(
   ])
 }
 
-/** The end of a replica that did not become ready in time; undefined when there is nothing to it. */
+/** The end of a replica that did not become ready in time; undefined when that is not so. */
 export function neverReady(
   { jobId, gang: number, generation }: Generation,
   state: FaultState,

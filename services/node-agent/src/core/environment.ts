@@ -53,8 +53,8 @@ export function deviceEnvironment(
 }
 
 /**
- * A checkpoint, to go on from or to serve, as the task finds it. Events hold it relative to the checkpoint
- * directory of the nodes; logs of 0.1.0 hold an absolute path, which is used as it is.
+ * A checkpoint, to go on from or to serve, as the task finds it. Events hold it relative to the
+ * checkpoint directory of the nodes; logs of 0.1.0 hold an absolute path, which is used as it is.
  */
 function absolute(path: string, checkpointDir: string): string {
   if (path.startsWith('/')) return path

@@ -41,8 +41,8 @@ export function makeTaskDirectories(
 }
 
 /**
- * Writes the file of notices beside what the task made itself: the directory is the task's, so a link
- * that it put there must not be followed.
+ * Writes the file of notices beside what the task made itself: the directory is the task's, so a
+ * link that it put there must not be followed.
  */
 export async function writeTaskNotice(
   { paths, uid }: TaskDirectories,
