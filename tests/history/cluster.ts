@@ -12,7 +12,7 @@ import type { LabHost, LabNetwork } from '../support/kafka-network.ts'
 import { freePorts } from '../support/ports.ts'
 import { quietPorts } from '../support/quiet-ports.ts'
 import { ROOT } from '../support/root.ts'
-import { until } from '../support/until.ts'
+import { WatchedProcess } from '../support/watched-process.ts'
 
 /** What a cluster is made with. */
 export interface ClusterInit {
@@ -32,7 +32,6 @@ export interface ClusterInit {
   readonly env?: Readonly<Record<string, string>>
 }
 
-const OUTPUT_KEPT = 20_000
 const START_TIMEOUT_MS = 180_000
 
 /** One replica of a service: a process that can be killed, paused and started again. */
@@ -43,8 +42,7 @@ export class Replica {
   readonly port: number
   readonly #host: LabHost | undefined
   readonly #start: (replica: Replica) => ChildProcess
-  #child: ChildProcess | undefined
-  output = ''
+  readonly #process: WatchedProcess
 
   constructor(
     at: { service: ServiceName; name: string; port: number; host: LabHost | undefined },
@@ -55,6 +53,7 @@ export class Replica {
     this.port = at.port
     this.#host = at.host
     this.#start = start
+    this.#process = new WatchedProcess(at.name)
   }
 
   get ip(): string {
@@ -81,21 +80,19 @@ export class Replica {
 
   /** 0 = it was never started. */
   get pid(): number {
-    return this.#child?.pid ?? 0
+    return this.#process.pid
   }
 
   get running(): boolean {
-    return this.#child?.exitCode === null && this.#child.signalCode === null
+    return this.#process.running
+  }
+
+  get output(): string {
+    return this.#process.output
   }
 
   start(): void {
-    const child = this.#start(this)
-    const take = (chunk: Buffer): void => {
-      this.output = `${this.output}${chunk.toString()}`.slice(-OUTPUT_KEPT)
-    }
-    child.stdout?.on('data', take)
-    child.stderr?.on('data', take)
-    this.#child = child
+    this.#process.watch(this.#start(this))
   }
 
   /** SIGKILL; resolves when the process is gone. */
@@ -109,15 +106,15 @@ export class Replica {
   }
 
   pause(): void {
-    this.#child?.kill('SIGSTOP')
+    this.#process.child?.kill('SIGSTOP')
   }
 
   resume(): void {
-    this.#child?.kill('SIGCONT')
+    this.#process.child?.kill('SIGCONT')
   }
 
   async #end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
-    const child = this.#child
+    const { child } = this.#process
     if (child === undefined || !this.running) return
     const ended = new Promise((resolve) => child.once('exit', resolve))
     child.kill(signal)
@@ -126,16 +123,7 @@ export class Replica {
 
   /** Resolves when it is ready: it has caught up, and reaches what it needs. */
   async ready(timeoutMs = START_TIMEOUT_MS): Promise<void> {
-    const url = `http://${this.ip}:${this.port + 1}/readyz`
-    const ask = async (): Promise<'ready' | 'ended' | undefined> => {
-      if (!this.running) return 'ended'
-      return (await fetch(url)).ok ? 'ready' : undefined
-    }
-    const said = (): string => `output:\n${this.output.slice(-2_000)}`
-    const state = await until(`${this.name} to be ready`, ask, { timeoutMs }).catch((error) => {
-      throw new Error(`${String(error)}\n${said()}`)
-    })
-    if (state === 'ended') throw new Error(`${this.name} has ended\n${said()}`)
+    await this.#process.ready(`http://${this.ip}:${this.port + 1}/readyz`, timeoutMs)
   }
 }
 

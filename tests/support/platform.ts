@@ -16,6 +16,7 @@ import { freePorts } from './ports.ts'
 import { isAlive, processes } from './process-tree.ts'
 import { ROOT } from './root.ts'
 import { until } from './until.ts'
+import { WatchedProcess } from './watched-process.ts'
 
 /** Clients of one identity. */
 export interface Clients {
@@ -76,8 +77,7 @@ export class Platform {
   readonly #topicPrefix: string
   /** Empty on the embedded log. */
   readonly #brokers: string
-  #child: ChildProcess | undefined
-  output = ''
+  readonly #process = new WatchedProcess('the control plane')
 
   private constructor(init: PlatformInit, port: number, taskPortFirst: number) {
     this.#init = init
@@ -117,17 +117,21 @@ export class Platform {
       ...this.logArgs(),
       ...(this.#init.args ?? []),
     ]
-    const child = spawn(process.execPath, args, {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ...this.#init.env, ...env },
-    })
-    const take = (chunk: Buffer) => {
-      this.output = `${this.output}${chunk.toString()}`.slice(-100_000)
-    }
-    child.stdout.on('data', take)
-    child.stderr.on('data', take)
-    this.#child = child
-    return child
+    return this.#process.watch(
+      spawn(process.execPath, args, {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: { ...process.env, ...this.#init.env, ...env },
+      }),
+    )
+  }
+
+  /** What it said, the end of it; may be set. */
+  get output(): string {
+    return this.#process.output
+  }
+
+  set output(text: string) {
+    this.#process.output = text
   }
 
   /** What a start says about the log. */
@@ -187,26 +191,16 @@ export class Platform {
   }
 
   get pid(): number {
-    return this.#child?.pid ?? 0
+    return this.#process.pid
   }
 
   get child(): ChildProcess | undefined {
-    return this.#child
+    return this.#process.child
   }
 
   /** Resolves when `/readyz` says yes. Several processes take longer than one. */
   async ready(timeoutMs = this.#brokers === '' ? 60_000 : 180_000): Promise<void> {
-    const url = `http://127.0.0.1:${this.port + 1}/readyz`
-    const ended = () => this.#child !== undefined && this.#child.exitCode !== null
-    await until('ready', async () => (ended() || (await fetch(url)).ok ? true : undefined), {
-      timeoutMs,
-    })
-      .then(() => {
-        if (ended()) throw new Error(`ended with ${this.#child?.exitCode}, not ready`)
-      })
-      .catch((error: unknown) => {
-        throw new Error(`${String(error)}\noutput:\n${this.output.slice(-4_000)}`)
-      })
+    await this.#process.ready(`http://127.0.0.1:${this.port + 1}/readyz`, timeoutMs)
   }
 
   /** Clients with a token of `tokens.json`: `admin`, `service`, or a tenant. */
@@ -257,7 +251,7 @@ export class Platform {
 
   /** SIGKILL to the control plane, all of its processes; nodes and tasks go on. */
   async kill(): Promise<void> {
-    this.#child?.kill('SIGKILL')
+    this.child?.kill('SIGKILL')
     await this.exited()
     // Nobody is left who starts them anew.
     for (const { pid } of this.processes) killHard(pid)
@@ -273,30 +267,23 @@ export class Platform {
   }
 
   /** Resolves with the exit code when the control plane has ended. */
-  async exited(timeoutMs = this.#brokers === '' ? 15_000 : 40_000): Promise<number> {
-    const child = this.#child
-    if (child === undefined) return 0
-    return until(
-      'the control plane to end',
-      () =>
-        child.exitCode !== null || child.signalCode !== null ? (child.exitCode ?? 128) : undefined,
-      { timeoutMs },
-    )
+  async exited(timeoutMs = this.#brokers === '' ? 30_000 : 40_000): Promise<number> {
+    return this.#process.exited(timeoutMs)
   }
 
   /** Ctrl-C; resolves with the time it took, ms. */
   async interrupt(): Promise<number> {
     const startedMs = performance.now()
-    this.#child?.kill('SIGINT')
+    this.child?.kill('SIGINT')
     await this.exited()
     return performance.now() - startedMs
   }
 
   /** Ends everything of this platform, by force where needed, and removes its directory. */
   async close(): Promise<void> {
-    if (this.#child?.exitCode === null && this.#child.signalCode === null) {
-      this.#child.kill('SIGINT')
-      await this.exited().catch(() => this.#child?.kill('SIGKILL'))
+    if (this.#process.running) {
+      this.child?.kill('SIGINT')
+      await this.exited().catch(() => this.child?.kill('SIGKILL'))
     }
     for (const pid of this.leftovers()) killHard(pid)
     await this.#plain.close()

@@ -2,8 +2,8 @@ import { Job_State } from '@serverless-ai/contracts/job/v1/job'
 import { SERVICE_NAMES } from '@serverless-ai/contracts/services'
 import { METRICS, type MetricSpec } from '@serverless-ai/telemetry'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { stringify } from 'yaml'
 import { submit, untilJob } from '../../support/digits.ts'
+import { jobManifest } from '../../support/manifest.ts'
 import { Platform } from '../../support/platform.ts'
 import { until } from '../../support/until.ts'
 import { prepareQueue } from '../node-faults.ts'
@@ -12,16 +12,10 @@ import { type Exposed, readExposition, type Sample } from './exposition.ts'
 let platform: Platform
 
 const manifest = (name: string, more: { script: string; devices?: number }) =>
-  stringify({
-    apiVersion: 'serverlessai.job/v1',
-    kind: 'Job',
-    metadata: { name },
-    spec: {
-      queue: 'team-a',
-      tasks: 2,
-      command: ['sh', '-c', more.script],
-      resources: { devices: more.devices ?? 1, cpu: '50m', memory: '32Mi' },
-    },
+  jobManifest(name, {
+    tasks: 2,
+    command: ['sh', '-c', more.script],
+    resources: { devices: more.devices ?? 1, cpu: '50m', memory: '32Mi' },
   })
 
 async function scrape(): Promise<ReadonlyMap<string, Exposed>> {
