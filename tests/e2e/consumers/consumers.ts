@@ -49,7 +49,7 @@ const BOOTSTRAP_SOON_MS = 15_000
  * get nearly everything by the bootstrap after the next gap.
  */
 const BEHIND_MAX = 50
-/** Of 100 events so many have to come by the stream, at least; a short history may have bad luck. */
+/** Of 100 events so many have to come by the stream; a short history may have bad luck. */
 const STREAM_MIN = 80
 const STREAM_MIN_SHORT = 60
 /** Kills of a long history. */
