@@ -7,6 +7,7 @@ import { addJob } from './commands/job.ts'
 import { addLevel } from './commands/level.ts'
 import { addRun } from './commands/run.ts'
 import { type CommandScope, withGlobals } from './commands/shared.ts'
+import { addSlo } from './commands/slo.ts'
 import { addStatus } from './commands/status.ts'
 import { addTopics } from './commands/topics.ts'
 import { addLog } from './commands/void.ts'
@@ -41,6 +42,7 @@ function programOf(scope: CommandScope): Command {
   addRun(program, scope)
   addJob(program, scope)
   addFleet(program, scope)
+  addSlo(program, scope)
   addStatus(program, scope)
   addWorkspace(program, scope)
   const admin = program.command('admin').description('the work of operators')

@@ -11,6 +11,10 @@ import {
   type UploadWorkspaceRequest,
   WorkspaceServiceService,
 } from '@serverless-ai/contracts/job/v1/job'
+import {
+  type Objective,
+  ObjectiveServiceService,
+} from '@serverless-ai/contracts/objective/v1/objective'
 import { PoolServiceService, type ReadLogsResponse } from '@serverless-ai/contracts/pool/v1/pool'
 import {
   CheckpointServiceService,
@@ -220,6 +224,7 @@ export interface PlatformClient extends AsyncDisposable {
   readonly pool: ClientOf<typeof PoolServiceService>
   readonly incidents: ClientOf<typeof RecoveryServiceService>
   readonly checkpoints: ClientOf<typeof CheckpointServiceService>
+  readonly objectives: ClientOf<typeof ObjectiveServiceService>
   readonly admin: ClientOf<typeof AdminServiceService>
   /** Public events and the present state as events: see `@serverless-ai/client/events`. */
   readonly feeds: ClientOf<typeof EventFeedServiceService>
@@ -227,6 +232,13 @@ export interface PlatformClient extends AsyncDisposable {
   uploadWorkspace(archive: Uint8Array): Promise<string>
   /** Makes a queue (operators). One request id for all attempts. */
   createQueue(queue: NewQueue): Promise<Queue>
+  /** Declares an objective; `validateOnly` looks whether it could be. One request id for all. */
+  createObjective(
+    objective: Objective,
+    options?: { readonly validateOnly?: boolean },
+  ): Promise<Objective>
+  /** Ends an objective by its id. */
+  deleteObjective(objectiveId: string): Promise<void>
   close(): Promise<void>
 }
 
@@ -246,6 +258,7 @@ export function connect(options: ConnectOptions): PlatformClient {
   const pool = transport.client(PoolServiceService, target)
   const queues = transport.client(QueueServiceService, target)
   const workspaces = transport.client(WorkspaceServiceService, target)
+  const objectives = transport.client(ObjectiveServiceService, target)
   const close = async (): Promise<void> => {
     if (options.transport === undefined) await transport.close()
   }
@@ -255,6 +268,7 @@ export function connect(options: ConnectOptions): PlatformClient {
     pool,
     incidents: transport.client(RecoveryServiceService, target),
     checkpoints: transport.client(CheckpointServiceService, target),
+    objectives,
     admin: transport.client(AdminServiceService, target),
     feeds: transport.client(EventFeedServiceService, target),
     async uploadWorkspace(archive) {
@@ -268,6 +282,15 @@ export function connect(options: ConnectOptions): PlatformClient {
       const { queue } = await queues.createQueue(request)
       if (queue === undefined) throw new TypeError('the answer has no queue')
       return queue
+    },
+    async createObjective(wanted, { validateOnly = false } = {}) {
+      const request = { requestId: newRequestId(ports), objective: wanted, validateOnly }
+      const { objective } = await objectives.createObjective(request)
+      if (objective === undefined) throw new TypeError('the answer has no objective')
+      return objective
+    },
+    async deleteObjective(objectiveId) {
+      await objectives.deleteObjective({ requestId: newRequestId(ports), objectiveId })
     },
     close,
     [Symbol.asyncDispose]: close,

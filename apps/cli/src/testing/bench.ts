@@ -22,7 +22,7 @@ import {
   QueueServiceService,
   QueueStatus,
 } from '@serverless-ai/contracts/schedule/v1/schedule'
-import { type Logger, RpcError } from '@serverless-ai/kernel'
+import { type Logger, RpcError, type TransportServer } from '@serverless-ai/kernel'
 import { systemClock, systemTimers } from '@serverless-ai/kernel/system'
 import { memoryNetwork } from '@serverless-ai/rpc'
 import { runCli } from '../cli.ts'
@@ -60,6 +60,8 @@ export class Bench {
   raises: RaiseFeatureLevelRequest[] = []
   raiseError: RpcError | undefined
   voids: VoidRecordRequest[] = []
+  /** Adds more services, before it listens. */
+  more: (server: TransportServer) => void = () => undefined
   logs: { rank: number; text: string; firstFailing?: boolean }[] = []
   /** Reads of logs that find none, at first. */
   logsLater = 0
@@ -89,6 +91,7 @@ export class Bench {
     })
     this.#addJobs(server)
     this.#addOthers(server)
+    this.more(server)
     this.#address = await server.listen('127.0.0.1:0')
   }
 
