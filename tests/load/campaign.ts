@@ -7,6 +7,7 @@ import { brokerFaults, failovers } from './campaigns/kafka.ts'
 import { kills, killsKafka } from './campaigns/kills.ts'
 import { nodeFaults } from './campaigns/node-faults.ts'
 import { runCampaign } from './campaigns/run.ts'
+import { scalingStudy } from './campaigns/scaling-study.ts'
 import { leaderChanges, simulation } from './campaigns/simulations.ts'
 import { slaLedger } from './campaigns/sla.ts'
 import {
@@ -27,6 +28,7 @@ const CAMPAIGNS: readonly Campaign[] = [
   schedulerWalk,
   poolWalk,
   scalingWalk,
+  scalingStudy,
   slaLedger,
   simulation,
   leaderChanges,

@@ -27,6 +27,7 @@ export interface WalkResult {
 
 const STEP_MS = 2_000
 const SAFE_PER_S = 1_000
+const IDLE_MS = 60_000
 /** Share of the steps that are done twice, the second time from a state that was JSON. */
 const REPLAYED = 0.05
 const ALLOWED_PPM = [500_000, 10_000]
@@ -69,6 +70,8 @@ class Walk {
     budget: 20 as number | undefined,
     quota: 20 as number | undefined,
   }
+  /** Steps without a request, known to be so. */
+  #quiet = 0
   /** Times of changes since the load has been constant; undefined: it is not. */
   #calmChanges: number[] | undefined
 
@@ -83,6 +86,7 @@ class Walk {
       stepMs: STEP_MS,
       historyMs: 300_000,
       minHistoryMs: 60_000,
+      idleMs: IDLE_MS,
       retuneMs: this.#dice.pick([60_000, 300_000]),
     })
     this.#state = this.#policy.initial()
@@ -205,6 +209,10 @@ class Walk {
     }
     if (hold !== undefined) this.#count(this.counts.holds, hold.code)
     for (const { code } of notes) this.#count(this.counts.notes, code)
+    const quiet = input.arrivals?.value.requests === 0 && this.#waiting === 0
+    this.#quiet = quiet && this.#weather.kind === 'idle' ? this.#quiet + 1 : 0
+    const asleep = this.#quiet * STEP_MS > IDLE_MS && floor === 0 && input.target === 0
+    must(!asleep || wanted === 0, 'started from zero without a request', decision)
     this.#checkCalm(input, wanted)
   }
 

@@ -30,6 +30,8 @@ export interface PredictiveConfig {
   readonly maxAgeMs?: number
   /** Without any request for so long a service with floor 0 goes to zero. */
   readonly idleMs?: number
+  /** No request takes longer: a gauge of requests in flight that stays up for longer is wrong. */
+  readonly longestMs?: number
   /** Requests that are held beside an idle replica for so long are a fault of the gauge. */
   readonly distrustMs?: number
 }
@@ -45,6 +47,7 @@ export function withDefaults(config: PredictiveConfig): FullConfig {
     retuneMs: 60_000,
     maxAgeMs: 10_000,
     idleMs: 60_000,
+    longestMs: 600_000,
     distrustMs: 30_000,
     ...config,
   }

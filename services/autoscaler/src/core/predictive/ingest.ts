@@ -136,9 +136,12 @@ export function ingest(
     }
   }
   state = { ...state, stuckHeld: stuckHeldAfter(input, state, config) }
-  const busy =
-    (believed.requests ?? 1) > 0 || (believed.inFlight ?? 0) > 0 || believed.heldRequests > 0
-  if (busy || before.lastMs === null) state = { ...state, busyMs: nowMs }
+  // Unknown arrivals may be some.
+  const came = (believed.requests ?? 1) > 0 || before.lastMs === null
+  const cameMs = came ? nowMs : state.cameMs
+  const inside = (believed.inFlight ?? 0) > 0 && nowMs - cameMs < config.longestMs
+  const busy = came || inside || believed.heldRequests > 0
+  state = { ...state, cameMs, busyMs: busy ? nowMs : state.busyMs }
   return withOutcomes(input, state, config)
 }
 

@@ -165,8 +165,10 @@ function decideNeed(
   const at = state.step
   const known = isHistoryLong(state, config)
   const hold = (code: string): Note => ({ code, numbers: { need: need.replicas, wanted: target } })
-  if (isIdle(input, state, config) && target > 0) {
-    const next = { ...course, wanted: 0, changedAt: at, changedFor: 0, lessSince: -1, mostSince: 0 }
+  if (isIdle(input, state, config)) {
+    // Also from zero: what is remembered of demand starts nothing.
+    const changedAt = target > 0 ? at : course.changedAt
+    const next = { ...course, wanted: 0, changedAt, changedFor: 0, lessSince: -1, mostSince: 0 }
     return { state: { ...state, course: next }, hold: undefined }
   }
   if (target === 0 && need.replicas === 0) {

@@ -32,8 +32,9 @@ export interface PredictiveState {
   readonly seasonSteps: number
   /** Clauses that more replicas do not help. */
   readonly unreachable: readonly number[]
-  /** When a request came or was inside last. */
+  /** When a request came, was held or was inside last; when one came last. */
   readonly busyMs: number
+  readonly cameMs: number
   /** Since when requests are held beside idle replicas, and how many: a fault of the gauge. */
   readonly stuckHeld: { readonly sinceMs: number; readonly requests: number } | null
 }
@@ -59,6 +60,7 @@ export function initialState(clauses: number): PredictiveState {
     seasonSteps: 0,
     unreachable: [],
     busyMs: 0,
+    cameMs: 0,
     stuckHeld: null,
   }
 }

@@ -1,0 +1,113 @@
+import { seededRandomness } from '@serverless-ai/kernel/testing'
+import { type Requests, rescale } from '@serverless-ai/sim/serving'
+import { fixed } from './policies.ts'
+import { type AnyPolicy, type RigResult, runPolicy } from './rig.ts'
+
+/** Replicas of the smallest fixed fleet that meets the objective: also the budget of all. */
+export const STATIC_REPLICAS = 16
+/** GPUs of a replica. */
+export const DEVICES = 8
+/** The fleet is whole at first; for so long neither requests nor devices count. */
+export const WARM_UP_MS = 300_000
+
+/** A load at its rate, and the start-up time that everybody has to live with. */
+export interface Cell {
+  readonly requests: Requests
+  readonly startupMs: number
+  /** When counting begins. */
+  readonly fromMs: number
+  readonly seed: number
+}
+
+/** What a policy did in a cell. */
+export interface Score {
+  readonly policy: string
+  readonly deviceHours: number
+  /** Saved of what the fixed fleet uses, 0 to 1. */
+  readonly saving: number
+  /** Share of requests within the p99 limits of all three indicators. */
+  readonly attainment: number
+  /** All nine limits hold, and attainment is 99 % at least. */
+  readonly met: boolean
+  /** p50, p90, p99 of the slowdown of TTFT, TPOT, end to end. */
+  readonly slowdown: readonly number[]
+  readonly starts: number
+  readonly stops: number
+  readonly lost: number
+}
+
+const rounded = (value: number): number => Number(value.toPrecision(5))
+
+function scoreOf(cell: Cell, name: string, result: RigResult): Score {
+  const { attainment, replicaMs, starts, stops } = result
+  const whole = STATIC_REPLICAS * (endOf(cell) - cell.fromMs)
+  return {
+    policy: name,
+    deviceHours: rounded((replicaMs * DEVICES) / 3_600_000),
+    saving: rounded(1 - replicaMs / whole),
+    attainment: rounded(attainment.share),
+    met: attainment.met,
+    slowdown: attainment.quantiles.map(rounded),
+    starts,
+    stops,
+    lost: attainment.lost,
+  }
+}
+
+const endOf = ({ requests }: Cell): number => requests.arrivalMs.at(-1)!
+
+/** Start-ups vary around their time by -10 to +20 %, the same for everybody. */
+function startups({ seed, startupMs }: Cell): (start: number) => number {
+  const dice = seededRandomness(seed)
+  const drawn: number[] = []
+  return (start) => {
+    while (drawn.length <= start) drawn.push(startupMs * (0.9 + 0.3 * dice.float()))
+    return drawn[start]!
+  }
+}
+
+/** Runs a policy in a cell. `exact`: start-ups take just their time (of plans). */
+export function score(
+  cell: Cell,
+  policy: AnyPolicy,
+  options: { readonly name?: string; readonly exact?: boolean; readonly initial?: number } = {},
+): Score {
+  const { name = policy.name, exact = false, initial = STATIC_REPLICAS } = options
+  const budget = STATIC_REPLICAS
+  const result = runPolicy({
+    requests: cell.requests,
+    startupMs: exact ? () => cell.startupMs : startups(cell),
+    initial,
+    fromMs: cell.fromMs,
+    untilMs: endOf(cell),
+    limits: () => ({ floor: 1, ceiling: budget, budget, quota: budget }),
+    policy,
+  })
+  return scoreOf(cell, name, result)
+}
+
+/** Highest rate, as a factor, that a fixed fleet of so many bears within the objective. */
+function bearable(trace: Requests, replicas: number, base: Omit<Cell, 'requests'>): number {
+  let low = 0.1
+  let high = 100
+  for (let round = 0; round < 13; round += 1) {
+    const factor = Math.sqrt(low * high)
+    const requests = rescale(trace, factor, seededRandomness(base.seed))
+    const { met } = score({ ...base, requests }, fixed(replicas), { initial: replicas })
+    if (met) low = factor
+    else high = factor
+  }
+  return low
+}
+
+/** The trace at the rate at which the smallest fixed fleet is 16: between those of 15 and of 16. */
+export function scaled(
+  trace: Requests,
+  base: Omit<Cell, 'requests' | 'startupMs'>,
+): { readonly factor: number; readonly requests: Requests } {
+  const cell = { ...base, startupMs: 5_000 }
+  const most = bearable(trace, STATIC_REPLICAS, cell)
+  const fewer = bearable(trace, STATIC_REPLICAS - 1, cell)
+  const factor = Number(((most + fewer) / 2).toPrecision(5))
+  return { factor, requests: rescale(trace, factor, seededRandomness(base.seed)) }
+}

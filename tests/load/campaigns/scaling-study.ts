@@ -1,0 +1,85 @@
+import type { Requests } from '@serverless-ai/sim/serving'
+import { type Cell, DEVICES, STATIC_REPLICAS, scaled, WARM_UP_MS } from '../baselines/cell.ts'
+import { type CellReport, study } from '../baselines/study.ts'
+import { loadSample, loadTrace, TRACES } from '../baselines/traces.ts'
+import type { Campaign, Case } from './campaign.ts'
+
+const STARTUPS_MS = [5_000, 30_000, 120_000, 300_000]
+
+/** Traces at their rates: found once for all start-up times. */
+const found = new Map<string, ReturnType<typeof scaled>>()
+
+function rateOf(name: string, load: () => Requests, seed: number, fromMs: number) {
+  const known = found.get(name)
+  if (known !== undefined) return known
+  const result = scaled(load(), { fromMs, seed })
+  found.set(name, result)
+  return result
+}
+
+/** What must hold of any cell, whoever wins. */
+function check({ static: whole, oracle, ours, sweep }: CellReport): void {
+  const must = (holds: boolean, what: string) => {
+    if (!holds) throw new Error(what)
+  }
+  must(whole.met, 'the fixed fleet misses the objective')
+  must(
+    oracle.met && oracle.deviceHours <= whole.deviceHours,
+    'the oracle is worse than a fixed fleet',
+  )
+  for (const one of [whole, oracle, ours, ...sweep]) {
+    must(one.lost === 0, `${one.policy} lost ${one.lost} requests`)
+  }
+}
+
+function cell(
+  name: string,
+  load: () => Requests,
+  options: { readonly seed: number; readonly startupMs: number; readonly fromMs: number },
+  repro: string,
+): Case {
+  const { seed, startupMs, fromMs } = options
+  return {
+    name: `${name}, start-up ${startupMs / 1_000} s`,
+    repro,
+    run: async (say) => {
+      const { factor, requests } = rateOf(name, load, seed, fromMs)
+      const one: Cell = { requests, startupMs, fromMs, seed }
+      const report = study(one, say)
+      check(report)
+      const count = requests.arrivalMs.length
+      return { trace: name, startupMs, rateFactor: factor, requests: count, ...report }
+    },
+  }
+}
+
+/**
+ * Attainment against device hours on public traces. Goals that are missed are part of the result
+ * (`goal`), not failures of the campaign.
+ */
+export const scalingStudy: Campaign = {
+  name: 'scaling-study',
+  about: 'autoscalers on four public traces (SAI_SHARED_DIR) at four start-up times',
+  settings: () => ({
+    staticReplicas: STATIC_REPLICAS,
+    devicesPerReplica: DEVICES,
+    warmUpMs: WARM_UP_MS,
+    startupsMs: STARTUPS_MS,
+  }),
+  cases({ seed, slice }) {
+    const flags = `--seed ${seed}`
+    if (slice) {
+      // Ten minutes of one trace, from the repository.
+      const options = { seed, startupMs: 5_000, fromMs: WARM_UP_MS / 2 }
+      return [cell('azure-code (sample)', loadSample, options, `… scaling-study --slice ${flags}`)]
+    }
+    return TRACES.flatMap((trace, row) =>
+      STARTUPS_MS.map((startupMs, column) => {
+        const only = row * STARTUPS_MS.length + column + 1
+        const repro = `npm run campaign -- scaling-study ${flags} --only ${only}`
+        const options = { seed, startupMs, fromMs: WARM_UP_MS }
+        return cell(trace, () => loadTrace(trace), options, repro)
+      }),
+    )
+  },
+}
