@@ -14,14 +14,13 @@ import {
 } from '@serverless-ai/eventlog'
 import { describe, expect, it } from 'vitest'
 import { AnswersTable, REQUEST_AGE_MAX_MS, refuseRequestId } from './answers.ts'
-import { type BankCommand, bank, bankDecider } from './testing/bank.ts'
+import { add, type BankCommand, bank, bankDecider } from './testing/bank.ts'
 import { consume, storyOf } from './testing/history.ts'
 import { Replicas } from './testing/replicas.ts'
 import { withLog } from './testing/with-log.ts'
 import { type Process, World } from './testing/world.ts'
 import type { Answer, RuntimeEnvironment } from './types.ts'
 
-const add = (key: string, n = 1): BankCommand => ({ type: 'Add', key, n })
 const log = { topic: logTopic('bank'), partition: 0 }
 const events = { topic: eventsTopic('bank'), partition: 0 }
 

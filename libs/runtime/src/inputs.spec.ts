@@ -1,9 +1,8 @@
 import { eventsTopic } from '@serverless-ai/eventlog'
 import { describe, expect, it } from 'vitest'
-import { type BankCommand, bank } from './testing/bank.ts'
+import { add, bank } from './testing/bank.ts'
 import { type Bank, type Process, World } from './testing/world.ts'
 
-const add = (key: string, n = 1): BankCommand => ({ type: 'Add', key, n })
 const source = bank({ name: 'source' })
 const sink = bank({ name: 'sink', other: 'source' })
 const topic = { topic: eventsTopic('source'), partition: 0 }

@@ -2,6 +2,7 @@ import { accept, type Decider, invariant } from '@serverless-ai/kernel'
 import { describe, expect, it } from 'vitest'
 import { FeatureLevelError } from './levels.ts'
 import {
+  add,
   type BankCommand,
   type BankEvent,
   type BankState,
@@ -10,8 +11,6 @@ import {
 } from './testing/bank.ts'
 import { type Replica, Replicas } from './testing/replicas.ts'
 import { type BankDefinition, World } from './testing/world.ts'
-
-const add = (key: string): BankCommand => ({ type: 'Add', key, n: 1 })
 
 /** The version before: it knows no interest, and would stop at it. */
 const before: Decider<BankState, BankCommand, BankEvent> = {

@@ -1,11 +1,9 @@
 import { AppendOutcomeUnknownError } from '@serverless-ai/eventlog'
 import { describe, expect, it } from 'vitest'
 import type { ObservedCommit, RuntimeObserver } from './observer.ts'
-import { type BankCommand, bank } from './testing/bank.ts'
+import { add, bank } from './testing/bank.ts'
 import { withLog } from './testing/with-log.ts'
 import { World } from './testing/world.ts'
-
-const add = (key: string, n: number): BankCommand => ({ type: 'Add', key, n })
 
 /** Keeps all that it is told. */
 function notes() {

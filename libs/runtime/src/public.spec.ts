@@ -1,11 +1,10 @@
 import { eventsTopic } from '@serverless-ai/eventlog'
 import { describe, expect, it } from 'vitest'
-import { type BankCommand, bank } from './testing/bank.ts'
+import { add, bank } from './testing/bank.ts'
 import { withLog } from './testing/with-log.ts'
 import { World } from './testing/world.ts'
 import type { PublicEvent } from './types.ts'
 
-const add = (key: string, n = 1): BankCommand => ({ type: 'Add', key, n })
 const topic = { topic: eventsTopic('bank'), partition: 0 }
 const reasonOf = async (promise: Promise<unknown>): Promise<unknown> =>
   promise.then(

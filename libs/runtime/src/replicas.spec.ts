@@ -1,11 +1,10 @@
 import type { SnapshotStore } from '@serverless-ai/eventlog'
 import { describe, expect, it } from 'vitest'
-import { type BankCommand, bank } from './testing/bank.ts'
+import { add, bank } from './testing/bank.ts'
 import { storyOf } from './testing/history.ts'
 import { type Replica, Replicas, type ReplicasOptions } from './testing/replicas.ts'
 import { World } from './testing/world.ts'
 
-const add = (key: string, n = 1): BankCommand => ({ type: 'Add', key, n })
 const several = (options: Omit<ReplicasOptions, 'world'> = {}): Replicas =>
   new Replicas({ world: new World(), ...options })
 const claims = (replicas: Replicas): readonly string[] => storyOf(replicas.world, bank()).leaders

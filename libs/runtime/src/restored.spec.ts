@@ -1,6 +1,6 @@
 import { logTopic } from '@serverless-ai/eventlog'
 import { expect, it } from 'vitest'
-import { bank } from './testing/bank.ts'
+import { add, bank } from './testing/bank.ts'
 import { Replicas } from './testing/replicas.ts'
 import { World } from './testing/world.ts'
 
@@ -8,7 +8,6 @@ it('is led again after the log was restored from an older copy under its replica
   const world = new World()
   const replicas = new Replicas({ world })
   const first = await replicas.started()
-  const add = (key: string) => ({ type: 'Add', key, n: 1 }) as const
   await world.run(first.runtime.execute(add('kept')))
   const { records } = world.store.partition({ topic: logTopic('bank'), partition: 0 })
   const middle = records.length

@@ -6,7 +6,7 @@ import type { RuntimeOptions } from './context.ts'
 import { Framework } from './framework.ts'
 import { Partition } from './partition.ts'
 import { keptMilestones, type Milestone, trimPlan } from './retention.ts'
-import { type BankCommand, bank } from './testing/bank.ts'
+import { add, bank } from './testing/bank.ts'
 import { withLog } from './testing/with-log.ts'
 import { type Bank, type BankDefinition, type Process, World } from './testing/world.ts'
 
@@ -17,7 +17,6 @@ const options = { retentionMs }
 const patient = (inner: EventLog): Partial<EventLog> => ({
   fetch: (address, want) => inner.fetch(address, { ...want, waitMs: want.waitMs && DAY_MS }),
 })
-const add = (key: string, n = 1): BankCommand => ({ type: 'Add', key, n })
 const source = bank({ name: 'source' })
 const sink = bank({ name: 'sink', other: 'source' })
 const log = { topic: logTopic('source'), partition: 0 }

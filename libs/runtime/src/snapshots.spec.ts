@@ -1,12 +1,11 @@
 import { Commit_Kind, encodeCommit, encodeVoid, logTopic, sha256 } from '@serverless-ai/eventlog'
 import { describe, expect, it } from 'vitest'
 import { DIGEST_EVERY_COMMITS } from './composer.ts'
-import { type BankCommand, bank, bankDecider } from './testing/bank.ts'
+import { add, bank, bankDecider } from './testing/bank.ts'
 import { storyOf } from './testing/history.ts'
 import { type Bank, World } from './testing/world.ts'
 import type { Json } from './types.ts'
 
-const add = (key: string, n = 1): BankCommand => ({ type: 'Add', key, n })
 const address = { topic: logTopic('bank'), partition: 0 }
 
 async function addAll(world: World, runtime: Bank, count: number): Promise<void> {

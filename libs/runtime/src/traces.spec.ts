@@ -3,11 +3,9 @@ import { type Ports, TRACEPARENT, type TraceContext } from '@serverless-ai/kerne
 import { type MemoryTracer, memoryTracer } from '@serverless-ai/kernel/testing'
 import { describe, expect, it } from 'vitest'
 import type { CommitFacts } from './facts.ts'
-import { type BankCommand, type BankEvent, type BankState, bank } from './testing/bank.ts'
+import { add, type BankCommand, type BankEvent, type BankState, bank } from './testing/bank.ts'
 import { type Bank, World } from './testing/world.ts'
 import { TRACES_HEADER, Traces } from './traces.ts'
-
-const add = (key: string, n = 1): BankCommand => ({ type: 'Add', key, n })
 
 /** A world and a tracer of its processes. */
 function tracedWorld(seed = 1): { world: World; tracer: MemoryTracer; ports: Ports } {

@@ -1,6 +1,7 @@
 import { type Decider, invariant } from '@serverless-ai/kernel'
 import { describe, expect, it } from 'vitest'
 import {
+  add,
   type BankCommand,
   type BankEvent,
   type BankState,
@@ -8,8 +9,6 @@ import {
   bankDecider,
 } from './testing/bank.ts'
 import { type Bank, World } from './testing/world.ts'
-
-const add = (key: string, n = 1): BankCommand => ({ type: 'Add', key, n })
 
 const reasonOf = (promise: Promise<unknown>): Promise<string> =>
   promise.then(

@@ -34,6 +34,9 @@ export type BankCommand =
   /** Accepted by `afterBatch` once per batch while it is on. */
   | { readonly type: 'Interest'; readonly on: boolean }
 
+/** The command that most specs give. */
+export const add = (key: string, n = 1): BankCommand => ({ type: 'Add', key, n })
+
 export type BankEvent =
   | { readonly type: 'Added'; readonly key: string; readonly n: number; readonly padding?: string }
   | { readonly type: 'Broken' }

@@ -177,3 +177,13 @@ export class World {
     }
   }
 }
+
+/** Why a promise fails: the reason of its error, or what it says. */
+export async function failureOf(promise: Promise<unknown>): Promise<string> {
+  try {
+    await promise
+    return 'no failure'
+  } catch (error) {
+    return (error as { reason?: string }).reason ?? String(error)
+  }
+}
