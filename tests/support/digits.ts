@@ -9,14 +9,21 @@ import type { Clients } from './platform.ts'
 import { ROOT } from './root.ts'
 import { until } from './until.ts'
 
-const DIGITS = join(ROOT, 'examples/workloads/digits')
-
 /** A UUIDv7 of now. */
 export const requestId = (): string => uuidV7(Date.now(), randomBytes(10))
 
 /** Uploads the built digits example as a workspace; returns its name. */
-export async function uploadDigits(clients: Clients): Promise<string> {
-  const archive = execFileSync('tar', ['-C', DIGITS, '-czf', '-', 'dist', 'data', 'package.json'], {
+export const uploadDigits = (clients: Clients): Promise<string> =>
+  uploadExample(clients, 'digits', ['dist', 'data', 'package.json'])
+
+/** Uploads parts of a built example as a workspace; returns its name. */
+export async function uploadExample(
+  clients: Clients,
+  name: string,
+  parts: readonly string[],
+): Promise<string> {
+  const directory = join(ROOT, 'examples/workloads', name)
+  const archive = execFileSync('tar', ['-C', directory, '-czf', '-', ...parts], {
     maxBuffer: 64 * 1024 * 1024,
   })
   const digest = `sha256:${createHash('sha256').update(archive).digest('hex')}`
@@ -119,7 +126,11 @@ export function readJournal(path: string): readonly JournalLine[] {
 }
 
 /** What rank 0 reported at the end. */
-export function resultOf(job: Job): { accuracy: number; parametersDigest: string } {
-  const result = JSON.parse(job.resultJson)
-  return { accuracy: result.metrics.accuracy, parametersDigest: result.parametersDigest }
+export function resultOf(job: Job): {
+  accuracy: number
+  steps: number
+  parametersDigest: string
+} {
+  const { metrics, parametersDigest } = JSON.parse(job.resultJson)
+  return { accuracy: metrics.accuracy, steps: metrics.steps, parametersDigest }
 }

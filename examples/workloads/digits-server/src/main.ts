@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import process, { argv, env } from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
@@ -7,10 +8,8 @@ import { createPredictServer } from './server.ts'
 const USAGE = `usage: main [--model FILE] [--port N] [--startup-delay-ms 0] [--latency-ms 0]
 Defaults: SAI_MODEL_PATH and PORT, as the platform sets them.`
 
-/** A wrong option or variable (sysexits.h, EX_USAGE). */
-const EXIT_USAGE = 64
-/** The model cannot be served (EX_NOINPUT). */
-const EXIT_NO_INPUT = 66
+// A wrong option or variable, and a model that cannot be served (sysexits.h).
+const [EXIT_USAGE, EXIT_NO_INPUT] = [64, 66]
 
 function wholeNumber(name: string, text: string, max: number): number {
   const value = Number(text)
@@ -40,18 +39,13 @@ function settings() {
 async function main(): Promise<void> {
   const { model: file, port, startupDelayMs, latencyMs } = settings()
   const stopped = new AbortController()
-  const stop = () => stopped.abort()
-  process.on('SIGTERM', stop)
-  process.on('SIGINT', stop)
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => stopped.abort())
   const model = loadModel(file)
   // As a larger model takes longer to load; nothing listens until then.
   if (startupDelayMs > 0) await sleep(startupDelayMs, undefined, { signal: stopped.signal })
   const server = await createPredictServer(model, { port, latencyMs })
   console.log(`serves step ${model.step} at port ${server.port}`)
-  await new Promise<void>((resolve) => {
-    if (stopped.signal.aborted) resolve()
-    else stopped.signal.addEventListener('abort', () => resolve())
-  })
+  if (!stopped.signal.aborted) await once(stopped.signal, 'abort')
   await server.close()
   console.log('every request is answered')
 }

@@ -70,7 +70,7 @@ async function call(scheduler: SchedulerClient, effect: EffectRequest, signal: A
 }
 
 /** `judge:<incident>`, `startup:<job>:<gang>:<generation>`, `notice:<job>:<gang>:<generation>`. */
-function commandOfTimer(key: string): FaultCommand {
+export function commandOfTimer(key: string): FaultCommand {
   const [kind = '', id = '', gang = '', generation = ''] = key.split(':')
   const of = { jobId: id, gang: Number(gang), generation: Number(generation) }
   if (kind === 'startup') return { type: 'NoteNeverReady', ...of }

@@ -51,10 +51,13 @@ describe('an elastic job', () => {
       .thenEvents(
         { type: 'GangReleased', cause: 'RESIZE', throughGeneration: 1 },
         { type: 'JobRecovering' },
-        { type: 'GangPlaced', generation: 2, checkpointStep: 7 },
+        { type: 'JobReasonChanged', reason: { code: 'DEPENDENCY_WAIT' } as never },
       )
-    // Its old devices are not free yet: two of four.
-    expect(granted(given)).toBe(2)
+    // It gets what it held itself, and what is free beside it.
+    given
+      .when(freed('a', 1, 0, 1))
+      .thenEvents({ type: 'RanksFreed' }, { type: 'GangPlaced', generation: 2, checkpointStep: 7 })
+    expect(granted(given)).toBe(4)
   })
 
   it('grows by what is free and by what it has itself', () => {

@@ -207,6 +207,7 @@ function place(state: SchedulerState, job: Job, event: GangPlaced, atMs: number)
   queue.used = plus(queue.used, times(gang.perTask, tasks))
   queue.placed++
   job.generation = event.generation
+  delete job.resizing
   const tally: RankTally = { ranks: new Uint8Array(tasks), started: 0, ended: 0 }
   const details = {
     generation: String(event.generation),
@@ -248,6 +249,7 @@ function release(state: SchedulerState, job: Job, event: GangReleased, atMs: num
   if (state.holdings.get(key)?.held === 0) state.holdings.delete(key)
   const details = { throughGeneration: String(event.throughGeneration), cause: event.cause }
   tell(job, { atMs, code: 'RELEASED', details })
+  if (event.cause === 'RESIZE') job.resizing = true
   if (!isPlaced(job.phase)) return
   const queue = queueOf(state, job.spec.queue)
   queue.used = plus(queue.used, times(job.spec.gang.perTask, placedTasks(job)), -1)

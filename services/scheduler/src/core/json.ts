@@ -59,6 +59,7 @@ type JobJson = {
   readonly drain?: Job['drain'] & object
   readonly scale?: Job['scale'] & object
   readonly notice?: Job['notice'] & object
+  readonly resizing?: true
   readonly resizedAtMs?: number
   readonly order: number
   readonly queuedAtMs: number

@@ -26,15 +26,17 @@ export function explainWait(
 
 /**
  * An exclusive gang goes on only when each rank of its older generations is freed or its node is
- * lost.
+ * lost; so does one that changes its size, because what it held is a part of what it gets.
  */
 export function waitsForOlder(state: SchedulerState, job: Job): boolean {
-  return job.spec.gang.exclusive && olderRanks(state, job).still > 0
+  return dependsOnOlder(job) && olderRanks(state, job).still > 0
 }
+
+const dependsOnOlder = (job: Job): boolean => job.spec.gang.exclusive || job.resizing === true
 
 /** The reason of a gang for which {@link waitsForOlder} holds. */
 export function dependencyReason(state: SchedulerState, job: Job): Reason | undefined {
-  if (!job.spec.gang.exclusive) return undefined
+  if (!dependsOnOlder(job)) return undefined
   const { still, ranks, nodeId } = olderRanks(state, job)
   if (still === 0) return undefined
   return {

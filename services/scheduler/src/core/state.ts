@@ -70,6 +70,8 @@ export type Job = WaitingJob & {
   scale?: ScaleState
   /** Of an elastic job: a checkpoint is waited for. */
   notice?: { readonly id: string; readonly deadlineMs: number; readonly tasks: number }
+  /** Of an elastic job between two sizes: it waits for what it held itself. */
+  resizing?: true
   /** Of an elastic job: when its size was last changed as planned. */
   resizedAtMs?: number
   readonly queuedAtMs: number
