@@ -1,4 +1,5 @@
 import { createHash, hash } from 'node:crypto'
+import { encodeMessage } from '@serverless-ai/contracts/encode'
 import {
   type Claim,
   type Commit,
@@ -21,20 +22,9 @@ export class RecordDecodeError extends Error {
   override readonly name = 'RecordDecodeError'
 }
 
-/** Larger buffers are not kept for the next record, bytes. */
-const WRITER_KEPT_MAX_BYTES = 64 * 1024
-const newWriter = (): ReturnType<typeof Record.encode> => Record.encode({ body: undefined })
-/** Used again, so that its buffer grows once and not with every record. */
-let writer = newWriter()
-
 /** Bytes of a record. The same record always gives the same bytes. */
 export function encodeRecord(record: Record): Uint8Array {
-  const used = writer
-  // Until it is known to be empty again: what throws half way leaves something behind.
-  writer = newWriter()
-  const bytes = Record.encode(record, used).finish()
-  if (bytes.byteLength <= WRITER_KEPT_MAX_BYTES) writer = used
-  return bytes
+  return encodeMessage(Record, record)
 }
 
 /** Bytes of a claim. */

@@ -5,6 +5,7 @@
 // source: serverlessai/admin/v1/admin.proto
 
 /* eslint-disable */
+import { encodeMessage } from "../../../../encode.ts";
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import {
   type CallOptions,
@@ -1711,9 +1712,9 @@ export const AdminServiceService = {
     path: "/serverlessai.admin.v1.AdminService/GetStatus" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: GetStatusRequest): Buffer => Buffer.from(GetStatusRequest.encode(value).finish()),
+    requestSerialize: (value: GetStatusRequest): Buffer => encodeMessage(GetStatusRequest, value),
     requestDeserialize: (value: Buffer): GetStatusRequest => GetStatusRequest.decode(value),
-    responseSerialize: (value: GetStatusResponse): Buffer => Buffer.from(GetStatusResponse.encode(value).finish()),
+    responseSerialize: (value: GetStatusResponse): Buffer => encodeMessage(GetStatusResponse, value),
     responseDeserialize: (value: Buffer): GetStatusResponse => GetStatusResponse.decode(value),
   },
   /**
@@ -1728,10 +1729,10 @@ export const AdminServiceService = {
     requestStream: false as const,
     responseStream: false as const,
     requestSerialize: (value: RaiseFeatureLevelRequest): Buffer =>
-      Buffer.from(RaiseFeatureLevelRequest.encode(value).finish()),
+      encodeMessage(RaiseFeatureLevelRequest, value),
     requestDeserialize: (value: Buffer): RaiseFeatureLevelRequest => RaiseFeatureLevelRequest.decode(value),
     responseSerialize: (value: RaiseFeatureLevelResponse): Buffer =>
-      Buffer.from(RaiseFeatureLevelResponse.encode(value).finish()),
+      encodeMessage(RaiseFeatureLevelResponse, value),
     responseDeserialize: (value: Buffer): RaiseFeatureLevelResponse => RaiseFeatureLevelResponse.decode(value),
   },
   /**
@@ -1746,9 +1747,9 @@ export const AdminServiceService = {
     path: "/serverlessai.admin.v1.AdminService/VoidRecord" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: VoidRecordRequest): Buffer => Buffer.from(VoidRecordRequest.encode(value).finish()),
+    requestSerialize: (value: VoidRecordRequest): Buffer => encodeMessage(VoidRecordRequest, value),
     requestDeserialize: (value: Buffer): VoidRecordRequest => VoidRecordRequest.decode(value),
-    responseSerialize: (value: VoidRecordResponse): Buffer => Buffer.from(VoidRecordResponse.encode(value).finish()),
+    responseSerialize: (value: VoidRecordResponse): Buffer => encodeMessage(VoidRecordResponse, value),
     responseDeserialize: (value: Buffer): VoidRecordResponse => VoidRecordResponse.decode(value),
   },
 } as const;

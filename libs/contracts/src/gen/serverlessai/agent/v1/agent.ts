@@ -5,6 +5,7 @@
 // source: serverlessai/agent/v1/agent.proto
 
 /* eslint-disable */
+import { encodeMessage } from "../../../../encode.ts";
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import {
   type CallOptions,
@@ -3350,9 +3351,9 @@ export const AgentServiceService = {
     path: "/serverlessai.agent.v1.AgentService/Connect" as const,
     requestStream: true as const,
     responseStream: true as const,
-    requestSerialize: (value: ConnectRequest): Buffer => Buffer.from(ConnectRequest.encode(value).finish()),
+    requestSerialize: (value: ConnectRequest): Buffer => encodeMessage(ConnectRequest, value),
     requestDeserialize: (value: Buffer): ConnectRequest => ConnectRequest.decode(value),
-    responseSerialize: (value: ConnectResponse): Buffer => Buffer.from(ConnectResponse.encode(value).finish()),
+    responseSerialize: (value: ConnectResponse): Buffer => encodeMessage(ConnectResponse, value),
     responseDeserialize: (value: Buffer): ConnectResponse => ConnectResponse.decode(value),
   },
 } as const;

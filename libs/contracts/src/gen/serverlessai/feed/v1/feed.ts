@@ -5,6 +5,7 @@
 // source: serverlessai/feed/v1/feed.proto
 
 /* eslint-disable */
+import { encodeMessage } from "../../../../encode.ts";
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import {
   type CallOptions,
@@ -823,10 +824,10 @@ export const EventFeedServiceService = {
     requestStream: false as const,
     responseStream: false as const,
     requestSerialize: (value: GetFeedSnapshotRequest): Buffer =>
-      Buffer.from(GetFeedSnapshotRequest.encode(value).finish()),
+      encodeMessage(GetFeedSnapshotRequest, value),
     requestDeserialize: (value: Buffer): GetFeedSnapshotRequest => GetFeedSnapshotRequest.decode(value),
     responseSerialize: (value: GetFeedSnapshotResponse): Buffer =>
-      Buffer.from(GetFeedSnapshotResponse.encode(value).finish()),
+      encodeMessage(GetFeedSnapshotResponse, value),
     responseDeserialize: (value: Buffer): GetFeedSnapshotResponse => GetFeedSnapshotResponse.decode(value),
   },
   /**
@@ -838,9 +839,9 @@ export const EventFeedServiceService = {
     path: "/serverlessai.feed.v1.EventFeedService/WatchFeed" as const,
     requestStream: false as const,
     responseStream: true as const,
-    requestSerialize: (value: WatchFeedRequest): Buffer => Buffer.from(WatchFeedRequest.encode(value).finish()),
+    requestSerialize: (value: WatchFeedRequest): Buffer => encodeMessage(WatchFeedRequest, value),
     requestDeserialize: (value: Buffer): WatchFeedRequest => WatchFeedRequest.decode(value),
-    responseSerialize: (value: WatchFeedResponse): Buffer => Buffer.from(WatchFeedResponse.encode(value).finish()),
+    responseSerialize: (value: WatchFeedResponse): Buffer => encodeMessage(WatchFeedResponse, value),
     responseDeserialize: (value: Buffer): WatchFeedResponse => WatchFeedResponse.decode(value),
   },
 } as const;

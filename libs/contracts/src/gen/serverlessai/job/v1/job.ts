@@ -5,6 +5,7 @@
 // source: serverlessai/job/v1/job.proto
 
 /* eslint-disable */
+import { encodeMessage } from "../../../../encode.ts";
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import {
   type CallOptions,
@@ -3571,9 +3572,9 @@ export const JobServiceService = {
     path: "/serverlessai.job.v1.JobService/SubmitJob" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: SubmitJobRequest): Buffer => Buffer.from(SubmitJobRequest.encode(value).finish()),
+    requestSerialize: (value: SubmitJobRequest): Buffer => encodeMessage(SubmitJobRequest, value),
     requestDeserialize: (value: Buffer): SubmitJobRequest => SubmitJobRequest.decode(value),
-    responseSerialize: (value: SubmitJobResponse): Buffer => Buffer.from(SubmitJobResponse.encode(value).finish()),
+    responseSerialize: (value: SubmitJobResponse): Buffer => encodeMessage(SubmitJobResponse, value),
     responseDeserialize: (value: Buffer): SubmitJobResponse => SubmitJobResponse.decode(value),
   },
   /** One job. Errors: NOT_FOUND. */
@@ -3581,9 +3582,9 @@ export const JobServiceService = {
     path: "/serverlessai.job.v1.JobService/GetJob" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: GetJobRequest): Buffer => Buffer.from(GetJobRequest.encode(value).finish()),
+    requestSerialize: (value: GetJobRequest): Buffer => encodeMessage(GetJobRequest, value),
     requestDeserialize: (value: Buffer): GetJobRequest => GetJobRequest.decode(value),
-    responseSerialize: (value: GetJobResponse): Buffer => Buffer.from(GetJobResponse.encode(value).finish()),
+    responseSerialize: (value: GetJobResponse): Buffer => encodeMessage(GetJobResponse, value),
     responseDeserialize: (value: Buffer): GetJobResponse => GetJobResponse.decode(value),
   },
   /** Jobs, newest first. */
@@ -3591,9 +3592,9 @@ export const JobServiceService = {
     path: "/serverlessai.job.v1.JobService/ListJobs" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: ListJobsRequest): Buffer => Buffer.from(ListJobsRequest.encode(value).finish()),
+    requestSerialize: (value: ListJobsRequest): Buffer => encodeMessage(ListJobsRequest, value),
     requestDeserialize: (value: Buffer): ListJobsRequest => ListJobsRequest.decode(value),
-    responseSerialize: (value: ListJobsResponse): Buffer => Buffer.from(ListJobsResponse.encode(value).finish()),
+    responseSerialize: (value: ListJobsResponse): Buffer => encodeMessage(ListJobsResponse, value),
     responseDeserialize: (value: Buffer): ListJobsResponse => ListJobsResponse.decode(value),
   },
   /**
@@ -3604,9 +3605,9 @@ export const JobServiceService = {
     path: "/serverlessai.job.v1.JobService/WatchJob" as const,
     requestStream: false as const,
     responseStream: true as const,
-    requestSerialize: (value: WatchJobRequest): Buffer => Buffer.from(WatchJobRequest.encode(value).finish()),
+    requestSerialize: (value: WatchJobRequest): Buffer => encodeMessage(WatchJobRequest, value),
     requestDeserialize: (value: Buffer): WatchJobRequest => WatchJobRequest.decode(value),
-    responseSerialize: (value: WatchJobResponse): Buffer => Buffer.from(WatchJobResponse.encode(value).finish()),
+    responseSerialize: (value: WatchJobResponse): Buffer => encodeMessage(WatchJobResponse, value),
     responseDeserialize: (value: Buffer): WatchJobResponse => WatchJobResponse.decode(value),
   },
   /** Ends a job. Idempotent. */
@@ -3614,9 +3615,9 @@ export const JobServiceService = {
     path: "/serverlessai.job.v1.JobService/CancelJob" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: CancelJobRequest): Buffer => Buffer.from(CancelJobRequest.encode(value).finish()),
+    requestSerialize: (value: CancelJobRequest): Buffer => encodeMessage(CancelJobRequest, value),
     requestDeserialize: (value: Buffer): CancelJobRequest => CancelJobRequest.decode(value),
-    responseSerialize: (value: CancelJobResponse): Buffer => Buffer.from(CancelJobResponse.encode(value).finish()),
+    responseSerialize: (value: CancelJobResponse): Buffer => encodeMessage(CancelJobResponse, value),
     responseDeserialize: (value: Buffer): CancelJobResponse => CancelJobResponse.decode(value),
   },
   /**
@@ -3629,9 +3630,9 @@ export const JobServiceService = {
     path: "/serverlessai.job.v1.JobService/ScaleJob" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: ScaleJobRequest): Buffer => Buffer.from(ScaleJobRequest.encode(value).finish()),
+    requestSerialize: (value: ScaleJobRequest): Buffer => encodeMessage(ScaleJobRequest, value),
     requestDeserialize: (value: Buffer): ScaleJobRequest => ScaleJobRequest.decode(value),
-    responseSerialize: (value: ScaleJobResponse): Buffer => Buffer.from(ScaleJobResponse.encode(value).finish()),
+    responseSerialize: (value: ScaleJobResponse): Buffer => encodeMessage(ScaleJobResponse, value),
     responseDeserialize: (value: Buffer): ScaleJobResponse => ScaleJobResponse.decode(value),
   },
   /** Why is it as it is: the owners' explanations, merged by time. Errors: NOT_FOUND, OUT_OF_RANGE. */
@@ -3639,9 +3640,9 @@ export const JobServiceService = {
     path: "/serverlessai.job.v1.JobService/ExplainJob" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: ExplainJobRequest): Buffer => Buffer.from(ExplainJobRequest.encode(value).finish()),
+    requestSerialize: (value: ExplainJobRequest): Buffer => encodeMessage(ExplainJobRequest, value),
     requestDeserialize: (value: Buffer): ExplainJobRequest => ExplainJobRequest.decode(value),
-    responseSerialize: (value: ExplainJobResponse): Buffer => Buffer.from(ExplainJobResponse.encode(value).finish()),
+    responseSerialize: (value: ExplainJobResponse): Buffer => encodeMessage(ExplainJobResponse, value),
     responseDeserialize: (value: Buffer): ExplainJobResponse => ExplainJobResponse.decode(value),
   },
 } as const;
@@ -3814,10 +3815,10 @@ export const WorkspaceServiceService = {
     requestStream: true as const,
     responseStream: false as const,
     requestSerialize: (value: UploadWorkspaceRequest): Buffer =>
-      Buffer.from(UploadWorkspaceRequest.encode(value).finish()),
+      encodeMessage(UploadWorkspaceRequest, value),
     requestDeserialize: (value: Buffer): UploadWorkspaceRequest => UploadWorkspaceRequest.decode(value),
     responseSerialize: (value: UploadWorkspaceResponse): Buffer =>
-      Buffer.from(UploadWorkspaceResponse.encode(value).finish()),
+      encodeMessage(UploadWorkspaceResponse, value),
     responseDeserialize: (value: Buffer): UploadWorkspaceResponse => UploadWorkspaceResponse.decode(value),
   },
   /** Hands it to an agent. Roles: agent, service. Errors: NOT_FOUND. */
@@ -3826,10 +3827,10 @@ export const WorkspaceServiceService = {
     requestStream: false as const,
     responseStream: true as const,
     requestSerialize: (value: DownloadWorkspaceRequest): Buffer =>
-      Buffer.from(DownloadWorkspaceRequest.encode(value).finish()),
+      encodeMessage(DownloadWorkspaceRequest, value),
     requestDeserialize: (value: Buffer): DownloadWorkspaceRequest => DownloadWorkspaceRequest.decode(value),
     responseSerialize: (value: DownloadWorkspaceResponse): Buffer =>
-      Buffer.from(DownloadWorkspaceResponse.encode(value).finish()),
+      encodeMessage(DownloadWorkspaceResponse, value),
     responseDeserialize: (value: Buffer): DownloadWorkspaceResponse => DownloadWorkspaceResponse.decode(value),
   },
 } as const;

@@ -5,6 +5,7 @@
 // source: serverlessai/objective/v1/objective.proto
 
 /* eslint-disable */
+import { encodeMessage } from "../../../../encode.ts";
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import {
   type CallOptions,
@@ -5667,10 +5668,10 @@ export const ObjectiveServiceService = {
     requestStream: false as const,
     responseStream: false as const,
     requestSerialize: (value: CreateObjectiveRequest): Buffer =>
-      Buffer.from(CreateObjectiveRequest.encode(value).finish()),
+      encodeMessage(CreateObjectiveRequest, value),
     requestDeserialize: (value: Buffer): CreateObjectiveRequest => CreateObjectiveRequest.decode(value),
     responseSerialize: (value: CreateObjectiveResponse): Buffer =>
-      Buffer.from(CreateObjectiveResponse.encode(value).finish()),
+      encodeMessage(CreateObjectiveResponse, value),
     responseDeserialize: (value: Buffer): CreateObjectiveResponse => CreateObjectiveResponse.decode(value),
   },
   /**
@@ -5684,10 +5685,10 @@ export const ObjectiveServiceService = {
     requestStream: false as const,
     responseStream: false as const,
     requestSerialize: (value: UpdateObjectiveRequest): Buffer =>
-      Buffer.from(UpdateObjectiveRequest.encode(value).finish()),
+      encodeMessage(UpdateObjectiveRequest, value),
     requestDeserialize: (value: Buffer): UpdateObjectiveRequest => UpdateObjectiveRequest.decode(value),
     responseSerialize: (value: UpdateObjectiveResponse): Buffer =>
-      Buffer.from(UpdateObjectiveResponse.encode(value).finish()),
+      encodeMessage(UpdateObjectiveResponse, value),
     responseDeserialize: (value: Buffer): UpdateObjectiveResponse => UpdateObjectiveResponse.decode(value),
   },
   /** Ends an objective: its open days are closed in its ledger, its breaches end. */
@@ -5696,10 +5697,10 @@ export const ObjectiveServiceService = {
     requestStream: false as const,
     responseStream: false as const,
     requestSerialize: (value: DeleteObjectiveRequest): Buffer =>
-      Buffer.from(DeleteObjectiveRequest.encode(value).finish()),
+      encodeMessage(DeleteObjectiveRequest, value),
     requestDeserialize: (value: Buffer): DeleteObjectiveRequest => DeleteObjectiveRequest.decode(value),
     responseSerialize: (value: DeleteObjectiveResponse): Buffer =>
-      Buffer.from(DeleteObjectiveResponse.encode(value).finish()),
+      encodeMessage(DeleteObjectiveResponse, value),
     responseDeserialize: (value: Buffer): DeleteObjectiveResponse => DeleteObjectiveResponse.decode(value),
   },
   /** One objective. `objective` is an id, or a name of the caller's tenant. */
@@ -5707,10 +5708,10 @@ export const ObjectiveServiceService = {
     path: "/serverlessai.objective.v1.ObjectiveService/GetObjective" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: GetObjectiveRequest): Buffer => Buffer.from(GetObjectiveRequest.encode(value).finish()),
+    requestSerialize: (value: GetObjectiveRequest): Buffer => encodeMessage(GetObjectiveRequest, value),
     requestDeserialize: (value: Buffer): GetObjectiveRequest => GetObjectiveRequest.decode(value),
     responseSerialize: (value: GetObjectiveResponse): Buffer =>
-      Buffer.from(GetObjectiveResponse.encode(value).finish()),
+      encodeMessage(GetObjectiveResponse, value),
     responseDeserialize: (value: Buffer): GetObjectiveResponse => GetObjectiveResponse.decode(value),
   },
   /** Objectives by id. Roles: tenant (own), admin, service. */
@@ -5719,10 +5720,10 @@ export const ObjectiveServiceService = {
     requestStream: false as const,
     responseStream: false as const,
     requestSerialize: (value: ListObjectivesRequest): Buffer =>
-      Buffer.from(ListObjectivesRequest.encode(value).finish()),
+      encodeMessage(ListObjectivesRequest, value),
     requestDeserialize: (value: Buffer): ListObjectivesRequest => ListObjectivesRequest.decode(value),
     responseSerialize: (value: ListObjectivesResponse): Buffer =>
-      Buffer.from(ListObjectivesResponse.encode(value).finish()),
+      encodeMessage(ListObjectivesResponse, value),
     responseDeserialize: (value: Buffer): ListObjectivesResponse => ListObjectivesResponse.decode(value),
   },
   /** Budget, burn rates, breaches, and what the numbers stand on. */
@@ -5731,10 +5732,10 @@ export const ObjectiveServiceService = {
     requestStream: false as const,
     responseStream: false as const,
     requestSerialize: (value: GetObjectiveStatusRequest): Buffer =>
-      Buffer.from(GetObjectiveStatusRequest.encode(value).finish()),
+      encodeMessage(GetObjectiveStatusRequest, value),
     requestDeserialize: (value: Buffer): GetObjectiveStatusRequest => GetObjectiveStatusRequest.decode(value),
     responseSerialize: (value: GetObjectiveStatusResponse): Buffer =>
-      Buffer.from(GetObjectiveStatusResponse.encode(value).finish()),
+      encodeMessage(GetObjectiveStatusResponse, value),
     responseDeserialize: (value: Buffer): GetObjectiveStatusResponse => GetObjectiveStatusResponse.decode(value),
   },
   /** Statements of closed days, oldest first, and the open days as they are now. */
@@ -5742,9 +5743,9 @@ export const ObjectiveServiceService = {
     path: "/serverlessai.objective.v1.ObjectiveService/GetLedger" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: GetLedgerRequest): Buffer => Buffer.from(GetLedgerRequest.encode(value).finish()),
+    requestSerialize: (value: GetLedgerRequest): Buffer => encodeMessage(GetLedgerRequest, value),
     requestDeserialize: (value: Buffer): GetLedgerRequest => GetLedgerRequest.decode(value),
-    responseSerialize: (value: GetLedgerResponse): Buffer => Buffer.from(GetLedgerResponse.encode(value).finish()),
+    responseSerialize: (value: GetLedgerResponse): Buffer => encodeMessage(GetLedgerResponse, value),
     responseDeserialize: (value: Buffer): GetLedgerResponse => GetLedgerResponse.decode(value),
   },
   /** What happened to an objective: breaches, actions, what was lost, oldest first. */
@@ -5753,10 +5754,10 @@ export const ObjectiveServiceService = {
     requestStream: false as const,
     responseStream: false as const,
     requestSerialize: (value: ExplainObjectiveRequest): Buffer =>
-      Buffer.from(ExplainObjectiveRequest.encode(value).finish()),
+      encodeMessage(ExplainObjectiveRequest, value),
     requestDeserialize: (value: Buffer): ExplainObjectiveRequest => ExplainObjectiveRequest.decode(value),
     responseSerialize: (value: ExplainObjectiveResponse): Buffer =>
-      Buffer.from(ExplainObjectiveResponse.encode(value).finish()),
+      encodeMessage(ExplainObjectiveResponse, value),
     responseDeserialize: (value: Buffer): ExplainObjectiveResponse => ExplainObjectiveResponse.decode(value),
   },
 } as const;

@@ -5,6 +5,7 @@
 // source: serverlessai/pool/v1/pool.proto
 
 /* eslint-disable */
+import { encodeMessage } from "../../../../encode.ts";
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import {
   type CallOptions,
@@ -2847,9 +2848,9 @@ export const PoolServiceService = {
     path: "/serverlessai.pool.v1.PoolService/ListNodes" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: ListNodesRequest): Buffer => Buffer.from(ListNodesRequest.encode(value).finish()),
+    requestSerialize: (value: ListNodesRequest): Buffer => encodeMessage(ListNodesRequest, value),
     requestDeserialize: (value: Buffer): ListNodesRequest => ListNodesRequest.decode(value),
-    responseSerialize: (value: ListNodesResponse): Buffer => Buffer.from(ListNodesResponse.encode(value).finish()),
+    responseSerialize: (value: ListNodesResponse): Buffer => encodeMessage(ListNodesResponse, value),
     responseDeserialize: (value: Buffer): ListNodesResponse => ListNodesResponse.decode(value),
   },
   /** Executions of a job, all generations still kept. Errors: NOT_FOUND. */
@@ -2858,10 +2859,10 @@ export const PoolServiceService = {
     requestStream: false as const,
     responseStream: false as const,
     requestSerialize: (value: ListExecutionsRequest): Buffer =>
-      Buffer.from(ListExecutionsRequest.encode(value).finish()),
+      encodeMessage(ListExecutionsRequest, value),
     requestDeserialize: (value: Buffer): ListExecutionsRequest => ListExecutionsRequest.decode(value),
     responseSerialize: (value: ListExecutionsResponse): Buffer =>
-      Buffer.from(ListExecutionsResponse.encode(value).finish()),
+      encodeMessage(ListExecutionsResponse, value),
     responseDeserialize: (value: Buffer): ListExecutionsResponse => ListExecutionsResponse.decode(value),
   },
   /**
@@ -2872,9 +2873,9 @@ export const PoolServiceService = {
     path: "/serverlessai.pool.v1.PoolService/ReadLogs" as const,
     requestStream: false as const,
     responseStream: true as const,
-    requestSerialize: (value: ReadLogsRequest): Buffer => Buffer.from(ReadLogsRequest.encode(value).finish()),
+    requestSerialize: (value: ReadLogsRequest): Buffer => encodeMessage(ReadLogsRequest, value),
     requestDeserialize: (value: Buffer): ReadLogsRequest => ReadLogsRequest.decode(value),
-    responseSerialize: (value: ReadLogsResponse): Buffer => Buffer.from(ReadLogsResponse.encode(value).finish()),
+    responseSerialize: (value: ReadLogsResponse): Buffer => encodeMessage(ReadLogsResponse, value),
     responseDeserialize: (value: Buffer): ReadLogsResponse => ReadLogsResponse.decode(value),
   },
 } as const;

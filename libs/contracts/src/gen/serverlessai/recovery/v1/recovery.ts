@@ -5,6 +5,7 @@
 // source: serverlessai/recovery/v1/recovery.proto
 
 /* eslint-disable */
+import { encodeMessage } from "../../../../encode.ts";
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import {
   type CallOptions,
@@ -1485,10 +1486,10 @@ export const RecoveryServiceService = {
     path: "/serverlessai.recovery.v1.RecoveryService/ListIncidents" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: ListIncidentsRequest): Buffer => Buffer.from(ListIncidentsRequest.encode(value).finish()),
+    requestSerialize: (value: ListIncidentsRequest): Buffer => encodeMessage(ListIncidentsRequest, value),
     requestDeserialize: (value: Buffer): ListIncidentsRequest => ListIncidentsRequest.decode(value),
     responseSerialize: (value: ListIncidentsResponse): Buffer =>
-      Buffer.from(ListIncidentsResponse.encode(value).finish()),
+      encodeMessage(ListIncidentsResponse, value),
     responseDeserialize: (value: Buffer): ListIncidentsResponse => ListIncidentsResponse.decode(value),
   },
   /** What fault tolerance saw and decided for a job. Roles: tenant (own jobs), admin, service. */
@@ -1497,10 +1498,10 @@ export const RecoveryServiceService = {
     requestStream: false as const,
     responseStream: false as const,
     requestSerialize: (value: ExplainIncidentsRequest): Buffer =>
-      Buffer.from(ExplainIncidentsRequest.encode(value).finish()),
+      encodeMessage(ExplainIncidentsRequest, value),
     requestDeserialize: (value: Buffer): ExplainIncidentsRequest => ExplainIncidentsRequest.decode(value),
     responseSerialize: (value: ExplainIncidentsResponse): Buffer =>
-      Buffer.from(ExplainIncidentsResponse.encode(value).finish()),
+      encodeMessage(ExplainIncidentsResponse, value),
     responseDeserialize: (value: Buffer): ExplainIncidentsResponse => ExplainIncidentsResponse.decode(value),
   },
 } as const;
@@ -1565,10 +1566,10 @@ export const CheckpointServiceService = {
     requestStream: false as const,
     responseStream: false as const,
     requestSerialize: (value: ListCheckpointsRequest): Buffer =>
-      Buffer.from(ListCheckpointsRequest.encode(value).finish()),
+      encodeMessage(ListCheckpointsRequest, value),
     requestDeserialize: (value: Buffer): ListCheckpointsRequest => ListCheckpointsRequest.decode(value),
     responseSerialize: (value: ListCheckpointsResponse): Buffer =>
-      Buffer.from(ListCheckpointsResponse.encode(value).finish()),
+      encodeMessage(ListCheckpointsResponse, value),
     responseDeserialize: (value: Buffer): ListCheckpointsResponse => ListCheckpointsResponse.decode(value),
   },
 } as const;

@@ -5,6 +5,7 @@
 // source: serverlessai/schedule/v1/schedule.proto
 
 /* eslint-disable */
+import { encodeMessage } from "../../../../encode.ts";
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import {
   type CallOptions,
@@ -4336,9 +4337,9 @@ export const SchedulerServiceService = {
     path: "/serverlessai.schedule.v1.SchedulerService/Validate" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: ValidateRequest): Buffer => Buffer.from(ValidateRequest.encode(value).finish()),
+    requestSerialize: (value: ValidateRequest): Buffer => encodeMessage(ValidateRequest, value),
     requestDeserialize: (value: Buffer): ValidateRequest => ValidateRequest.decode(value),
-    responseSerialize: (value: ValidateResponse): Buffer => Buffer.from(ValidateResponse.encode(value).finish()),
+    responseSerialize: (value: ValidateResponse): Buffer => encodeMessage(ValidateResponse, value),
     responseDeserialize: (value: Buffer): ValidateResponse => ValidateResponse.decode(value),
   },
   /** Takes a job into its queue. Idempotent by job id. */
@@ -4346,9 +4347,9 @@ export const SchedulerServiceService = {
     path: "/serverlessai.schedule.v1.SchedulerService/Enqueue" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: EnqueueRequest): Buffer => Buffer.from(EnqueueRequest.encode(value).finish()),
+    requestSerialize: (value: EnqueueRequest): Buffer => encodeMessage(EnqueueRequest, value),
     requestDeserialize: (value: Buffer): EnqueueRequest => EnqueueRequest.decode(value),
-    responseSerialize: (value: EnqueueResponse): Buffer => Buffer.from(EnqueueResponse.encode(value).finish()),
+    responseSerialize: (value: EnqueueResponse): Buffer => encodeMessage(EnqueueResponse, value),
     responseDeserialize: (value: Buffer): EnqueueResponse => EnqueueResponse.decode(value),
   },
   /** Ends a job. Idempotent; a finished job stays as it is. */
@@ -4356,9 +4357,9 @@ export const SchedulerServiceService = {
     path: "/serverlessai.schedule.v1.SchedulerService/Cancel" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: CancelRequest): Buffer => Buffer.from(CancelRequest.encode(value).finish()),
+    requestSerialize: (value: CancelRequest): Buffer => encodeMessage(CancelRequest, value),
     requestDeserialize: (value: Buffer): CancelRequest => CancelRequest.decode(value),
-    responseSerialize: (value: CancelResponse): Buffer => Buffer.from(CancelResponse.encode(value).finish()),
+    responseSerialize: (value: CancelResponse): Buffer => encodeMessage(CancelResponse, value),
     responseDeserialize: (value: Buffer): CancelResponse => CancelResponse.decode(value),
   },
   /**
@@ -4369,9 +4370,9 @@ export const SchedulerServiceService = {
     path: "/serverlessai.schedule.v1.SchedulerService/Recover" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: RecoverRequest): Buffer => Buffer.from(RecoverRequest.encode(value).finish()),
+    requestSerialize: (value: RecoverRequest): Buffer => encodeMessage(RecoverRequest, value),
     requestDeserialize: (value: Buffer): RecoverRequest => RecoverRequest.decode(value),
-    responseSerialize: (value: RecoverResponse): Buffer => Buffer.from(RecoverResponse.encode(value).finish()),
+    responseSerialize: (value: RecoverResponse): Buffer => encodeMessage(RecoverResponse, value),
     responseDeserialize: (value: Buffer): RecoverResponse => RecoverResponse.decode(value),
   },
   /** Ends a job as failed. Refused `STALE_GENERATION` when another generation is current already. */
@@ -4379,9 +4380,9 @@ export const SchedulerServiceService = {
     path: "/serverlessai.schedule.v1.SchedulerService/GiveUp" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: GiveUpRequest): Buffer => Buffer.from(GiveUpRequest.encode(value).finish()),
+    requestSerialize: (value: GiveUpRequest): Buffer => encodeMessage(GiveUpRequest, value),
     requestDeserialize: (value: Buffer): GiveUpRequest => GiveUpRequest.decode(value),
-    responseSerialize: (value: GiveUpResponse): Buffer => Buffer.from(GiveUpResponse.encode(value).finish()),
+    responseSerialize: (value: GiveUpResponse): Buffer => encodeMessage(GiveUpResponse, value),
     responseDeserialize: (value: Buffer): GiveUpResponse => GiveUpResponse.decode(value),
   },
   /**
@@ -4395,9 +4396,9 @@ export const SchedulerServiceService = {
     path: "/serverlessai.schedule.v1.SchedulerService/Resize" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: ResizeRequest): Buffer => Buffer.from(ResizeRequest.encode(value).finish()),
+    requestSerialize: (value: ResizeRequest): Buffer => encodeMessage(ResizeRequest, value),
     requestDeserialize: (value: Buffer): ResizeRequest => ResizeRequest.decode(value),
-    responseSerialize: (value: ResizeResponse): Buffer => Buffer.from(ResizeResponse.encode(value).finish()),
+    responseSerialize: (value: ResizeResponse): Buffer => encodeMessage(ResizeResponse, value),
     responseDeserialize: (value: Buffer): ResizeResponse => ResizeResponse.decode(value),
   },
   /**
@@ -4408,9 +4409,9 @@ export const SchedulerServiceService = {
     path: "/serverlessai.schedule.v1.SchedulerService/Explain" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: ExplainRequest): Buffer => Buffer.from(ExplainRequest.encode(value).finish()),
+    requestSerialize: (value: ExplainRequest): Buffer => encodeMessage(ExplainRequest, value),
     requestDeserialize: (value: Buffer): ExplainRequest => ExplainRequest.decode(value),
-    responseSerialize: (value: ExplainResponse): Buffer => Buffer.from(ExplainResponse.encode(value).finish()),
+    responseSerialize: (value: ExplainResponse): Buffer => encodeMessage(ExplainResponse, value),
     responseDeserialize: (value: Buffer): ExplainResponse => ExplainResponse.decode(value),
   },
 } as const;
@@ -4594,9 +4595,9 @@ export const QueueServiceService = {
     path: "/serverlessai.schedule.v1.QueueService/CreateQueue" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: CreateQueueRequest): Buffer => Buffer.from(CreateQueueRequest.encode(value).finish()),
+    requestSerialize: (value: CreateQueueRequest): Buffer => encodeMessage(CreateQueueRequest, value),
     requestDeserialize: (value: Buffer): CreateQueueRequest => CreateQueueRequest.decode(value),
-    responseSerialize: (value: CreateQueueResponse): Buffer => Buffer.from(CreateQueueResponse.encode(value).finish()),
+    responseSerialize: (value: CreateQueueResponse): Buffer => encodeMessage(CreateQueueResponse, value),
     responseDeserialize: (value: Buffer): CreateQueueResponse => CreateQueueResponse.decode(value),
   },
   /** Queues the caller may use, with their load. Roles: tenant (own), admin (all). */
@@ -4604,9 +4605,9 @@ export const QueueServiceService = {
     path: "/serverlessai.schedule.v1.QueueService/ListQueues" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: ListQueuesRequest): Buffer => Buffer.from(ListQueuesRequest.encode(value).finish()),
+    requestSerialize: (value: ListQueuesRequest): Buffer => encodeMessage(ListQueuesRequest, value),
     requestDeserialize: (value: Buffer): ListQueuesRequest => ListQueuesRequest.decode(value),
-    responseSerialize: (value: ListQueuesResponse): Buffer => Buffer.from(ListQueuesResponse.encode(value).finish()),
+    responseSerialize: (value: ListQueuesResponse): Buffer => encodeMessage(ListQueuesResponse, value),
     responseDeserialize: (value: Buffer): ListQueuesResponse => ListQueuesResponse.decode(value),
   },
 } as const;

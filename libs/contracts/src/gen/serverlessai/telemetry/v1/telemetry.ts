@@ -5,6 +5,7 @@
 // source: serverlessai/telemetry/v1/telemetry.proto
 
 /* eslint-disable */
+import { encodeMessage } from "../../../../encode.ts";
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import {
   type CallOptions,
@@ -2851,10 +2852,10 @@ export const TelemetryIntakeServiceService = {
     path: "/serverlessai.telemetry.v1.TelemetryIntakeService/SendTelemetry" as const,
     requestStream: true as const,
     responseStream: false as const,
-    requestSerialize: (value: SendTelemetryRequest): Buffer => Buffer.from(SendTelemetryRequest.encode(value).finish()),
+    requestSerialize: (value: SendTelemetryRequest): Buffer => encodeMessage(SendTelemetryRequest, value),
     requestDeserialize: (value: Buffer): SendTelemetryRequest => SendTelemetryRequest.decode(value),
     responseSerialize: (value: SendTelemetryResponse): Buffer =>
-      Buffer.from(SendTelemetryResponse.encode(value).finish()),
+      encodeMessage(SendTelemetryResponse, value),
     responseDeserialize: (value: Buffer): SendTelemetryResponse => SendTelemetryResponse.decode(value),
   },
 } as const;
