@@ -15,6 +15,13 @@ const NOTHING: Buffer = Buffer.alloc(0)
 /** Values of a field that is not written, as protobuf defines them. */
 const ZERO = 0n
 
+/** Longest text that is looked for among those read before, bytes. */
+const NAME_MAX_BYTES = 32
+/** Places for texts that were read before, a power of two. */
+const NAMES = 1024
+/** Texts that were read before: one per place, whichever came last. */
+const names: string[] = Array.from({ length: NAMES }, () => '')
+
 class Reader {
   readonly #bytes: Buffer
   at = 0
@@ -58,10 +65,41 @@ class Reader {
   }
 
   text(within: number): string {
-    const end = this.piece(within)
+    return this.#textTo(this.piece(within))
+  }
+
+  #textTo(end: number): string {
     const text = this.#bytes.toString('utf8', this.at, end)
     this.at = end
     return text
+  }
+
+  /** As `text`, for those that come again and again: types, tenants, sources. */
+  name(within: number): string {
+    const end = this.piece(within)
+    if (end - this.at > NAME_MAX_BYTES) return this.#textTo(end)
+    let hash = end - this.at
+    for (let i = this.at; i < end; i += 1) hash = (Math.imul(hash, 31) + this.#bytes[i]!) | 0
+    const place = (hash ^ (hash >>> 10)) & (NAMES - 1)
+    const known = names[place]!
+    if (this.#isHere(known, end)) {
+      this.at = end
+      return known
+    }
+    const text = this.#textTo(end)
+    names[place] = text
+    return text
+  }
+
+  /** True when the bytes from here to `end` are this text, and ASCII. */
+  #isHere(text: string, end: number): boolean {
+    const { at } = this
+    if (text.length !== end - at) return false
+    for (let i = 0; i < text.length; i += 1) {
+      const byte = this.#bytes[at + i]!
+      if (byte > 0x7f || byte !== text.charCodeAt(i)) return false
+    }
+    return true
   }
 
   /** A view of the record: what is kept for long has to be copied. */
@@ -82,7 +120,7 @@ function readMark(reader: Reader, end: number): Commit['inputs'][number] {
   const mark = { source: '', partition: 0, seq: ZERO, offset: ZERO }
   while (reader.at < end) {
     const tag = reader.uint32()
-    if (tag === tagOf(1, 2)) mark.source = reader.text(end)
+    if (tag === tagOf(1, 2)) mark.source = reader.name(end)
     else if (tag === tagOf(2, 0)) mark.partition = reader.uint32()
     else if (tag === tagOf(3, 0)) mark.seq = reader.bigint()
     else if (tag === tagOf(4, 0)) mark.offset = reader.bigint()
@@ -110,7 +148,7 @@ function readEvent(reader: Reader, end: number): Commit['events'][number] {
   const event = { type: '', version: 0, data: '' }
   while (reader.at < end) {
     const tag = reader.uint32()
-    if (tag === tagOf(1, 2)) event.type = reader.text(end)
+    if (tag === tagOf(1, 2)) event.type = reader.name(end)
     else if (tag === tagOf(2, 0)) event.version = reader.uint32()
     else if (tag === tagOf(3, 2)) event.data = reader.text(end)
     else throw new Unexpected()
@@ -124,9 +162,9 @@ function readPublic(reader: Reader, end: number): Commit['publics'][number] {
   while (reader.at < end) {
     const tag = reader.uint32()
     if (tag === tagOf(1, 0)) event.seq = reader.bigint()
-    else if (tag === tagOf(2, 2)) event.type = reader.text(end)
+    else if (tag === tagOf(2, 2)) event.type = reader.name(end)
     else if (tag === tagOf(3, 2)) event.key = reader.text(end)
-    else if (tag === tagOf(4, 2)) event.tenant = reader.text(end)
+    else if (tag === tagOf(4, 2)) event.tenant = reader.name(end)
     else if (tag === tagOf(5, 2)) event.payload = reader.view(end)
     else throw new Unexpected()
   }
@@ -138,7 +176,7 @@ function readFact(reader: Reader, end: number): Commit['runtime'][number] {
   const fact = { type: '', data: '' }
   while (reader.at < end) {
     const tag = reader.uint32()
-    if (tag === tagOf(1, 2)) fact.type = reader.text(end)
+    if (tag === tagOf(1, 2)) fact.type = reader.name(end)
     else if (tag === tagOf(2, 2)) fact.data = reader.text(end)
     else throw new Unexpected()
   }
