@@ -21,9 +21,21 @@ function isMethod(value: unknown): value is AnyMethod {
   )
 }
 
+/** Methods of definitions that were looked at before: clients are made for many a call. */
+const known = new WeakMap<object, ReadonlyMap<string, AnyMethod>>()
+
 /** Methods of a generated service definition, by name. */
 export function methodsOf(service: unknown): ReadonlyMap<string, AnyMethod> {
   if (!isRecord(service)) throw new TypeError('not a service definition')
+  let methods = known.get(service)
+  if (methods === undefined) {
+    methods = readMethods(service)
+    known.set(service, methods)
+  }
+  return methods
+}
+
+function readMethods(service: Readonly<Record<string, unknown>>): ReadonlyMap<string, AnyMethod> {
   const methods = new Map<string, AnyMethod>()
   for (const [name, method] of Object.entries(service)) {
     if (!isMethod(method)) throw new TypeError(`${name} is not a method of a service definition`)
