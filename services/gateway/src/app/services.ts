@@ -29,6 +29,7 @@ export class Service {
   arrived = 0
   /** Undefined = some request did not say. */
   arrivedTokens: number | undefined = 0
+  #workMs = 0
   readonly #upstreams = new Map<string, Upstream>()
   readonly #timers: Timers
   readonly #now: () => number
@@ -48,6 +49,16 @@ export class Service {
       queue: { perTenant: settings.heldPerTenant, total: settings.heldPerService },
       weightOf: (tenant) => settings.weights[tenant] ?? 1,
     })
+  }
+
+  /** Time that a request takes at a replica, as the last ones did, ms; 0 = unknown. */
+  get workMs(): number {
+    return this.#workMs
+  }
+
+  /** A request was answered in this time at its replica. */
+  worked(ms: number): void {
+    this.#workMs = this.#workMs === 0 ? ms : this.#workMs + (ms - this.#workMs) / 10
   }
 
   /** Gives what is held to whoever has room. */

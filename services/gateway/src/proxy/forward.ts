@@ -216,13 +216,23 @@ export class Forward implements Waiting, UpstreamListener {
   #held(evicted: GateRequest | undefined, nowMs: number): void {
     const { service, ports } = this.#init
     if (evicted !== undefined) service.requests.get(evicted.id)?.evict()
-    this.#hold ??= ports.timers.after(ports.settings.holdMs, () => {
+    this.#hold ??= ports.timers.after(this.#holdMs(nowMs), () => {
       if (this.#replica === undefined) this.#late()
     })
     if (service.gate.replicas.any) return
     this.#fromZero = true
     const { size, oldestMs = nowMs } = service.gate.queue
     ports.demand.demand({ jobId: service.route.jobId, queued: size, oldestMs: nowMs - oldestMs })
+  }
+
+  /**
+   * It is held no longer than it leaves time for the answer: what can only be late would take a
+   * replica from those that are not, and a tenant that floods would get nothing in time at all.
+   */
+  #holdMs(nowMs: number): number {
+    const { service, ports, timeoutMs, gate } = this.#init
+    const leftMs = timeoutMs - (nowMs - gate.arrivedMs)
+    return Math.min(ports.settings.holdMs, leftMs - Math.min(service.workMs, leftMs / 2))
   }
 
   #headers(): Record<string, string | string[]> {
@@ -325,6 +335,10 @@ export class Forward implements Waiting, UpstreamListener {
     service.gate.withdraw(gate.id)
     const tokens = this.#answer?.tokens() ?? { input: undefined, output: undefined }
     const { gang, generation } = this.#replica?.route ?? {}
+    const endedMs = ports.clock.monotonicMs()
+    if (outcome === Outcome.OK && this.#givenMs !== undefined) {
+      service.worked(endedMs - this.#givenMs)
+    }
     if (this.#replica !== undefined && gate.tokens > 0 && tokens.output !== undefined) {
       service.gate.correct(gate, Math.max(1, (tokens.input ?? gate.cost) + tokens.output))
     }
@@ -344,7 +358,7 @@ export class Forward implements Waiting, UpstreamListener {
       firstByteMs: this.#firstByteMs,
       firstTokenMs: this.#firstTokenMs,
       lastTokenMs: this.#lastTokenMs,
-      endedMs: ports.clock.monotonicMs(),
+      endedMs,
       inputTokens: tokens.input,
       outputTokens: tokens.output,
       events: this.#answer?.events ?? 0,
