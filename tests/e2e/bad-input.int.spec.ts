@@ -290,22 +290,25 @@ describe('a start that cannot be', () => {
     expect(stderr).toContain('--insecure-dev')
   })
 
-  it.skipIf(onKafka())('replicas without Kafka', () => {
-    const args = [MAIN, '--data', join(tmpdir(), 'sai-never'), '--replicas', '2']
-    const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' })
-    expect(status).toBe(69)
-    expect(stderr).toMatch(/REPLICAS_NEED_KAFKA: .*--kafka HOST:PORT/)
-  })
+  // They are about the embedded log: on Kafka they are no tests, rather than left out.
+  if (!onKafka()) {
+    it('replicas without Kafka', () => {
+      const args = [MAIN, '--data', join(tmpdir(), 'sai-never'), '--replicas', '2']
+      const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' })
+      expect(status).toBe(69)
+      expect(stderr).toMatch(/REPLICAS_NEED_KAFKA: .*--kafka HOST:PORT/)
+    })
 
-  it.skipIf(onKafka())('a damaged database: named, and left as it is', () => {
-    const dataDir = mkdtempSync(join(tmpdir(), 'sai-bad-'))
-    execFileSync('mkdir', ['-p', join(dataDir, 'log')])
-    const file = join(dataDir, 'log', 'log.db')
-    writeFileSync(file, 'this is no database, it only has the name of one\n'.repeat(200))
-    const { status, stderr } = start(dataDir, platform.port + 1_000)
-    expect(status).toBe(69)
-    expect(stderr).toContain(file)
-    expect(existsSync(file)).toBe(true)
-    rmSync(dataDir, { recursive: true, force: true })
-  })
+    it('a damaged database: named, and left as it is', () => {
+      const dataDir = mkdtempSync(join(tmpdir(), 'sai-bad-'))
+      execFileSync('mkdir', ['-p', join(dataDir, 'log')])
+      const file = join(dataDir, 'log', 'log.db')
+      writeFileSync(file, 'this is no database, it only has the name of one\n'.repeat(200))
+      const { status, stderr } = start(dataDir, platform.port + 1_000)
+      expect(status).toBe(69)
+      expect(stderr).toContain(file)
+      expect(existsSync(file)).toBe(true)
+      rmSync(dataDir, { recursive: true, force: true })
+    })
+  }
 })
