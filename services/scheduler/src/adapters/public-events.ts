@@ -1,3 +1,4 @@
+import { encodeMessage } from '@serverless-ai/contracts/encode'
 import {
   CheckpointRequested,
   GangDraining,
@@ -159,7 +160,7 @@ function releaseCause(job: Job): string {
 }
 
 function queueChanged(queue: QueueSpec): PublicDraft {
-  const payload = QueueChanged.encode({ queue: queueToProto(queue) }).finish()
+  const payload = encodeMessage(QueueChanged, { queue: queueToProto(queue) })
   return { type: `${EVENTS}QueueChanged`, key: queue.name, tenant: queue.tenant, payload }
 }
 
@@ -181,21 +182,22 @@ function jobDraft(type: string, spec: Pick<JobSpec, 'jobId' | 'tenant'>, payload
 /** A job as it is now, and its scale if it has one. */
 function jobChanged(state: SchedulerState, jobId: string, atMs?: number): PublicDraft[] {
   const service = state.services.get(jobId)
-  const { spec } = service ?? state.jobs.get(jobId)!
+  const { spec, queuedAtMs } = service ?? state.jobs.get(jobId)!
   const scale = scaleNow(state, jobId)
   const told = service === undefined ? jobTold(state, jobId) : serviceTold(state, service)
   const { tenant, queue, name } = spec
   const reason = told.reason === undefined ? undefined : reasonToProto(told.reason)
   const common = { jobId, tenant, queue, reason, scale: scaleToProto(scale) }
   const changedMs = BigInt(Math.floor(told.changedAtMs))
-  const changed = JobStateChanged.encode({ ...common, ...told, reason, atMs: changedMs, name })
-  const stateChanged = jobDraft('JobStateChanged', spec, changed.finish())
+  const queuedMs = BigInt(Math.floor(queuedAtMs))
+  const changed = { ...common, ...told, reason, atMs: changedMs, queuedMs, name }
+  const stateChanged = jobDraft('JobStateChanged', spec, encodeMessage(JobStateChanged, changed))
   if (scale === undefined) return [stateChanged]
   const { by, cause } = scale.state
   const waiting = scale.granted < scale.state.wanted ? reason : undefined
   const now = BigInt(Math.floor(atMs ?? told.changedAtMs))
-  const scaled = JobScaled.encode({ ...common, by, cause, waiting, atMs: now })
-  return [stateChanged, jobDraft('JobScaled', spec, scaled.finish())]
+  const scaled = { ...common, by, cause, waiting, atMs: now }
+  return [stateChanged, jobDraft('JobScaled', spec, encodeMessage(JobScaled, scaled))]
 }
 
 /** What is told of a job that is one gang. */
@@ -235,7 +237,7 @@ function gangPlaced(
   of: { readonly state: SchedulerState; readonly job?: Job },
 ): PublicDraft {
   const { state, job } = of
-  const payload = GangPlaced.encode({
+  const payload = encodeMessage(GangPlaced, {
     jobId: holding.jobId,
     tenant: spec.tenant,
     gang: holding.gang,
@@ -251,7 +253,7 @@ function gangPlaced(
     masterAddress: holding.masterAddress,
     nodeEmulated: holding.nodeEmulated,
     restartsCharged: job?.restartsCharged ?? 0,
-  }).finish()
+  })
   return jobDraft('GangPlaced', spec, payload)
 }
 
@@ -264,7 +266,7 @@ function gangDraining(event: {
   cause: string
 }): PublicDraft {
   const message = { ...event, untilMs: BigInt(Math.ceil(event.untilMs)) }
-  return jobDraft('GangDraining', event, GangDraining.encode(message).finish())
+  return jobDraft('GangDraining', event, encodeMessage(GangDraining, message))
 }
 
 function checkpointRequested(event: {
@@ -278,7 +280,7 @@ function checkpointRequested(event: {
   cause: string
 }): PublicDraft {
   const message = { ...event, deadlineMs: BigInt(Math.ceil(event.deadlineMs)) }
-  return jobDraft('CheckpointRequested', event, CheckpointRequested.encode(message).finish())
+  return jobDraft('CheckpointRequested', event, encodeMessage(CheckpointRequested, message))
 }
 
 function gangReleased(event: {
@@ -289,6 +291,6 @@ function gangReleased(event: {
   cause: string
 }): PublicDraft {
   const { jobId, gang, throughGeneration, cause } = event
-  const payload = GangReleased.encode({ jobId, gang, throughGeneration, cause }).finish()
+  const payload = encodeMessage(GangReleased, { jobId, gang, throughGeneration, cause })
   return jobDraft('GangReleased', event, payload)
 }

@@ -1,6 +1,6 @@
 import type { ObserveFreed, ObserveTasks, SchedulerCommand } from '../core/messages.ts'
-import type { GangSpec, NodeFacts, NodeState } from '../core/types.ts'
-import type { Grant, Ledger } from './ledger.ts'
+import type { GangSpec, NodeFacts, NodeState, ServiceSpec } from '../core/types.ts'
+import type { Grant, Ledger, Unit } from './ledger.ts'
 import type { Dice } from './random.ts'
 
 const MODELS = ['gpu-a', 'gpu-b', 'emulated/gpu-a']
@@ -14,6 +14,7 @@ export class Actions {
   readonly #ledger: Ledger
   #jobs = 0
   #incidents = 0
+  #decisions = 0
 
   constructor(dice: Dice, ledger: Ledger) {
     this.#dice = dice
@@ -25,11 +26,14 @@ export class Actions {
     if (roll < 10 || this.#ledger.nodes.size === 0) return this.#node()
     if (this.#ledger.queues.size < QUEUES.length && roll < 40) return this.#queue()
     if (roll < 28 && this.#live().length < LIVE_MAX) return this.#enqueue()
+    if (roll < 34) return this.#readiness()
+    if (roll < 39) return this.#resize()
     if (roll < 50) return this.#tasks()
     if (roll < 85) return this.#freed()
     if (roll < 92) return this.#recover(atMs)
     if (roll < 94) return this.#giveUp()
-    if (roll < 97) return { type: 'CancelJob', jobId: this.#someJob(), by: 'walk' }
+    if (roll < 96) return { type: 'CancelJob', jobId: this.#someJobId(), by: 'walk' }
+    if (roll < 97) return this.#resize()
     if (roll < 99) return this.#result()
     return this.#replace()
   }
@@ -37,8 +41,53 @@ export class Actions {
   #live(): string[] {
     return [...this.#ledger.jobs.keys()]
   }
-  #someJob(): string {
-    return this.#dice.pick(this.#live()) ?? 'j-0-none'
+  /** A job or a replica. */
+  #someUnit(): { jobId: string; gang: number; unit: Unit | undefined } {
+    const unit = this.#ledger.jobs.get(this.#dice.pick(this.#live()) ?? '')
+    return { jobId: unit?.spec.jobId ?? 'j-0-none', gang: unit?.gang ?? 0, unit }
+  }
+
+  /** Mostly of a job; a service has many replicas, and is seldom ended. */
+  #someJobId(): string {
+    const service = this.#dice.chance(20) ? this.#dice.pick([...this.#ledger.services.keys()]) : ''
+    if (service !== undefined && service !== '') return service
+    const { jobId, gang } = this.#someUnit()
+    return gang === 0 ? jobId : 'j-0-none'
+  }
+
+  #resize(): SchedulerCommand {
+    const dice = this.#dice
+    const elastic = [...this.#ledger.jobs.values()].filter(({ spec }) => spec.gang.elastic)
+    const targets = [
+      ...this.#ledger.services.keys(),
+      ...elastic.map(({ spec }) => spec.jobId),
+      ...(dice.chance(5) ? [this.#someJobId()] : []),
+    ]
+    const jobId = dice.pick(targets) ?? 'j-0-none'
+    const version = this.#ledger.services.get(jobId)?.version ?? 1 + dice.below(3)
+    const user = dice.chance(50)
+    return {
+      type: 'ResizeJob',
+      jobId,
+      wanted: dice.below(7),
+      expectedVersion: user ? 0 : dice.chance(90) ? version : dice.below(9),
+      owner: user ? 'user' : dice.pick(['autoscaler', 'autoscaler', 'other'])!,
+      by: 'walk',
+      decisionId: `d-${dice.chance(95) ? ++this.#decisions : this.#decisions}`,
+      cause: 'walk',
+      release: user && dice.chance(40),
+    }
+  }
+
+  #readiness(): SchedulerCommand {
+    const replicas = this.#ledger.grants.filter(({ gang }) => gang > 0)
+    const grant = this.#dice.pick(replicas)
+    if (grant === undefined) return { type: 'ContinueRound' }
+    const ready = this.#dice.chance(80)
+    const cause = ready ? '' : '503'
+    const { gang, generation, job } = grant
+    const of = { jobId: job.jobId, gang, generation, rank: this.#dice.chance(95) ? 0 : 1 }
+    return { type: 'ObserveReadiness', ...of, ready, cause }
   }
 
   #queue(): SchedulerCommand {
@@ -88,8 +137,7 @@ export class Actions {
 
   #enqueue(): SchedulerCommand {
     const dice = this.#dice
-    const again = dice.chance(5) ? this.#someJob() : undefined
-    const known = again === undefined ? undefined : this.#ledger.jobs.get(again)
+    const known = dice.chance(5) ? this.#someUnit().unit : undefined
     if (known !== undefined) return { type: 'EnqueueJob', job: known.spec }
     const queue = dice.chance(98) ? dice.pick(QUEUES)! : 'nowhere'
     const job = {
@@ -98,11 +146,36 @@ export class Actions {
       queue,
       name: 'walk',
       gang: this.#gang(),
+      ...(dice.chance(12) && this.#ledger.services.size < 3 ? { service: this.#service() } : {}),
       waitForCapacity: dice.chance(30),
       priority: dice.below(3) - 1,
       submittedMs: 0,
     }
-    return { type: 'EnqueueJob', job }
+    const rigid = job.service !== undefined || dice.chance(75)
+    // Small replicas come and go; large ones would wait for ever.
+    const small = {
+      ...job.gang,
+      tasks: 1,
+      perTask: { ...job.gang.perTask, devices: dice.below(2) },
+    }
+    const gang = job.service === undefined ? job.gang : small
+    return { type: 'EnqueueJob', job: { ...job, gang: rigid ? gang : this.#elastic(gang) } }
+  }
+
+  #service(): ServiceSpec {
+    const dice = this.#dice
+    const minReplicas = dice.below(2)
+    const maxReplicas = 2 + dice.below(4)
+    const replicas = minReplicas + dice.below(maxReplicas - minReplicas + 1)
+    return { minReplicas, maxReplicas, replicas, drainMs: dice.chance(10) ? 0 : dice.below(3_000) }
+  }
+
+  #elastic(gang: GangSpec): GangSpec {
+    const dice = this.#dice
+    const minTasks = Math.min(gang.tasks, 1 + dice.below(2))
+    const maxTasks = gang.tasks + dice.below(4)
+    const times = { cooldownMs: dice.below(20_000), noticeMs: dice.below(3_000) }
+    return { ...gang, elastic: { minTasks, maxTasks, ...times } }
   }
 
   #gang(): GangSpec {
@@ -159,10 +232,13 @@ export class Actions {
 
   #recover(atMs: number): SchedulerCommand {
     const dice = this.#dice
-    const jobId = this.#someJob()
-    const generation = this.#ledger.jobs.get(jobId)?.generation ?? 1
+    const { jobId, gang, unit } = this.#someUnit()
+    const generation = unit?.generation ?? 1
+    const fresh = `i-0-${dice.chance(90) ? ++this.#incidents : this.#incidents}`
+    const notice = unit?.notice ?? ''
     const plan = {
-      incidentId: `i-0-${dice.chance(90) ? ++this.#incidents : this.#incidents}`,
+      // What waits for a checkpoint mostly gets it.
+      incidentId: notice !== '' && dice.chance(80) ? notice : fresh,
       checkpointPath: dice.chance(50) ? `/checkpoints/${jobId}/${generation}` : '',
       checkpointStep: dice.below(100),
       notBeforeMs: dice.chance(50) ? atMs + dice.below(3_000) : 0,
@@ -171,14 +247,14 @@ export class Actions {
       restartsCharged: dice.below(3),
     }
     const expectedGeneration = dice.chance(90) ? generation : dice.below(4)
-    return { type: 'RecoverGang', jobId, gang: 0, expectedGeneration, plan }
+    return { type: 'RecoverGang', jobId, gang, expectedGeneration, plan }
   }
 
   #giveUp(): SchedulerCommand {
-    const jobId = this.#someJob()
-    const expectedGeneration = this.#ledger.jobs.get(jobId)?.generation ?? 1
+    const { jobId, gang, unit } = this.#someUnit()
+    const expectedGeneration = unit?.generation ?? 1
     const why = { code: 'USER_ERROR', cause: 'walk', incidentId: `i-0-${this.#incidents}` }
-    return { type: 'GiveUpJob', jobId, gang: 0, expectedGeneration, ...why }
+    return { type: 'GiveUpJob', jobId, gang, expectedGeneration, ...why }
   }
 
   #result(): SchedulerCommand {
@@ -208,11 +284,11 @@ export class Actions {
 }
 
 function tasksOf(grant: Grant, started: readonly number[], ended: readonly number[]): ObserveTasks {
-  const { jobId } = grant.job
-  return { type: 'ObserveTasks', jobId, gang: 0, generation: grant.generation, started, ended }
+  const { gang, generation, job } = grant
+  return { type: 'ObserveTasks', jobId: job.jobId, gang, generation, started, ended }
 }
 
 function freedOf(grant: Grant, ranks: readonly number[]): ObserveFreed {
-  const { jobId } = grant.job
-  return { type: 'ObserveFreed', jobId, gang: 0, generation: grant.generation, ranks }
+  const { gang, generation, job } = grant
+  return { type: 'ObserveFreed', jobId: job.jobId, gang, generation, ranks }
 }

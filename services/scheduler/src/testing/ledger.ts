@@ -13,6 +13,7 @@ export type Rank = {
 /** A generation as the ledger holds it. */
 export type Grant = {
   readonly job: JobSpec
+  readonly gang: number
   readonly generation: number
   readonly ranks: readonly Rank[]
   released: boolean
@@ -30,6 +31,34 @@ type Use = {
   readonly memoryWanted: number
 }
 
+/** A job of one gang, or a replica of a service. */
+export type Unit = {
+  readonly spec: JobSpec
+  /** 0 unless it is a replica. */
+  readonly gang: number
+  generation: number
+  /** Tasks wanted of an elastic one. */
+  wanted: number
+  /** Between two sizes: it waits for what it held itself. */
+  resizing: boolean
+  draining: boolean
+  /** Open request for a checkpoint; empty = none. */
+  notice: string
+  resizedAtMs: number
+}
+
+/** A service that is not over. */
+export type ServiceUnit = {
+  readonly spec: JobSpec
+  wanted: number
+  version: number
+  lastGang: number
+}
+
+/** Names a job or a replica. */
+export const unitName = (jobId: string, gang: number): string =>
+  gang === 0 ? jobId : `${jobId}/${gang}`
+
 /**
  * Independent bookkeeping of the scheduler's events, written without a line of its core: what must
  * be true of them is asked here. Throws an Error that says what is wrong.
@@ -37,20 +66,24 @@ type Use = {
 export class Ledger {
   readonly nodes = new Map<string, NodeFacts>()
   readonly queues = new Map<string, QueueSpec>()
-  /** Unfinished ones. */
-  readonly jobs = new Map<string, { readonly spec: JobSpec; generation: number }>()
+  /** Unfinished jobs and replicas. */
+  readonly jobs = new Map<string, Unit>()
+  readonly services = new Map<string, ServiceUnit>()
+  #atMs = 0
   readonly grants: Grant[] = []
   /** Sums of what is held, until the next event. */
   readonly #uses = new Map<string, Use>()
 
-  apply(event: SchedulerEvent): void {
+  apply(event: SchedulerEvent, atMs = 0): void {
     this.#uses.clear()
+    this.#atMs = atMs
+    if (this.#applyScaling(event)) return
     switch (event.type) {
       case 'QueueCreated':
         this.queues.set(event.queue.name, event.queue)
         break
       case 'JobQueued':
-        this.jobs.set(event.job.jobId, { spec: event.job, generation: 0 })
+        this.jobs.set(event.job.jobId, newUnit(event.job, 0))
         break
       case 'NodeObserved':
         this.nodes.set(event.node.nodeId, event.node)
@@ -62,11 +95,13 @@ export class Ledger {
         this.#place(event)
         break
       case 'GangReleased':
-        for (const grant of this.grantsOf(event.jobId)) grant.released = true
+        for (const grant of this.grantsOf(event.jobId, event.gang)) grant.released = true
+        if (event.cause === 'RESIZE') this.jobs.get(event.jobId)!.resizing = true
         this.#forget()
         break
       case 'RanksFreed': {
-        const grant = this.grantsOf(event.jobId).find((g) => g.generation === event.generation)!
+        const { jobId, gang, generation } = event
+        const grant = this.grantsOf(jobId, gang).find((g) => g.generation === generation)!
         for (const rank of event.ranks) {
           check(!grant.ranks[rank]!.freed, `rank ${rank} of ${event.jobId} freed twice`)
           grant.ranks[rank]!.freed = true
@@ -77,37 +112,130 @@ export class Ledger {
       case 'JobSucceeded':
       case 'JobFailed':
       case 'JobCancelled':
-        check(this.jobs.delete(event.jobId), `${event.jobId} ended twice`)
+        this.#end(event.jobId)
         break
       default:
         break
     }
   }
 
-  grantsOf(jobId: string): Grant[] {
-    return this.grants.filter((grant) => grant.job.jobId === jobId)
+  #applyScaling(event: SchedulerEvent): boolean {
+    switch (event.type) {
+      case 'ServiceQueued': {
+        const { jobId, service } = event.job
+        const wanted = service!.replicas
+        this.services.set(jobId, { spec: event.job, wanted, version: 1, lastGang: 0 })
+        return true
+      }
+      case 'ReplicasAdded':
+        for (const gang of event.gangs) this.#addReplica(event.jobId, gang)
+        return true
+      case 'ReplicaRemoved': {
+        const name = unitName(event.jobId, event.gang)
+        check(this.current(event.jobId, event.gang) === undefined, `${name} is gone and holds`)
+        check(this.jobs.delete(name), `${name} is gone twice`)
+        return true
+      }
+      case 'ReplicaDraining': {
+        const unit = this.jobs.get(unitName(event.jobId, event.gang))!
+        check(!unit.draining, `${event.jobId}/${event.gang} drains twice`)
+        check(this.current(event.jobId, event.gang) !== undefined, 'what holds nothing drains')
+        unit.draining = true
+        return true
+      }
+      case 'ScaleChanged':
+        this.#scale(event)
+        return true
+      case 'CheckpointRequested': {
+        const unit = this.jobs.get(event.jobId)!
+        const { cooldownMs, minTasks, maxTasks } = unit.spec.gang.elastic!
+        const sinceMs = this.#atMs - unit.resizedAtMs
+        check(sinceMs >= cooldownMs, `${event.jobId} changes its size after ${sinceMs} ms`)
+        check(event.tasks >= minTasks && event.tasks <= maxTasks, 'a size outside of its limits')
+        unit.notice = event.noticeId
+        unit.resizedAtMs = this.#atMs
+        return true
+      }
+      default:
+        return false
+    }
+  }
+
+  #addReplica(jobId: string, gang: number): void {
+    const service = this.services.get(jobId)!
+    check(gang === service.lastGang + 1, `gang ${gang} of ${jobId} after ${service.lastGang}`)
+    service.lastGang = gang
+    this.jobs.set(unitName(jobId, gang), newUnit(service.spec, gang))
+  }
+
+  #scale(event: Extract<SchedulerEvent, { type: 'ScaleChanged' }>): void {
+    const { jobId, wanted, version } = event
+    const service = this.services.get(jobId)
+    if (service === undefined) {
+      this.jobs.get(jobId)!.wanted = wanted
+      return
+    }
+    const { minReplicas, maxReplicas } = service.spec.service!
+    check(version === service.version + 1, `scale ${version} of ${jobId} after ${service.version}`)
+    check(wanted >= minReplicas && wanted <= maxReplicas, `${wanted} replicas of ${jobId}`)
+    service.version = version
+    service.wanted = wanted
+  }
+
+  #end(jobId: string): void {
+    const isService = this.services.delete(jobId)
+    const replicas = [...this.jobs.values()].filter(({ spec }) => spec.jobId === jobId)
+    if (isService) check(replicas.length === 0, `${jobId} is over and has replicas`)
+    else check(this.jobs.delete(jobId), `${jobId} ended twice`)
+  }
+
+  /** As many replicas as are wanted, besides those that drain. */
+  checkScales(): void {
+    const counts = new Map<string, number>()
+    for (const { spec, gang, draining } of this.jobs.values()) {
+      if (gang === 0 || draining) continue
+      counts.set(spec.jobId, (counts.get(spec.jobId) ?? 0) + 1)
+    }
+    for (const [jobId, { wanted }] of this.services) {
+      const count = counts.get(jobId) ?? 0
+      check(count === wanted, `${jobId} has ${count} replicas, ${wanted} are wanted`)
+    }
+  }
+
+  grantsOf(jobId: string, gang: number): Grant[] {
+    return this.grants.filter((grant) => grant.job.jobId === jobId && grant.gang === gang)
   }
 
   /** The grant that is neither released nor over. */
-  current(jobId: string): Grant | undefined {
-    return this.grantsOf(jobId).find((grant) => !grant.released)
+  current(jobId: string, gang: number): Grant | undefined {
+    return this.grantsOf(jobId, gang).find((grant) => !grant.released)
   }
 
   #place(event: GangPlaced): void {
-    const job = this.jobs.get(event.jobId)
+    const job = this.jobs.get(unitName(event.jobId, event.gang))
     if (job === undefined) throw new Error(`${event.jobId} is placed after its end`)
     const { gang } = job.spec
     check(event.generation === job.generation + 1, `${event.jobId}: generation out of order`)
-    check(this.current(event.jobId) === undefined, `${event.jobId} has two generations`)
-    const before = this.grantsOf(event.jobId)
-    if (gang.exclusive) for (const grant of before) this.#checkGone(grant)
+    check(this.current(event.jobId, event.gang) === undefined, `${event.jobId} has two generations`)
+    const before = this.grantsOf(event.jobId, event.gang)
+    if (gang.exclusive || job.resizing) for (const grant of before) this.#checkGone(grant)
     job.generation = event.generation
     const ranks = this.#ranks(event, gang)
-    check(ranks.length === gang.tasks, `${event.jobId}: ${ranks.length} of ${gang.tasks} tasks`)
+    const least = gang.elastic?.minTasks ?? gang.tasks
+    const whole = ranks.length >= least && ranks.length <= job.wanted
+    check(whole, `${event.jobId}: ${ranks.length} of ${least} to ${job.wanted} tasks`)
+    job.resizing = false
+    job.notice = ''
     check(event.rank0Ports.length === gang.rank0Ports, `${event.jobId}: wrong number of ports`)
     for (const rank of ranks) this.#checkRank(rank, gang)
     this.#uses.clear()
-    this.grants.push({ job: job.spec, generation: event.generation, ranks, released: false })
+    this.grants.push({
+      job: job.spec,
+      gang: event.gang,
+      generation: event.generation,
+      ranks,
+      released: false,
+    })
     for (const node of new Set(event.nodes)) this.#checkNode(node)
     this.#checkQueue(job.spec.queue)
   }
@@ -203,27 +331,28 @@ export class Ledger {
   /** Held by grants of the queue that are not released. */
   usedBy(name: string) {
     const used = { devices: 0, cpuMillis: 0, memoryMib: 0 }
-    for (const { job, released } of this.grants) {
+    for (const { job, released, ranks } of this.grants) {
       if (released || job.queue !== name) continue
-      used.devices += job.gang.tasks * job.gang.perTask.devices
-      used.cpuMillis += job.gang.tasks * job.gang.perTask.cpuMillis
-      used.memoryMib += job.gang.tasks * job.gang.perTask.memoryMib
+      used.devices += ranks.length * job.gang.perTask.devices
+      used.cpuMillis += ranks.length * job.gang.perTask.cpuMillis
+      used.memoryMib += ranks.length * job.gang.perTask.memoryMib
     }
     return used
   }
 
   /** Could this waiting gang be placed now? Counts tasks node by node, without any index. */
-  couldPlace(job: JobSpec): boolean {
-    const { gang } = job
+  couldPlace(unit: Unit): boolean {
+    const { spec: job } = unit
+    const gang = least(job.gang)
     const { maximum } = this.queues.get(job.queue)!
     const used = this.usedBy(job.queue)
     for (const dimension of ['devices', 'cpuMillis', 'memoryMib'] as const) {
       const want = gang.tasks * gang.perTask[dimension]
       if (maximum[dimension] > 0 && used[dimension] + want > maximum[dimension]) return false
     }
-    const older = this.grantsOf(job.jobId).flatMap((grant) => grant.ranks)
+    const older = this.grantsOf(job.jobId, unit.gang).flatMap((grant) => grant.ranks)
     const mayRun = (rank: Rank) => !rank.freed && this.nodes.get(rank.node)!.state !== 'Lost'
-    if (gang.exclusive && older.some(mayRun)) return false
+    if ((gang.exclusive || unit.resizing) && older.some(mayRun)) return false
     let tasks = 0
     let ports = gang.rank0Ports === 0
     for (const facts of this.nodes.values()) {
@@ -235,7 +364,8 @@ export class Ledger {
   }
 
   /** Could the known nodes ever hold this gang, if they were empty and whole? */
-  couldEverFit({ gang }: JobSpec): boolean {
+  couldEverFit({ gang: wanted }: JobSpec): boolean {
+    const gang = least(wanted)
     let tasks = 0
     let ports = gang.rank0Ports === 0
     for (const facts of this.nodes.values()) {
@@ -277,6 +407,16 @@ export class Ledger {
       if (grant.released && grant.ranks.every((rank) => rank.freed)) this.grants.splice(i, 1)
     }
   }
+}
+
+/** The smallest gang that will do. */
+function least(gang: GangSpec): GangSpec {
+  return gang.elastic === undefined ? gang : { ...gang, tasks: gang.elastic.minTasks }
+}
+
+function newUnit(spec: JobSpec, gang: number): Unit {
+  const nothing = { generation: 0, resizing: false, draining: false, notice: '' }
+  return { spec, gang, wanted: spec.gang.tasks, ...nothing, resizedAtMs: Number.NEGATIVE_INFINITY }
 }
 
 function matches(gang: GangSpec, model: string): boolean {

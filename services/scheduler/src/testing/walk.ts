@@ -1,8 +1,10 @@
 import type { DecideContext, Decision } from '@serverless-ai/kernel'
+import { commandOfTimer } from '../app/definition.ts'
 import { schedulerDecider as decider } from '../core/decider.ts'
 import { fromJson, toJson } from '../core/json.ts'
 import type { SchedulerCommand, SchedulerEvent } from '../core/messages.ts'
-import { isFinished, isPlaced, type SchedulerState } from '../core/state.ts'
+import { ROUND_TIMER } from '../core/round.ts'
+import { isFinished, isPlaced, type Job, type SchedulerState, unitKey } from '../core/state.ts'
 import type { JobSpec } from '../core/types.ts'
 import { Actions } from './actions.ts'
 import { check, Ledger } from './ledger.ts'
@@ -73,7 +75,7 @@ class Walk {
 
   step(): void {
     this.#atMs += this.#dice.below(500)
-    const context: DecideContext = { atMs: this.#atMs, nonce: '0'.repeat(32) }
+    const context: DecideContext = { atMs: this.#atMs, nonce: '0'.repeat(32), featureLevel: 2 }
     for (let i = 0; i <= this.#dice.below(3); i++) this.#command(this.#choose(), context)
     if (this.#dice.chance(5)) {
       // A round may be dropped: it is asked for again beside the next commands.
@@ -110,8 +112,7 @@ class Walk {
     const due = [...this.#timers].find(([, dueMs]) => dueMs <= this.#atMs)
     if (due === undefined) return this.#actions.next(this.#atMs)
     this.#timers.delete(due[0])
-    const [, jobId, generation] = due[0].split(':')
-    return { type: 'EndBackoff', jobId: jobId!, generation: Number(generation) }
+    return commandOfTimer(due[0])
   }
 
   #command(command: SchedulerCommand, context: DecideContext): void {
@@ -144,27 +145,33 @@ class Walk {
   }): void {
     for (const event of accepted.events) {
       count(this.counts.events, event.type)
-      this.#ledger.apply(event)
+      this.#ledger.apply(event, this.#atMs)
       this.#state = decider.evolve(this.#state, event, this.#atMs)
       this.#folded = decider.evolve(this.#folded, JSON.parse(JSON.stringify(event)), this.#atMs)
     }
     for (const timer of accepted.timers ?? []) {
-      if (timer.key.startsWith('backoff:')) this.#timers.set(timer.key, timer.dueMs)
+      if (timer.key !== ROUND_TIMER) this.#timers.set(timer.key, timer.dueMs)
     }
     for (const key of accepted.cancelTimers ?? []) this.#timers.delete(key)
   }
 
   /** Exactly one reason for each that waits, and it waits for a cause. */
   #checkWaiting(): void {
-    for (const job of this.#state.jobs.values()) {
+    this.#ledger.checkScales()
+    const replicas = [...this.#state.services.values()].flatMap((one) => [...one.replicas.values()])
+    for (const job of [...this.#state.jobs.values(), ...replicas]) {
       if (isFinished(job.phase) || isPlaced(job.phase)) continue
-      const { jobId } = job.spec
-      const code = reasonCode(this.#state, jobId)
+      const jobId = unitKey(job)
+      const code = reasonCode(this.#state, job)
       count(this.counts.reasons, code)
       check(code !== 'NOT_YET_EVALUATED', `${jobId} waits without a reason`)
       const backingOff = job.phase.at === 'Recovering' && job.phase.notBeforeMs > 0
       check((code === 'BACKOFF') === backingOff, `${jobId} says ${code}`)
-      if (!backingOff) check(!this.#ledger.couldPlace(job.spec), `${jobId} could start: ${code}`)
+      if (!backingOff)
+        check(
+          !this.#ledger.couldPlace(this.#ledger.jobs.get(jobId)!),
+          `${jobId} could start: ${code}`,
+        )
     }
   }
 }
@@ -175,8 +182,7 @@ function numbersOnly(event: SchedulerEvent): boolean {
   )
 }
 
-function reasonCode(state: SchedulerState, jobId: string): string {
-  const job = state.jobs.get(jobId)!
+function reasonCode(state: SchedulerState, job: Job): string {
   if (job.phase.at === 'Recovering') return job.phase.reason.code
   const queue = state.queues.get(job.spec.queue)!
   for (const waiting of queue.classes.values()) {
