@@ -3,7 +3,7 @@ import { type Requests, rescale } from '@serverless-ai/sim/serving'
 import { fixed } from './policies.ts'
 import { type AnyPolicy, type RigResult, runPolicy } from './rig.ts'
 
-/** Replicas of the smallest fixed fleet that meets the objective: also the budget of all. */
+/** Replicas of the smallest fixed fleet that meets the objective. */
 export const STATIC_REPLICAS = 16
 /** GPUs of a replica. */
 export const DEVICES = 8
@@ -14,6 +14,8 @@ export const WARM_UP_MS = 300_000
 export interface Cell {
   readonly requests: Requests
   readonly startupMs: number
+  /** Replicas that any policy may have at most. */
+  readonly budget: number
   /** When counting begins. */
   readonly fromMs: number
   readonly seed: number
@@ -73,7 +75,7 @@ export function score(
   options: { readonly name?: string; readonly exact?: boolean; readonly initial?: number } = {},
 ): Score {
   const { name = policy.name, exact = false, initial = STATIC_REPLICAS } = options
-  const budget = STATIC_REPLICAS
+  const { budget } = cell
   const result = runPolicy({
     requests: cell.requests,
     startupMs: exact ? () => cell.startupMs : startups(cell),
@@ -103,9 +105,9 @@ function bearable(trace: Requests, replicas: number, base: Omit<Cell, 'requests'
 /** The trace at the rate at which the smallest fixed fleet is 16: between those of 15 and of 16. */
 export function scaled(
   trace: Requests,
-  base: Omit<Cell, 'requests' | 'startupMs'>,
+  base: Omit<Cell, 'requests' | 'startupMs' | 'budget'>,
 ): { readonly factor: number; readonly requests: Requests } {
-  const cell = { ...base, startupMs: 5_000 }
+  const cell = { ...base, startupMs: 5_000, budget: STATIC_REPLICAS }
   const most = bearable(trace, STATIC_REPLICAS, cell)
   const fewer = bearable(trace, STATIC_REPLICAS - 1, cell)
   const factor = Number(((most + fewer) / 2).toPrecision(5))

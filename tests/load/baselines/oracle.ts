@@ -4,11 +4,11 @@ import { planned } from './policies.ts'
 /** Grain of a plan. */
 const SLOT_MS = 5_000
 /** Demand is averaged over so many slots, centred: an oracle may look ahead. */
-const WIDTHS = [1, 3, 6, 12, 24]
+const WIDTHS = [1, 3, 6, 12]
 /** Loads of a replica that are aimed at: share of what the latency table allows. */
-const LOADS = Array.from({ length: 18 }, (_, index) => 0.3 * 1.09 ** index)
+const LOADS = Array.from({ length: 12 }, (_, index) => 0.3 * 1.14 ** index)
 /** Then replicas are taken away where the objective bears it, in stretches of so many slots. */
-const STRETCHES = [24, 12, 6]
+const STRETCHES = [24, 8]
 
 /** A plan: replicas that are ready, by slot. */
 type Plan = Int32Array
@@ -38,12 +38,12 @@ function workOf({ requests }: Cell): Float64Array {
   return work
 }
 
-function follow(work: Float64Array, width: number, load: number): Plan {
+function follow(work: Float64Array, width: number, load: number, budget: number): Plan {
   const half = Math.floor(width / 2)
   return Int32Array.from(work, (_, slot) => {
     const near = work.subarray(Math.max(0, slot - half), slot + half + 1)
     const mean = near.reduce((sum, value) => sum + value, 0) / near.length
-    return Math.max(1, Math.min(STATIC_REPLICAS, Math.ceil(mean / SLOT_MS / load)))
+    return Math.max(1, Math.min(budget, Math.ceil(mean / SLOT_MS / load)))
   })
 }
 
@@ -70,7 +70,8 @@ export function oracle(cell: Cell): Score {
     const found = run(cell, plan)
     if (found.met && found.deviceHours < best.score.deviceHours) best = { plan, score: found }
   }
-  for (const width of WIDTHS) for (const load of LOADS) consider(follow(work, width, load))
+  for (const width of WIDTHS)
+    for (const load of LOADS) consider(follow(work, width, load, cell.budget))
   for (const length of STRETCHES) {
     const first = Math.floor(cell.fromMs / SLOT_MS / length) * length
     for (let from = first; from < work.length; from += length) {

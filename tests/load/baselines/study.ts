@@ -50,7 +50,7 @@ const cheapest = (scores: readonly Score[]): Score | null =>
     )
 
 /** So many always, one more for each so many requests inside, kept for so long. */
-function reactive(least: number, perReplica: number, keepMs: number): AnyPolicy {
+function reactive(least: number, perReplica: number, keepMs: number, budget: number): AnyPolicy {
   return {
     name: `${least} + 1 per ${perReplica}, ${keepMs / 1_000} s`,
     begin() {
@@ -60,7 +60,7 @@ function reactive(least: number, perReplica: number, keepMs: number): AnyPolicy 
         const requests = (inFlight?.value ?? 0) + (held?.value.requests ?? 0)
         const need = Math.max(least, Math.ceil(requests / perReplica))
         if (need >= wanted || nowMs - highMs >= keepMs) {
-          wanted = Math.min(need, STATIC_REPLICAS)
+          wanted = Math.min(need, budget)
           highMs = nowMs
         }
         return { wanted, notes: [], rejected: [], inputs: [], model: {} }
@@ -74,7 +74,7 @@ function inHindsight(cell: Cell): Score | null {
   for (const least of [4, 6, 8, 10, 12, 13, 14, 15]) {
     for (const perReplica of [2, 4, 8]) {
       for (const keepMs of [10_000, 40_000, 120_000]) {
-        scores.push(score(cell, reactive(least, perReplica, keepMs)))
+        scores.push(score(cell, reactive(least, perReplica, keepMs, cell.budget)))
       }
     }
   }

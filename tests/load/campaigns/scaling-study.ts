@@ -5,6 +5,8 @@ import { loadSample, loadTrace, TRACES } from '../baselines/traces.ts'
 import type { Campaign, Case } from './campaign.ts'
 
 const STARTUPS_MS = [5_000, 30_000, 120_000, 300_000]
+/** Where bursts are short, more than the fixed fleet has makes a difference. */
+const WIDE = { trace: 'azure-code', budget: 24 } as const
 
 /** Traces at their rates: found once for all start-up times. */
 const found = new Map<string, ReturnType<typeof scaled>>()
@@ -35,20 +37,21 @@ function check({ static: whole, oracle, ours, sweep }: CellReport): void {
 function cell(
   name: string,
   load: () => Requests,
-  options: { readonly seed: number; readonly startupMs: number; readonly fromMs: number },
+  options: Omit<Cell, 'requests'>,
   repro: string,
 ): Case {
-  const { seed, startupMs, fromMs } = options
+  const { seed, startupMs, fromMs, budget } = options
+  const wide = budget > STATIC_REPLICAS ? `, budget ${budget}` : ''
   return {
-    name: `${name}, start-up ${startupMs / 1_000} s`,
+    name: `${name}, start-up ${startupMs / 1_000} s${wide}`,
     repro,
     run: async (say) => {
       const { factor, requests } = rateOf(name, load, seed, fromMs)
-      const one: Cell = { requests, startupMs, fromMs, seed }
+      const one: Cell = { requests, ...options }
       const report = study(one, say)
       check(report)
       const count = requests.arrivalMs.length
-      return { trace: name, startupMs, rateFactor: factor, requests: count, ...report }
+      return { trace: name, startupMs, budget, rateFactor: factor, requests: count, ...report }
     },
   }
 }
@@ -65,19 +68,22 @@ export const scalingStudy: Campaign = {
     devicesPerReplica: DEVICES,
     warmUpMs: WARM_UP_MS,
     startupsMs: STARTUPS_MS,
+    budgets: [STATIC_REPLICAS, WIDE.budget],
   }),
   cases({ seed, slice }) {
     const flags = `--seed ${seed}`
     if (slice) {
       // Ten minutes of one trace, from the repository.
-      const options = { seed, startupMs: 5_000, fromMs: WARM_UP_MS / 2 }
+      const budget = STATIC_REPLICAS
+      const options = { seed, budget, startupMs: 5_000, fromMs: WARM_UP_MS / 2 }
       return [cell('azure-code (sample)', loadSample, options, `… scaling-study --slice ${flags}`)]
     }
-    return TRACES.flatMap((trace, row) =>
+    const rows = [...TRACES.map((trace) => ({ trace, budget: STATIC_REPLICAS })), WIDE]
+    return rows.flatMap(({ trace, budget }, row) =>
       STARTUPS_MS.map((startupMs, column) => {
         const only = row * STARTUPS_MS.length + column + 1
         const repro = `npm run campaign -- scaling-study ${flags} --only ${only}`
-        const options = { seed, startupMs, fromMs: WARM_UP_MS }
+        const options = { seed, startupMs, budget, fromMs: WARM_UP_MS }
         return cell(trace, () => loadTrace(trace), options, repro)
       }),
     )

@@ -16,7 +16,7 @@ import { initialState, type PredictiveState } from './state.ts'
 import { estimatesOf, isHistoryLong, startupOf, startupStepsOf, tune } from './tune.ts'
 
 /** What is held at the gate is to be served within so long, or a start-up where that is longer. */
-const DRAIN_MS = 30_000
+const DRAIN_MS = 10_000
 
 /** What is needed now, before limits. */
 interface Need {
