@@ -1,3 +1,4 @@
+import { encodeMessage } from '@serverless-ai/contracts/encode'
 import { BadRequest, ErrorInfo, RetryInfo } from '@serverless-ai/contracts/google/rpc/error_details'
 import { Status } from '@serverless-ai/contracts/google/rpc/status'
 import { type RpcCode, RpcError } from '@serverless-ai/kernel'
@@ -17,12 +18,12 @@ const cut = (text: string, max: number) =>
 
 function details(error: RpcError): Status['details'] {
   const entries = Object.entries(error.metadata).slice(0, METADATA_MAX)
-  const info = ErrorInfo.encode({
+  const info = encodeMessage(ErrorInfo, {
     reason: error.reason,
     domain: DOMAIN,
     metadata: Object.fromEntries(entries.map(([k, v]) => [k, cut(v, VALUE_MAX_CHARS)])),
   })
-  const found = [{ typeUrl: `${TYPE_PREFIX}ErrorInfo`, value: Buffer.from(info.finish()) }]
+  const found = [{ typeUrl: `${TYPE_PREFIX}ErrorInfo`, value: info }]
   if (error.violations.length > 0) {
     const fieldViolations = error.violations.slice(0, VIOLATIONS_MAX).map((violation) => ({
       field: cut(violation.field, VALUE_MAX_CHARS),
@@ -30,14 +31,17 @@ function details(error: RpcError): Status['details'] {
       reason: '',
       localizedMessage: undefined,
     }))
-    const bad = BadRequest.encode({ fieldViolations })
-    found.push({ typeUrl: `${TYPE_PREFIX}BadRequest`, value: Buffer.from(bad.finish()) })
+    const bad = encodeMessage(BadRequest, { fieldViolations })
+    found.push({ typeUrl: `${TYPE_PREFIX}BadRequest`, value: bad })
   }
   if (error.retryAfterMs !== undefined) {
     const whole = Math.floor(error.retryAfterMs / 1000)
     const nanos = Math.round((error.retryAfterMs - whole * 1000) * 1e6)
-    const retry = RetryInfo.encode({ retryDelay: { seconds: BigInt(whole), nanos } })
-    found.push({ typeUrl: `${TYPE_PREFIX}RetryInfo`, value: Buffer.from(retry.finish()) })
+    const retryDelay = { seconds: BigInt(whole), nanos }
+    found.push({
+      typeUrl: `${TYPE_PREFIX}RetryInfo`,
+      value: encodeMessage(RetryInfo, { retryDelay }),
+    })
   }
   return found
 }
@@ -45,11 +49,8 @@ function details(error: RpcError): Status['details'] {
 /** The `google.rpc.Status` of an error, as it travels in `grpc-status-details-bin`. */
 export function encodeStatus(error: RpcError): Uint8Array {
   const message = cut(error.message, MESSAGE_MAX_CHARS)
-  return Status.encode({
-    code: CODE_NUMBERS[error.code],
-    message,
-    details: details(error),
-  }).finish()
+  const code = CODE_NUMBERS[error.code]
+  return encodeMessage(Status, { code, message, details: details(error) })
 }
 
 /**

@@ -1,3 +1,4 @@
+import { encodeMessage } from '@serverless-ai/contracts/encode'
 import {
   CheckpointRegistered,
   IncidentChanged,
@@ -17,17 +18,17 @@ function incidentDraft(incidentId: string, state: FaultState): PublicDraft[] {
       type: `${EVENTS}IncidentChanged`,
       key: incident.jobId,
       tenant: proto.tenant,
-      payload: IncidentChanged.encode({ incident: proto }).finish(),
+      payload: encodeMessage(IncidentChanged, { incident: proto }),
     },
   ]
 }
 
 function checkpointDraft(jobId: string, checkpoint: Checkpoint, state: FaultState): PublicDraft {
   const tenant = state.jobs.get(jobId)?.tenant ?? ''
-  const payload = CheckpointRegistered.encode({
+  const payload = encodeMessage(CheckpointRegistered, {
     checkpoint: checkpointToProto(jobId, checkpoint),
     tenant,
-  }).finish()
+  })
   return { type: `${EVENTS}CheckpointRegistered`, key: jobId, tenant, payload }
 }
 

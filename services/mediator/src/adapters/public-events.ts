@@ -1,3 +1,4 @@
+import { encodeMessage } from '@serverless-ai/contracts/encode'
 import {
   JobSubmitted,
   LaunchPrepared,
@@ -34,7 +35,7 @@ function submitted(job: JobRecord): PublicDraft {
     kind: spec.type,
     startupDeadlineMs: BigInt(spec.service?.readiness.startupDeadlineMs ?? 0),
   }
-  return draft(job, 'JobSubmitted', JobSubmitted.encode(message).finish())
+  return draft(job, 'JobSubmitted', encodeMessage(JobSubmitted, message))
 }
 
 const PROTOCOLS = {
@@ -67,13 +68,13 @@ function declared(job: JobRecord, service: ServiceSpec): PublicDraft {
     devicesPerReplica: spec.tasks * spec.resources.devices,
     atMs: BigInt(job.submittedMs),
   }
-  return draft(job, 'ServiceDeclared', ServiceDeclared.encode(message).finish())
+  return draft(job, 'ServiceDeclared', encodeMessage(ServiceDeclared, message))
 }
 
 function serviceEnded(job: JobRecord): PublicDraft {
   const { jobId, tenant, spec, finishedMs } = job
   const message: ServiceEnded = { jobId, tenant, name: spec.name, atMs: BigInt(finishedMs) }
-  return draft(job, 'ServiceEnded', ServiceEnded.encode(message).finish())
+  return draft(job, 'ServiceEnded', encodeMessage(ServiceEnded, message))
 }
 
 /** What others hear of a job that was taken. */
@@ -107,7 +108,7 @@ function launch(job: JobRecord, placement: Placement): PublicDraft {
     logMaxBytes: BigInt(spec.logMaxBytes),
     readiness: spec.service && probeOf(spec.service),
   }
-  return draft(job, 'LaunchPrepared', LaunchPrepared.encode(message).finish())
+  return draft(job, 'LaunchPrepared', encodeMessage(LaunchPrepared, message))
 }
 
 /** Public events of a domain event; `state` is the state after it. */

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { encodeMessage } from '@serverless-ai/contracts/encode'
 import {
   type CancelJobRequest,
   type CancelJobResponse,
@@ -79,7 +80,7 @@ interface Told {
 
 const sameJob = (one: { readonly job: Job | undefined }, other: Told): boolean =>
   one.job !== undefined &&
-  Buffer.compare(Job.encode(one.job).finish(), Job.encode(other.job).finish()) === 0
+  Buffer.compare(encodeMessage(Job, one.job), encodeMessage(Job, other.job)) === 0
 
 /** Reads, watches and cancels jobs. */
 export class JobHandlers {

@@ -1,3 +1,4 @@
+import { encodeMessage } from '@serverless-ai/contracts/encode'
 import {
   DevicesFreed,
   NodeChanged,
@@ -55,7 +56,7 @@ export function publish(event: PoolEvent, state: PoolState, atMs: number): reado
       if (!isCurrent(state, event.key)) return []
       const { kind, json } = event
       const message = { ...event.key, kind, json, line: BigInt(event.line) }
-      const payload = TaskReported.encode(message).finish()
+      const payload = encodeMessage(TaskReported, message)
       return [ofJob('TaskReported', event.key, state, payload)]
     }
     case 'TaskReadinessObserved':
@@ -107,17 +108,17 @@ function* tasks(executions: readonly Execution[], state: PoolState): Generator<P
 
 function nodeChanged(node: PoolNode, cause: string): PublicDraft {
   const message = { node: nodeToProto(node, 0), cause }
-  return ofNode('NodeChanged', node.nodeId, NodeChanged.encode(message).finish())
+  return ofNode('NodeChanged', node.nodeId, encodeMessage(NodeChanged, message))
 }
 
 function nodeLost(nodeId: string, silentMs: number, atMs: number): PublicDraft {
   const message = { nodeId, silentMs: whole(silentMs), atMs: whole(atMs) }
-  return ofNode('NodeLost', nodeId, NodeLost.encode(message).finish())
+  return ofNode('NodeLost', nodeId, encodeMessage(NodeLost, message))
 }
 
 function taskStarted(execution: Execution, startedMs: number, state: PoolState): PublicDraft {
   const message = { ...identity(execution), nodeId: execution.nodeId, startedMs: whole(startedMs) }
-  const payload = TaskStarted.encode(message).finish()
+  const payload = encodeMessage(TaskStarted, message)
   return ofJob('TaskStarted', execution, state, payload)
 }
 
@@ -138,13 +139,13 @@ function readinessChanged(
     cause: readiness.cause,
     atMs: whole(readiness.atMs),
   }
-  const payload = TaskReadinessChanged.encode(message).finish()
+  const payload = encodeMessage(TaskReadinessChanged, message)
   return ofJob('TaskReadinessChanged', execution, state, payload)
 }
 
 function taskExited(execution: Execution, exit: TaskExit, state: PoolState): PublicDraft {
   const message = { ...identity(execution), nodeId: execution.nodeId, exit: exitToProto(exit) }
-  const payload = TaskExited.encode(message).finish()
+  const payload = encodeMessage(TaskExited, message)
   return ofJob('TaskExited', execution, state, payload)
 }
 
@@ -155,7 +156,7 @@ function devicesFreed(
 ): PublicDraft {
   const { jobId, gang, generation } = id
   const message = { jobId, gang, generation, ranks: [...freed.ranks], nodeId: freed.nodeId }
-  const payload = DevicesFreed.encode(message).finish()
+  const payload = encodeMessage(DevicesFreed, message)
   return ofJob('DevicesFreed', id, state, payload)
 }
 
