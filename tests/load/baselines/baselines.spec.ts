@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { ROOT } from '../../support/root.ts'
 import { type Cell, STATIC_REPLICAS, score } from './cell.ts'
 import { fixed, hpa, kpa, ours } from './policies.ts'
-import { drawStudy, type StudyFile } from './svg.ts'
+import { drawStudy } from './svg.ts'
 import { loadSample } from './traces.ts'
 
 const sample = (name: string) =>
@@ -52,10 +52,33 @@ describe('a cell', () => {
 })
 
 it('the study is drawn: a panel for each cell, a point for each score', () => {
-  const path = join(ROOT, 'tests/load/results/scaling-study.json')
-  const file: StudyFile = JSON.parse(readFileSync(path, 'utf8'))
-  const cells = file.stretches.flatMap(({ results }) => results)
-  const svg = drawStudy(file)
-  expect(svg.split('device hours</text>')).toHaveLength(cells.length + 1)
+  const requests = loadSample()
+  const base = { requests, startupMs: 5_000, budget: STATIC_REPLICAS, fromMs: 0, seed: 1 }
+  const whole = score(base, fixed(STATIC_REPLICAS))
+  const sweep = [score(base, hpa('outstanding', 2), { name: 'hpa 2' })]
+  const goal = {
+    applies: false,
+    attained: true,
+    realised: 1,
+    realisedEnough: true,
+    overBest: 1,
+    nearBest: true,
+  }
+  const facts = (startupMs: number) => ({
+    trace: 'azure-code',
+    startupMs,
+    oracleSaving: 0,
+    static: whole,
+    oracle: { ...whole, policy: 'oracle' },
+    ours: { ...whole, policy: 'ours' },
+    best: {},
+    sweep,
+    hindsight: null,
+    goal,
+  })
+  const results = [5_000, 30_000].map((startupMs) => ({ ok: true, facts: facts(startupMs) }))
+  const svg = drawStudy({ stretches: [{ results }] })
+  expect(svg.split('device hours</text>')).toHaveLength(3)
+  expect(svg.split('<title>')).toHaveLength(1 + 2 * 4)
   expect(svg).not.toContain('NaN')
 })
