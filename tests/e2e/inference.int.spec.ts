@@ -1,0 +1,150 @@
+import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { stringify } from 'yaml'
+import { requestId, submit } from '../support/digits.ts'
+import { onKafka } from '../support/environment.ts'
+import { Platform } from '../support/platform.ts'
+import { freePorts } from '../support/ports.ts'
+import { ROOT } from '../support/root.ts'
+import { until } from '../support/until.ts'
+import { prepareQueue } from './node-faults.ts'
+
+/** Answers with its pid after 20 ms; ends what it has at SIGTERM. */
+const SERVER = `
+const server = require('http').createServer((request, response) => {
+  request.resume()
+  setTimeout(() => response.end(String(process.pid)), 20)
+})
+server.listen(Number(process.env.PORT))
+process.on('SIGTERM', () => { server.close(() => process.exit(0)); server.closeIdleConnections() })
+`
+const NODE = process.execPath
+
+const description = (name: string) =>
+  stringify({
+    apiVersion: 'serverlessai.job/v1',
+    kind: 'Job',
+    metadata: { name },
+    spec: {
+      type: 'Inference',
+      queue: 'team-a',
+      command: [NODE, '-e', SERVER],
+      resources: { devices: 1, cpu: '100m', memory: '128Mi' },
+      replicas: { min: 0, max: 3, initial: 0 },
+      serve: { concurrency: 8, drain: '1s', readiness: { httpGet: '/', period: '100ms' } },
+    },
+  })
+
+let platform: Platform
+let gateway: ReturnType<typeof spawn>
+let edge: string
+let jobId: string
+
+/** A gateway of its own, beside the platform. */
+async function startGateway(): Promise<void> {
+  const port = await freePorts(3)
+  const addresses = platform.address
+  const peers = ['mediator', 'scheduler', 'pool-manager', 'fault-tolerance'].flatMap((name) => [
+    `--peers.${name}`,
+    addresses,
+  ])
+  const main = join(ROOT, 'services/gateway/dist/main.js')
+  const args = [main, '--data', platform.dataDir, '--port', String(port), ...peers]
+  gateway = spawn(NODE, args, { stdio: ['ignore', 'ignore', 'inherit'] })
+  edge = `http://127.0.0.1:${port + 2}`
+  const ready = async () => {
+    const answer = await fetch(`http://127.0.0.1:${port + 1}/readyz`)
+    return answer.status === 200 || undefined
+  }
+  await until('the gateway is ready', ready, { timeoutMs: 60_000 })
+}
+
+beforeAll(async () => {
+  platform = await Platform.start({ nodes: 2, devicesPerNode: 2 })
+  await prepareQueue(platform)
+  await startGateway()
+  jobId = await submit(platform.as('team-a'), description('echo'))
+}, 200_000)
+afterAll(async () => {
+  const ended = new Promise((resolve) => gateway.once('exit', resolve))
+  gateway.kill('SIGTERM')
+  await ended
+  await platform.close()
+})
+
+const ask = async (at = edge, path = '/services/team-a/echo/') => {
+  const tokens = JSON.parse(readFileSync(join(platform.dataDir, 'tokens.json'), 'utf8'))
+  const token = tokens.tenants['team-a']
+  const headers = { authorization: `Bearer ${token}` }
+  const answer = await fetch(`${at}${path}`, { method: 'POST', body: 'x', headers })
+  return { status: answer.status, text: await answer.text() }
+}
+const scale = async (wanted: number) => {
+  const { jobs } = platform.as('team-a')
+  await jobs.scaleJob({ requestId: requestId(), jobId, wanted, automatic: false })
+}
+const ready = (count: number) =>
+  until(
+    `${count} replicas are ready`,
+    async () => {
+      const { jobs } = platform.as('team-a')
+      const { job } = await jobs.getJob({ jobId, minPosition: '' })
+      return (job?.scale?.ready === count && job.scale.draining === 0) || undefined
+    },
+    { timeoutMs: 90_000 },
+  )
+
+describe('an Inference job behind the gateway', () => {
+  it('holds requests while it has no replica, and answers them when there is one', async () => {
+    const held = [ask(), ask(), ask()]
+    await scale(1)
+    for (const { status } of await Promise.all(held)) expect(status).toBe(200)
+    await ready(1)
+  }, 120_000)
+
+  it('is behind the edge of the platform as well', async () => {
+    if (onKafka()) return
+    expect((await ask(`http://127.0.0.1:${platform.port + 2}`)).status).toBe(200)
+  })
+
+  it('loses no request while replicas come, drain and go', async () => {
+    const seen = new Set<string>()
+    const statuses = new Map<number, number>()
+    let stop = false
+    const callers = Array.from({ length: 4 }, async () => {
+      while (!stop) {
+        const { status, text } = await ask()
+        seen.add(text)
+        statuses.set(status, (statuses.get(status) ?? 0) + 1)
+      }
+    })
+    for (const count of [3, 1, 2, 1]) {
+      await scale(count)
+      await ready(count)
+    }
+    stop = true
+    await Promise.all(callers)
+    expect([...statuses.keys()]).toEqual([200])
+    expect(seen.size).toBeGreaterThanOrEqual(3)
+  }, 240_000)
+
+  it('goes to zero and comes back', async () => {
+    await scale(0)
+    await ready(0)
+    const held = ask()
+    await scale(1)
+    expect((await held).status).toBe(200)
+  }, 120_000)
+
+  it('is not found any more when its job has ended', async () => {
+    const { jobs } = platform.as('team-a')
+    await jobs.cancelJob({ requestId: requestId(), jobId })
+    const gone = async () => {
+      const { status, text } = await ask()
+      return status === 404 && text.includes('SERVICE_NOT_FOUND') ? true : undefined
+    }
+    await until('the service is gone', gone, { timeoutMs: 30_000 })
+  }, 60_000)
+})
