@@ -4,9 +4,12 @@ import { planned } from './policies.ts'
 /** Grain of a plan. */
 const SLOT_MS = 5_000
 /** Demand is averaged over so many slots, centred: an oracle may look ahead. */
-const WIDTHS = [1, 3, 6, 12]
-/** Loads of a replica that are aimed at: share of what the latency table allows. */
-const LOADS = Array.from({ length: 12 }, (_, index) => 0.3 * 1.14 ** index)
+const WIDTHS = [1, 3, 12]
+/**
+ * Loads of a replica that are aimed at: share of what the latency table allows. At the lowest the
+ * whole fleet is there whenever anything is, and none when nothing is.
+ */
+const LOADS = Array.from({ length: 15 }, (_, index) => 0.04 * 1.27 ** index)
 /** Then replicas are taken away where the objective bears it, in stretches of so many slots. */
 const STRETCHES = [24, 8]
 
