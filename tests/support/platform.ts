@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { AdminServiceService, type PartitionStatus } from '@serverless-ai/contracts/admin/v1/admin'
 import { JobServiceService, WorkspaceServiceService } from '@serverless-ai/contracts/job/v1/job'
+import { ObjectiveServiceService } from '@serverless-ai/contracts/objective/v1/objective'
 import { PoolServiceService } from '@serverless-ai/contracts/pool/v1/pool'
 import { RecoveryServiceService } from '@serverless-ai/contracts/recovery/v1/recovery'
 import { QueueServiceService } from '@serverless-ai/contracts/schedule/v1/schedule'
@@ -25,6 +26,7 @@ export interface Clients {
   readonly queues: ClientOf<typeof QueueServiceService>
   readonly pool: ClientOf<typeof PoolServiceService>
   readonly recovery: ClientOf<typeof RecoveryServiceService>
+  readonly objectives: ClientOf<typeof ObjectiveServiceService>
   readonly admin: ClientOf<typeof AdminServiceService>
 }
 
@@ -212,6 +214,7 @@ export class Platform {
       queues: this.#transport.client(QueueServiceService, target),
       pool: this.#transport.client(PoolServiceService, target),
       recovery: this.#transport.client(RecoveryServiceService, target),
+      objectives: this.#transport.client(ObjectiveServiceService, target),
       admin: this.#transport.client(AdminServiceService, target),
     }
   }

@@ -16,6 +16,8 @@ export const slaLedger = inPieces({
     if (read.differences > 0) throw new Error(`difference ${read.differences}: ${read.wrong[0]}`)
     if (walk.differs !== '') throw new Error(`the log folds to another state: ${walk.differs}`)
     if (openBreaches > 0) throw new Error(`${openBreaches} alerts never end`)
+    const unseen = walk.sent.length - lost - read.countedBatches
+    if (unseen !== 0) throw new Error(`${unseen} batches came and are not counted`)
     const { wrong: _, ...sums } = read
     return { requests, batchesRepeated: repeated, batchesLost: lost, leaders, ...sums }
   },

@@ -1,4 +1,3 @@
-import { Reason_Code } from '@serverless-ai/contracts/common/v1/common'
 import { ServiceDeclared, ServiceEnded } from '@serverless-ai/contracts/events/v1/mediator'
 import { JobStateChanged } from '@serverless-ai/contracts/events/v1/scheduler'
 import { EVENTS } from '@serverless-ai/contracts/names'
@@ -9,9 +8,8 @@ function fromScheduler(event: PublicEvent): SlaInput | undefined {
   if (event.type !== `${EVENTS}JobStateChanged`) return undefined
   const changed = JobStateChanged.decode(event.payload)
   const { jobId, tenant, queue, name, state, code } = changed
-  const isNew = changed.reason?.code === Reason_Code.NOT_YET_EVALUATED && changed.generation === 0
-  const job = { jobId, tenant, queue, name, state, code, atMs: Number(changed.atMs) }
-  return { type: 'NoteJob', job: { ...job, first: state === 'Queued' && isNew } }
+  const [atMs, queuedMs] = [Number(changed.atMs), Number(changed.queuedMs)]
+  return { type: 'NoteJob', job: { jobId, tenant, queue, name, state, code, atMs, queuedMs } }
 }
 
 function fromMediator(event: PublicEvent): SlaInput | undefined {

@@ -34,13 +34,13 @@ function holdsFor(objective: Objective, job: JobFact): boolean {
 function track(job: JobFact, state: SlaState): Decision<SlaEvent> {
   if (state.jobs.size >= MAX_JOBS) return accept<SlaEvent>([])
   const pending = [...state.objectives.values()]
-    .filter(({ objective }) => job.atMs >= objective.createdMs && holdsFor(objective, job))
+    .filter(({ objective }) => job.queuedMs >= objective.createdMs && holdsFor(objective, job))
     .map(({ objective }) => {
       const thresholdMs = Math.ceil(objective.thresholdUs / 1_000)
       return [objective.objectiveId, thresholdMs] as const
     })
   if (pending.length === 0) return accept<SlaEvent>([])
-  const { jobId, tenant, atMs: submittedMs } = job
+  const { jobId, tenant, queuedMs: submittedMs } = job
   const dueMs = dueOf({ submittedMs }, Math.min(...pending.map(([, ms]) => ms)))
   return accept<SlaEvent>([{ type: 'JobTracked', jobId, tenant, submittedMs, pending }], {
     timers: [{ key: jobTimer(jobId), dueMs }],
@@ -135,7 +135,7 @@ export function noteJob(
   const { job } = command
   const known = state.jobs.get(job.jobId)
   if (known !== undefined) return settle(known, job, state, context)
-  return job.first ? track(job, state) : accept<SlaEvent>([])
+  return job.state === 'Queued' ? track(job, state) : accept<SlaEvent>([])
 }
 
 /** The deadline of a job passed, and the scheduler had time to tell what became of it. */

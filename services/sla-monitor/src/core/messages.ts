@@ -47,8 +47,8 @@ export type JobFact = {
   readonly queue: string
   readonly name: string
   readonly state: string
-  /** It was queued just now: its first state. */
-  readonly first: boolean
+  /** Log time at which it was queued, ms; 0 = not known. */
+  readonly queuedMs: number
   /** Code of the end of a failed job. */
   readonly code: string
   readonly atMs: number

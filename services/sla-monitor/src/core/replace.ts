@@ -10,8 +10,7 @@ type Replace = Extract<SlaCommand, { type: 'ReplaceSource' }>
 
 /**
  * Takes a whole source anew after a gap. Services that the mediator no longer tells are forgotten;
- * tracked jobs are judged by what the scheduler tells now, and none is tracked anew: when it was
- * submitted is not in a snapshot.
+ * tracked jobs are judged by what the scheduler tells now, and jobs that wait are tracked.
  */
 export function replaceSource(
   command: Replace,
@@ -37,7 +36,10 @@ export function replaceSource(
     )
     for (const job of [...copy.jobs.values()]) {
       take(replacedJob(job, told.get(job.jobId), copy, context))
+      told.delete(job.jobId)
     }
+    // Of those that still wait it is known when they were submitted.
+    for (const job of told.values()) take(decide({ type: 'NoteJob', job }, copy, context))
     return accept(events, { timers, cancelTimers })
   }
   for (const input of command.commands) take(decide(input, copy, context))

@@ -407,21 +407,16 @@ describe('ledgers', () => {
 })
 
 describe('jobs', () => {
-  const job = (state: string, more: { jobId?: string; first?: boolean; code?: string } = {}) =>
-    ({
-      type: 'NoteJob',
-      job: {
-        jobId: 'j-0-9',
-        tenant: 'team-a',
-        queue: 'train',
-        name: 'digits',
-        state,
-        first: state === 'Queued',
-        code: '',
-        atMs: stage.atMs,
-        ...more,
-      },
-    }) as const
+  const queued = new Map<string, number>()
+  beforeEach(() => queued.clear())
+  const job = (state: string, more: { jobId?: string; code?: string } = {}) => {
+    const { jobId = 'j-0-9', code = '' } = more
+    const { atMs } = stage
+    if (!queued.has(jobId)) queued.set(jobId, atMs)
+    const about = { tenant: 'team-a', queue: 'train', name: 'digits', state, code, atMs }
+    const noted = { jobId, ...about, queuedMs: queued.get(jobId) ?? 0 }
+    return { type: 'NoteJob', job: noted } as const
+  }
   const waits: Partial<ObjectiveWish> = {
     indicator: 'queue_wait',
     thresholdUs: 60_000_000,
@@ -442,7 +437,7 @@ describe('jobs', () => {
       Math.floor(dueMs / 5_000) * 5_000,
     )
     // Waiting on, it is not submitted anew, and not judged twice.
-    stage.tell(job('Queued', { jobId: 'late', first: false }))
+    stage.tell(job('Queued', { jobId: 'late' }))
     stage.tell(job('Running', { jobId: 'late' }))
     stage.tell(job('Queued', { jobId: 'gone' }))
     stage.tell(job('Cancelled', { jobId: 'gone' }))
@@ -450,8 +445,10 @@ describe('jobs', () => {
     stage.tell(job('Succeeded', { jobId: 'late' }))
     stage.tell(job('Succeeded'))
     expect(stage.state.jobs.size).toBe(0)
-    // Its first word says when it was submitted; without it there is no job.
+    // One whose beginning was not seen is not judged, nor one from before the promise.
     stage.tell(job('Running', { jobId: 'unseen' }))
+    queued.set('early', stage.of(id).objective.createdMs - 1)
+    stage.tell(job('Queued', { jobId: 'early' }))
     expect(stage.state.jobs.size).toBe(0)
   })
 
@@ -497,7 +494,7 @@ describe('jobs', () => {
     ]
     stage.tell({ type: 'ReplaceSource', source: 'scheduler', commands })
     expect(budget(id)).toEqual({ good: 1, bad: 1, excluded: 0, unknown: 2, late: 0 })
-    expect([...stage.state.jobs.keys()].sort()).toEqual(['late', 'placed', 'waits'])
+    expect([...stage.state.jobs.keys()].sort()).toEqual(['late', 'new', 'placed', 'waits'])
   })
 
   it('that a service is called by are forgotten with it', () => {

@@ -75,17 +75,25 @@ function takeNumber(
   boot: BootMarks,
   seq: number,
 ): { readonly boot: BootMarks; readonly lost: number } | undefined {
-  const { bootId, highest, missing } = boot
+  const { highest, missing, early } = boot
   if (seq <= highest) {
-    const left = without(missing, seq)
-    return sizeOf(left) === sizeOf(missing)
-      ? undefined
-      : { boot: { bootId, highest, missing: left }, lost: 0 }
+    const left = { ...boot, missing: without(missing, seq), early: without(early, seq) }
+    const took = sizeOf(missing) + sizeOf(early) - sizeOf(left.missing) - sizeOf(left.early)
+    return took === 0 ? undefined : { boot: left, lost: 0 }
   }
   const gap: readonly Range[] = seq > highest + 1 ? [[highest + 1, seq - 1]] : []
   const all = [...missing, ...gap]
   const left = cut(all, seq - LATE_BATCHES)
-  return { boot: { bootId, highest: seq, missing: left }, lost: sizeOf(all) - sizeOf(left) }
+  const now = { ...boot, highest: seq, missing: left, early: cut(early, seq - LATE_BATCHES) }
+  return { boot: now, lost: sizeOf(all) - sizeOf(left) }
+}
+
+/** A boot that is heard for the first time, by a batch of this number. */
+function newBoot(bootId: string, seq: number, beginsHere: boolean): BootMarks {
+  // One that was there before anything was counted has missed nothing; what it sent then may come.
+  if (!beginsHere || seq === 1) return { bootId, highest: 0, missing: [], early: [] }
+  const early: readonly Range[] = [[Math.max(1, seq - LATE_BATCHES), seq - 1]]
+  return { bootId, highest: seq - 1, missing: [], early }
 }
 
 /** Takes a batch into the marks of its source; undefined = it was counted before. */
@@ -96,9 +104,7 @@ export function takeBatch(
 ): SourceState | undefined {
   const { bootId, seq } = batch
   const known = source.boots.find((boot) => boot.bootId === bootId)
-  // A boot that was there before anything was counted begins where it is.
-  const before = beginsHere ? seq - 1 : 0
-  const taken = takeNumber(known ?? { bootId, highest: before, missing: [] }, seq)
+  const taken = takeNumber(known ?? newBoot(bootId, seq, beginsHere), seq)
   if (taken === undefined) return undefined
   const boots =
     known === undefined

@@ -221,6 +221,7 @@ class Walk {
         state: job.state,
         code: job.code,
         atMs: BigInt(job.atMs),
+        queuedMs: BigInt(job.queuedMs),
       }),
     )
     this.stage.tell({ type: 'NoteJob', job })
@@ -234,8 +235,8 @@ class Walk {
       const jobId = `j-0-${this.jobs.length.toString(16).padStart(12, '0')}`
       const queue = this.pick(['train', 'other'])
       const tenant = this.pick(TENANTS)
-      const about = { jobId, tenant, queue, name: 'job', state: 'Queued', first: true, code: '' }
-      const job = { ...about, atMs }
+      const about = { jobId, tenant, queue, name: 'job', state: 'Queued', code: '' }
+      const job = { ...about, atMs, queuedMs: atMs }
       this.#open.push(job)
       this.#say(job)
       return
@@ -246,7 +247,7 @@ class Walk {
         ? this.pick(['Queued', 'Starting', 'Starting', 'Cancelled'])
         : this.pick(['Running', 'Succeeded', 'Failed', 'Recovering'])
     const code = state === 'Failed' ? this.pick(['USER_ERROR', 'RETRY_BUDGET_SPENT']) : ''
-    const now = { ...job, state, code, first: false, atMs }
+    const now = { ...job, state, code, atMs }
     this.#open = this.#open.filter((one) => one.jobId !== job.jobId)
     if (!['Cancelled', 'Succeeded', 'Failed'].includes(state)) this.#open.push(now)
     this.#say(now)

@@ -43,7 +43,11 @@ export interface JobStateChanged {
   /** Name, for people. */
   readonly name: string;
   /** Of an Inference or elastic Training job. */
-  readonly scale: Scale | undefined;
+  readonly scale:
+    | Scale
+    | undefined;
+  /** Log time at which it was queued, ms since 1970; 0 in what 0.2.0 wrote. */
+  readonly queuedMs: bigint;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -269,6 +273,7 @@ function createBaseJobStateChanged(): JobStateChanged {
     resultJson: "",
     name: "",
     scale: undefined,
+    queuedMs: 0n,
     _unknownFields: {},
   };
 }
@@ -313,6 +318,12 @@ export const JobStateChanged: MessageFns<JobStateChanged> = {
     }
     if (message.scale !== undefined) {
       Scale.encode(message.scale, writer.uint32(98).fork()).join();
+    }
+    if (message.queuedMs !== 0n) {
+      if (BigInt.asIntN(64, message.queuedMs) !== message.queuedMs) {
+        throw new globalThis.Error("value provided for field message.queuedMs of type int64 too large");
+      }
+      writer.uint32(104).int64(message.queuedMs);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -434,6 +445,14 @@ export const JobStateChanged: MessageFns<JobStateChanged> = {
             message.scale = Scale.decode(reader, reader.uint32());
             continue;
           }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.queuedMs = reader.int64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -476,6 +495,11 @@ export const JobStateChanged: MessageFns<JobStateChanged> = {
         : "",
       name: isSet(object.name) ? globalThis.String(object.name) : "",
       scale: isSet(object.scale) ? Scale.fromJSON(object.scale) : undefined,
+      queuedMs: isSet(object.queuedMs)
+        ? BigInt(object.queuedMs)
+        : isSet(object.queued_ms)
+        ? BigInt(object.queued_ms)
+        : 0n,
     };
   },
 
@@ -517,6 +541,9 @@ export const JobStateChanged: MessageFns<JobStateChanged> = {
     if (message.scale !== undefined) {
       obj.scale = Scale.toJSON(message.scale);
     }
+    if (message.queuedMs !== 0n) {
+      obj.queuedMs = message.queuedMs.toString();
+    }
     return obj;
   },
 
@@ -539,6 +566,7 @@ export const JobStateChanged: MessageFns<JobStateChanged> = {
     message.resultJson = object.resultJson ?? "";
     message.name = object.name ?? "";
     message.scale = (object.scale !== undefined && object.scale !== null) ? Scale.fromPartial(object.scale) : undefined;
+    message.queuedMs = (object.queuedMs !== undefined && object.queuedMs !== null) ? BigInt(object.queuedMs) : 0n;
     return message;
   },
 };
