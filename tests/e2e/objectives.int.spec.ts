@@ -77,7 +77,7 @@ async function runs(name: string, command: readonly string[]): Promise<void> {
   await untilJob(team, jobId, 'ends', ended, 60_000)
 }
 
-it('counts what the edge measures and what becomes of jobs, each once, through a kill', async () => {
+it('counts what the edge measures and what jobs come to, each once, through a kill', async () => {
   const availability = { indicator: Indicator.AVAILABILITY, service: 'echo' }
   const exclusions = { shed: false, countCallerErrors: true, maintenance: [] }
   await declare({ name: 'answered', ...availability })
