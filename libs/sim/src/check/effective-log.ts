@@ -131,7 +131,8 @@ function link(chain: Buffer, bytes: Buffer): Buffer {
   // One call of the hash on joined bytes is the quickest way, and they are many.
   chain.copy(joined, 0)
   bytes.copy(joined, chain.length)
-  return hash('sha256', joined.subarray(0, chain.length + bytes.length), 'buffer')
+  const text = hash('sha256', joined.subarray(0, chain.length + bytes.length), 'binary')
+  return Buffer.from(text, 'binary')
 }
 
 /** True when the claim counts. */
