@@ -1,21 +1,25 @@
-import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
 import { requestId, submit } from '../support/digits.ts'
 import { onKafka } from '../support/environment.ts'
+import { GatewayProcess } from '../support/gateway.ts'
 import { Platform } from '../support/platform.ts'
-import { freePorts } from '../support/ports.ts'
-import { ROOT } from '../support/root.ts'
 import { until } from '../support/until.ts'
 import { prepareQueue } from './node-faults.ts'
 
 /** Answers with its pid after 20 ms; ends what it has at SIGTERM. */
 const SERVER = `
+let streams = 0
 const server = require('http').createServer((request, response) => {
   request.resume()
-  setTimeout(() => response.end(String(process.pid)), 20)
+  if (request.url === '/stream') {
+    streams += 1
+    response.write('begun')
+    response.on('close', () => { streams -= 1 })
+  } else if (request.url === '/streams') response.end(String(streams))
+  else setTimeout(() => response.end(String(process.pid)), 20)
 })
 server.listen(Number(process.env.PORT))
 process.on('SIGTERM', () => { server.close(() => process.exit(0)); server.closeIdleConnections() })
@@ -38,47 +42,27 @@ const description = (name: string) =>
   })
 
 let platform: Platform
-let gateway: ReturnType<typeof spawn>
-let edge: string
+let gateway: GatewayProcess
 let jobId: string
-
-/** A gateway of its own, beside the platform. */
-async function startGateway(): Promise<void> {
-  const port = await freePorts(3)
-  const addresses = platform.address
-  const peers = ['mediator', 'scheduler', 'pool-manager', 'fault-tolerance'].flatMap((name) => [
-    `--peers.${name}`,
-    addresses,
-  ])
-  const main = join(ROOT, 'services/gateway/dist/main.js')
-  const args = [main, '--data', platform.dataDir, '--port', String(port), ...peers]
-  gateway = spawn(NODE, args, { stdio: ['ignore', 'ignore', 'inherit'] })
-  edge = `http://127.0.0.1:${port + 2}`
-  const ready = async () => {
-    const answer = await fetch(`http://127.0.0.1:${port + 1}/readyz`)
-    return answer.status === 200 || undefined
-  }
-  await until('the gateway is ready', ready, { timeoutMs: 60_000 })
-}
 
 beforeAll(async () => {
   platform = await Platform.start({ nodes: 2, devicesPerNode: 2 })
   await prepareQueue(platform)
-  await startGateway()
+  gateway = await GatewayProcess.start(platform)
   jobId = await submit(platform.as('team-a'), description('echo'))
 }, 200_000)
 afterAll(async () => {
-  const ended = new Promise((resolve) => gateway.once('exit', resolve))
-  gateway.kill('SIGTERM')
-  await ended
+  await gateway.stop()
   await platform.close()
 })
 
-const ask = async (at = edge, path = '/services/team-a/echo/') => {
+const open = (path: string, at = gateway.url) => {
   const tokens = JSON.parse(readFileSync(join(platform.dataDir, 'tokens.json'), 'utf8'))
-  const token = tokens.tenants['team-a']
-  const headers = { authorization: `Bearer ${token}` }
-  const answer = await fetch(`${at}${path}`, { method: 'POST', body: 'x', headers })
+  const headers = { authorization: `Bearer ${tokens.tenants['team-a']}` }
+  return fetch(`${at}${path}`, { method: 'POST', body: 'x', headers })
+}
+const ask = async (at = gateway.url, path = '/services/team-a/echo/') => {
+  const answer = await open(path, at)
   return { status: answer.status, text: await answer.text() }
 }
 const scale = async (wanted: number) => {
@@ -108,6 +92,20 @@ describe('an Inference job behind the gateway', () => {
     if (onKafka()) return
     expect((await ask(`http://127.0.0.1:${platform.port + 2}`)).status).toBe(200)
   })
+
+  it('ends the streams of a gateway that is killed, and is there for the next one', async () => {
+    const stream = await open('/services/team-a/echo/stream')
+    const reader = stream.body?.getReader()
+    expect(Buffer.from((await reader?.read())?.value ?? '').toString()).toBe('begun')
+    await gateway.stop('SIGKILL')
+    await expect(reader?.read()).rejects.toThrow()
+    await gateway.spawn()
+    const none = async () => {
+      const { text } = await ask(gateway.url, '/services/team-a/echo/streams')
+      return text === '0' || undefined
+    }
+    await until('the replica knows of no stream', none, { timeoutMs: 30_000 })
+  }, 120_000)
 
   it('loses no request while replicas come, drain and go', async () => {
     const seen = new Set<string>()

@@ -1,6 +1,7 @@
 import { SERVICE_NAMES } from '@serverless-ai/contracts/services'
 import { METRICS, type MetricSpec } from '@serverless-ai/telemetry'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { GatewayProcess } from '../support/gateway.ts'
 import { Platform } from '../support/platform.ts'
 import { readExposition } from './telemetry/exposition.ts'
 import { type OtlpReceiver, openOtlpReceiver } from './telemetry/otlp-receiver.ts'
@@ -8,13 +9,17 @@ import { TracedJob } from './telemetry/traced-job.ts'
 
 let receiver: OtlpReceiver
 let platform: Platform
+/** Owns no log, and is no process of the platform's own. */
+let gateway: GatewayProcess
 
 beforeAll(async () => {
   receiver = await openOtlpReceiver()
   const args = ['--tracing.endpoint', receiver.endpoint]
   platform = await Platform.start({ nodes: 2, devicesPerNode: 1, replicas: 2, args })
+  gateway = await GatewayProcess.start(platform)
 }, 240_000)
 afterAll(async () => {
+  await gateway.stop()
   await platform.close()
   await receiver.close()
 })
@@ -22,7 +27,7 @@ afterAll(async () => {
 /** Metrics of all processes: what is there, and of whom. */
 async function scrapeAll() {
   const owners = new Map<string, Set<string>>()
-  for (const { health } of platform.processes) {
+  for (const { health } of [...platform.processes, gateway]) {
     const answer = await fetch(`${health}/metrics`)
     expect(answer.status).toBe(200)
     for (const { name, samples } of readExposition(await answer.text()).values()) {
@@ -35,6 +40,7 @@ async function scrapeAll() {
 }
 
 const SERVICES = SERVICE_NAMES.toSorted()
+const PROCESSES = [...SERVICES, 'gateway'].toSorted()
 
 describe('a platform of many processes on Kafka', () => {
   it('emits all that is registered, each service by its own processes, and no more', async () => {
@@ -42,7 +48,7 @@ describe('a platform of many processes on Kafka', () => {
     const owners = await scrapeAll()
     expect([...owners.keys()].filter((name) => !Object.hasOwn(METRICS, name))).toEqual([])
     for (const [name, { from }] of Object.entries<MetricSpec>(METRICS)) {
-      const whose = from.includes('process') ? SERVICES : [...from].sort()
+      const whose = from.includes('process') ? PROCESSES : [...from].sort()
       expect([...(owners.get(name) ?? [])].sort(), name).toEqual(whose)
     }
   })
