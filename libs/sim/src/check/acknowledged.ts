@@ -129,7 +129,7 @@ class Acknowledged {
 
   #scheduler(seen: CommitSeen): void {
     for (const event of seen.commit.events) {
-      if (event.type === 'JobQueued') {
+      if (event.type === 'JobQueued' || event.type === 'ServiceQueued') {
         const jobId = event.json.inner('job').text('jobId')
         const first = this.#queued.get(jobId)
         if (first !== undefined) this.#twice(`job ${jobId}`, jobId, first, seen)

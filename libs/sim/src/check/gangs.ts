@@ -19,8 +19,10 @@ function placed({ alarm, ledger }: WatcherInit, value: Value<'GangPlaced'>, at: 
     return
   }
   const { nodes, devices, perTask, exclusive, ports } = placementOf(value, at)
-  const whole = `the gang has ${job.tasks} ranks of ${job.perTask.devices} devices`
-  if (nodes.length !== job.tasks) tell(`${nodes.length} ranks got a node, ${whole}`)
+  const ranks = job.least === job.most ? job.tasks : `${job.least} to ${job.most}`
+  const whole = `the gang has ${ranks} ranks of ${job.perTask.devices} devices`
+  if (nodes.length < job.least || nodes.length > job.most)
+    tell(`${nodes.length} ranks got a node, ${whole}`)
   if (nodes.includes('')) tell(`rank ${nodes.indexOf('')} has no node`)
   if (
     perTask.devices !== job.perTask.devices ||
@@ -39,6 +41,9 @@ function placed({ alarm, ledger }: WatcherInit, value: Value<'GangPlaced'>, at: 
   }
   if (isEnd(job.state)) tell(`the job is ${job.state} since ${placeText(job.changed)}`)
   const gang = job.gangs.get(number)
+  if (job.serves && gang?.over !== undefined) tell(`the gang is over since ${placeText(gang.over)}`)
+  if (job.serves === (number === 0))
+    tell(`gang ${number} of a job of ${job.serves ? 'replicas' : 'one gang'}`)
   if (gang !== undefined && gang.releasedThrough < gang.generation) {
     const before = ledger.placement({ jobId, gang: number, generation: gang.generation })
     const where = before === undefined ? '' : `, placed in ${placeText(before.at)},`

@@ -23,6 +23,11 @@ export interface JobSeen {
   readonly jobId: string
   readonly queue: string
   readonly tasks: number
+  /** Fewest and most tasks of a gang; both are `tasks` unless it is elastic. */
+  readonly least: number
+  readonly most: number
+  /** Every replica is a gang of its own. */
+  readonly serves: boolean
   readonly perTask: Amount
   readonly rank0Ports: number
   readonly exclusive: boolean
@@ -40,6 +45,8 @@ export interface GangSeen {
   /** The newest generation; 0 = none. */
   generation: number
   releasedThrough: number
+  /** Where it was said that no other generation follows. */
+  over: Place | undefined
   readonly releases: { readonly through: number; readonly seq: number; readonly at: Place }[]
   readonly placements: Map<number, Placement>
 }
@@ -152,7 +159,7 @@ export class Ledger {
   applyCommit(seen: CommitSeen): void {
     if (seen.service !== SERVICES.scheduler) return
     for (const event of seen.commit.events) {
-      if (event.type !== 'JobQueued') continue
+      if (event.type !== 'JobQueued' && event.type !== 'ServiceQueued') continue
       const job = jobOf(event.json.inner('job'), placeOf(seen))
       if (!this.jobs.has(job.jobId)) this.jobs.set(job.jobId, job)
     }
@@ -173,6 +180,8 @@ export class Ledger {
         if (seen === undefined) break
         seen.releasedThrough = Math.max(seen.releasedThrough, through)
         seen.releases.push({ through, seq: event.seq, at: placeOf(event) })
+        const { cause } = body.value
+        if (cause !== 'RECOVER' && cause !== 'RESIZE') seen.over ??= placeOf(event)
         break
       }
       case 'DevicesFreed': {
@@ -202,7 +211,10 @@ export class Ledger {
     const job = this.jobs.get(jobId)
     let gang = job?.gangs.get(number)
     if (job !== undefined && gang === undefined) {
-      gang = { generation: 0, releasedThrough: 0, releases: [], placements: new Map() }
+      gang = {
+        ...{ generation: 0, releasedThrough: 0, over: undefined },
+        ...{ releases: [], placements: new Map() },
+      }
       job.gangs.set(number, gang)
     }
     return gang
@@ -254,10 +266,15 @@ const stateChange = (state: string, event: EventSeen) => ({
 function jobOf(job: JsonSeen, changed: Place): JobSeen {
   const gang = job.inner('gang')
   const perTask = gang.inner('perTask')
+  const elastic = gang.inner('elastic')
+  const tasks = gang.number('tasks')
   return {
     jobId: job.text('jobId'),
     queue: job.text('queue'),
-    tasks: gang.number('tasks'),
+    tasks,
+    least: elastic.has('minTasks') ? elastic.number('minTasks') : tasks,
+    most: elastic.has('maxTasks') ? elastic.number('maxTasks') : tasks,
+    serves: job.has('service'),
     perTask: {
       devices: perTask.number('devices'),
       cpuMillis: perTask.number('cpuMillis'),

@@ -25,6 +25,8 @@ class Recoverers {
   readonly #byGeneration = new Map<string, IncidentSeen>()
   /** Generation → where it was recovered from. */
   readonly #recovered = new Map<string, Place>()
+  /** Notice → generation that was to be placed anew. */
+  readonly #planned = new Map<string, string>()
 
   constructor({ alarm, ledger }: WatcherInit) {
     this.#alarm = alarm
@@ -58,9 +60,18 @@ class Recoverers {
   committed(seen: CommitSeen): void {
     if (seen.service !== SERVICES.scheduler) return
     for (const event of seen.commit.events) {
-      if (event.type === 'JobRecovering') this.#recovering(event, seen)
+      if (event.type === 'CheckpointRequested') this.#requested(event)
+      else if (event.type === 'JobRecovering') this.#recovering(event, seen)
       else if (event.type === 'JobFailed') this.#failed(event, seen)
     }
+  }
+
+  /** A planned change: what follows it is no recovery from an incident. */
+  #requested({ json }: Entry): void {
+    const [jobId, gang] = [json.text('jobId'), json.number('gang')]
+    const generation = json.number('generation')
+    const name = generationText(jobId, gang, generation)
+    this.#planned.set(json.text('noticeId'), name)
   }
 
   #recovering({ json }: Entry, seen: CommitSeen): void {
@@ -78,7 +89,13 @@ class Recoverers {
     if (generation !== newest) {
       this.#alarm(jobId, `${what}, and the newest generation is ${newest}`)
     }
-    this.#decided(json.inner('plan').text('incidentId'), {
+    const incidentId = json.inner('plan').text('incidentId')
+    const planned = this.#planned.get(incidentId)
+    if (planned !== undefined) {
+      if (planned !== name) this.#alarm(jobId, `${what}, and it was planned for ${planned}`)
+      return
+    }
+    this.#decided(incidentId, {
       ...{ jobId, what, generation },
       decision: 'RECOVER',
     })
@@ -86,7 +103,11 @@ class Recoverers {
 
   #failed({ json }: Entry, seen: CommitSeen): void {
     const jobId = json.text('jobId')
-    const generation = this.#ledger.gang(jobId, 0)?.generation ?? 0
+    const incident = this.#byId.get(json.text('incidentId'))
+    // Of a service one replica is given up, and all of them end.
+    const serves = this.#ledger.jobs.get(jobId)?.serves === true
+    const gang = serves ? (incident?.gang ?? 0) : 0
+    const generation = this.#ledger.gang(jobId, gang)?.generation ?? 0
     const what = `${jobId} is failed in ${placeText(seen)}`
     const decision = 'GIVE_UP'
     this.#decided(json.text('incidentId'), { jobId, what, generation, decision })

@@ -83,6 +83,16 @@ export class UserCalls {
     return { jobId, position }
   }
 
+  /** One attempt to scale. */
+  async scale(requestId: string, jobId: string, wanted: number | 'auto'): Promise<void> {
+    const { random } = this.#init
+    const timeoutMs = random.pick(DEADLINES_MS)
+    const jobs = random.chance(DIRECT_SHARE) ? this.#direct() : this.#jobs
+    const automatic = wanted === 'auto'
+    const request = { requestId, jobId, wanted: automatic ? 0 : wanted, automatic }
+    await jobs.scaleJob(request, { timeoutMs })
+  }
+
   /** One attempt to read a job at any replica. */
   async read(jobId: string, minPosition: string): Promise<Job | undefined> {
     const request = { jobId, minPosition }

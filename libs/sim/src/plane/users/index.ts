@@ -10,6 +10,7 @@ import { JobOwner } from './job-owner.ts'
 import { insist } from './patience.ts'
 import { type JobPlan, jobPlans, type QueuePlan, queuePlans } from './plans.ts'
 import { type LateQueue, lateQueues, refusedPlans } from './refused-plans.ts'
+import { scalingPlans } from './scaling-plans.ts'
 
 /** The operator sends each request for a queue once more after this time, ms. */
 const AGAIN_MS = 90_000
@@ -50,7 +51,8 @@ class AllUsers implements Users {
     this.#randomOf = new Map(names.map((name) => [name, random.fork()]))
     this.#late = lateQueues(scenario, TENANTS, random.fork())
     const parts = { scenario, queues: this.#queues, late: this.#late, random: random.fork() }
-    this.#jobs = [...jobs, ...refusedPlans(parts)]
+    const refused = refusedPlans(parts)
+    this.#jobs = [...jobs, ...refused, ...scalingPlans(scenario, this.#queues, random.fork())]
     for (const name of names) {
       const machine = world.machine(`user-${name}`)
       const process = machine.process(`user-${name}`, (context) =>

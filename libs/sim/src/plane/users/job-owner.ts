@@ -8,7 +8,7 @@ import type { Observation } from '../../check/types.ts'
 import type { SimTime, Trace } from '../../world/types.ts'
 import type { Accepted, UserCalls } from './calls.ts'
 import { type Answer, insist } from './patience.ts'
-import type { JobPlan } from './plans.ts'
+import type { JobPlan, ScalePlan } from './plans.ts'
 
 /** Time between two reads of a job that runs, ms. */
 const READ_EVERY_MS = [5_000, 25_000] as const
@@ -78,6 +78,7 @@ export class JobOwner {
     const others = [
       ...again,
       ...(plan.cancelAfterMs === undefined ? [] : [this.#cancel(jobId, plan.cancelAfterMs)]),
+      ...(plan.scales ?? []).map((scale) => this.#scale(jobId, scale)),
     ]
     await this.#read(jobId, position)
     await (plan.watches ? this.#watch(jobId) : this.#poll(jobId))
@@ -139,6 +140,13 @@ export class JobOwner {
     const other = `${plan.manifest}\n`
     const answer = await this.#insist(() => calls.submit(requestId, other), 'reuse')
     this.#answered('reuse', requestId, answer.ok ? answer.value.jobId : '', answer)
+  }
+
+  async #scale(jobId: string, { afterMs, wanted }: ScalePlan): Promise<void> {
+    const { calls, timers } = this.#init
+    await timers.sleep(afterMs)
+    const requestId = calls.newRequestId()
+    await this.#insist(() => calls.scale(requestId, jobId, wanted), 'scale')
   }
 
   async #cancel(jobId: string, ms: number): Promise<void> {

@@ -30,6 +30,14 @@ export interface JobPlan {
   readonly watches: boolean
   /** Sends the first request to two replicas at once. */
   readonly twice: boolean
+  /** It is scaled so; absent = it cannot be. */
+  readonly scales?: readonly ScalePlan[]
+}
+
+/** A number of replicas or tasks, so long after the job was accepted. */
+export interface ScalePlan {
+  readonly afterMs: number
+  readonly wanted: number | 'auto'
 }
 
 /** Submissions begin when the first nodes are there, ms. */
