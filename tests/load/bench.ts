@@ -66,14 +66,18 @@ function readFlags() {
       seed: wholeNumber(values.seed, 'seed', 0) ?? 7,
       tasks: wholeNumber(values.tasks, 'tasks', 1) ?? 1_000_000,
     }
-    return { names: positionals, options, kafka: values.kafka, json: values.json }
+    const given = (['reps', 'seed', 'tasks'] as const).flatMap((flag) =>
+      values[flag] === undefined ? [] : [` --${flag} ${values[flag]}`],
+    )
+    const { kafka, json } = values
+    return { names: positionals, options, kafka, json, given: given.join('') }
   } catch (error) {
     if (error instanceof FlagError || error instanceof TypeError) fail(error.message)
     throw error
   }
 }
 
-const { names, options, kafka, json } = readFlags()
+const { names, options, kafka, json, given } = readFlags()
 if (names.length === 0) fail('which benchmark?')
 for (const name of names) {
   if (!NAMES.includes(name)) fail(`there is no benchmark "${name}"`)
@@ -104,7 +108,7 @@ for (const name of names) {
   printMetrics(metrics)
   for (const line of limits) console.log(`  limits: ${line}`)
   if (!json) continue
-  const command = `npm run bench -- ${name}${kafka ? ' --kafka' : ''} --json`
+  const command = `npm run bench -- ${name}${kafka ? ' --kafka' : ''} --json${given}`
   const about = { command, bench: title, commit: commit(), seed, machine: machine() }
   const told = limits.length === 0 ? {} : { limits }
   console.log(JSON.stringify({ ...about, settings, checked, metrics, ...told }))
