@@ -43,8 +43,8 @@ function point(score: Score, x: number, y: number): string {
   const title = `${score.policy}: ${score.deviceHours} device hours, ${score.attainment * 100} %`
   const big = score.policy === 'ours' || score.policy === 'oracle' || score.policy === 'static'
   const [cx, cy] = [x.toFixed(1), y.toFixed(1)]
-  const circle = `<circle cx="${cx}" cy="${cy}" r="${big ? 5 : 3}" fill="${fill}" stroke="${color}">`
-  return `${circle}<title>${title}</title></circle>`
+  const look = `r="${big ? 5 : 3}" fill="${fill}" stroke="${color}"`
+  return `<circle cx="${cx}" cy="${cy}" ${look}><title>${title}</title></circle>`
 }
 
 function text(x: number, y: number, content: string, extra = ''): string {

@@ -1,4 +1,5 @@
 /** Discrete-event serving of language models: replicas, a gate, traces, objectives. */
+export { Fleet, type FleetInit } from './fleet.ts'
 export {
   CHUNK_TOKENS,
   KV_TOKENS_MAX,
@@ -28,7 +29,6 @@ export {
   toRequests,
 } from './requests.ts'
 export {
-  Fleet,
   type ServeInit,
   type ServeResult,
   type ServingController,
