@@ -19,7 +19,6 @@ export function schedulerDefinition(): ServiceDefinition<
   return {
     name: 'scheduler',
     schemaVersion: 1,
-    featureLevel: SCALING_LEVEL,
     eventLevels: Object.fromEntries(SCALING_EVENTS.map((type) => [type, SCALING_LEVEL])),
     decider: schedulerDecider,
     publish,
