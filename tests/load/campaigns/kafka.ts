@@ -112,8 +112,9 @@ function cases(init: CampaignInit): readonly Case[] {
   const list = Array.from({ length: Math.ceil(all / each) }, (_, index): Case => {
     const brokers = index % 2 === 0 ? 1 : 3
     const run = { brokers, seed: init.seed + index, minutes: Math.min(each, all - index * each) }
+    const where = brokers === 1 ? 'one broker' : 'three brokers'
     return {
-      name: `${index + 1}: ${run.minutes} minutes, ${brokers === 1 ? 'one broker' : 'three brokers'}`,
+      name: `${index + 1}: ${run.minutes} minutes, ${where}`,
       repro: repro(index),
       run: (say) => protectedRun(run, say),
     }
