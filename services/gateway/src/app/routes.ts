@@ -27,6 +27,7 @@ export interface RouteTable {
   /** True once it is that of the present; before, requests would be refused without a reason. */
   readonly complete: boolean
   find(tenant: string, name: string): ServiceRoute | undefined
+  get(jobId: string): ServiceRoute | undefined
   list(): readonly ServiceRoute[]
   /** Calls `listener` after each change with the job that it is about. */
   onChange(listener: (jobId: string) => void): void
@@ -40,6 +41,10 @@ export class StaticRoutes implements RouteTable {
 
   find(tenant: string, name: string): ServiceRoute | undefined {
     return this.list().find((each) => each.tenant === tenant && each.name === name)
+  }
+
+  get(jobId: string): ServiceRoute | undefined {
+    return this.#services.get(jobId)
   }
 
   list(): readonly ServiceRoute[] {

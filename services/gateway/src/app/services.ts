@@ -1,7 +1,6 @@
 import type { Timers } from '@serverless-ai/kernel'
 import { ServiceGate } from '../core/gate.ts'
-import type { ReplicaLimits } from '../core/replicas.ts'
-import { replicaKey } from '../core/replicas.ts'
+import { type Replica, type ReplicaLimits, replicaKey } from '../core/replicas.ts'
 import { RetryBudget } from '../core/retry-budget.ts'
 import type { Upstream } from '../proxy/upstream.ts'
 import { openHttp1 } from '../proxy/upstream-http1.ts'
@@ -12,7 +11,7 @@ import type { GatewaySettings } from './settings.ts'
 /** A request that is held, or at a replica. */
 export interface Waiting {
   /** Its turn has come. */
-  go(replica: import('../core/replicas.ts').Replica): void
+  go(replica: Replica): void
   /** Another one has its place. */
   evict(): void
   /** The service has ended. */
@@ -153,7 +152,7 @@ export class Services {
   }
 
   #follow(jobId: string): void {
-    const route = this.#table.list().find((each) => each.jobId === jobId)
+    const route = this.#table.get(jobId)
     const known = this.#byJob.get(jobId)
     if (route === undefined) {
       this.#byJob.delete(jobId)

@@ -84,7 +84,7 @@ function run(callers: readonly Callers[], weights: Readonly<Record<string, numbe
   return { arrivals, served }
 }
 
-test('at twice the capacity the highest class keeps what it has alone; the lowest goes first', () => {
+test('at twice the capacity the highest class keeps what it has alone, the lowest goes', () => {
   const top: Callers = { tenant: 'a', rank: 0, rate: CAPACITY * 0.3 }
   const others: readonly Callers[] = [
     { tenant: 'b', rank: 1, rate: CAPACITY * 0.85 },

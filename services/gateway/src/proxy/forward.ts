@@ -7,12 +7,14 @@ import type { Service, Waiting } from '../app/services.ts'
 import type { GatewaySettings } from '../app/settings.ts'
 import { AnswerMeter } from '../core/answer-meter.ts'
 import type { GateRequest } from '../core/fair-queue.ts'
-import { answerHeaders, type Headers, requestHeaders } from '../core/headers.ts'
+import { answerHeaders, type Headers } from '../core/headers.ts'
 import type { Replica } from '../core/replicas.ts'
 import { ATTEMPTS_MAX } from '../core/retry-budget.ts'
 import { answerError, breakOff, type ErrorForm } from './errors.ts'
 import type { Exchange } from './exchange.ts'
 import { isGrpcFailure, splitTrailersOnly } from './grpc.ts'
+import { Marks } from './marks.ts'
+import { outgoingHeaders } from './outgoing.ts'
 import type { FailureKind, UpstreamCall, UpstreamListener } from './upstream.ts'
 
 /** RFC 9110, 9.2.2. */
@@ -64,12 +66,7 @@ export class Forward implements Waiting, UpstreamListener {
   #over = false
   #fromZero = false
   #sse = false
-  #answer: AnswerMeter | undefined
-  #status: number | undefined
-  #givenMs: number | undefined
-  #firstByteMs: number | undefined
-  #firstTokenMs: number | undefined
-  #lastTokenMs: number | undefined
+  readonly #marks = new Marks()
   #stall: Timer | undefined
   #hold: Timer | undefined
   #bodyTouched = false
@@ -99,14 +96,14 @@ export class Forward implements Waiting, UpstreamListener {
     const { headMs, silenceMs } = ports.settings
     this.#replica = replica
     this.#attempts += 1
-    this.#givenMs = ports.clock.monotonicMs()
+    this.#marks.givenMs = ports.clock.monotonicMs()
     const upstream = service.upstream(replica.key, replica.route.address)
     this.#call = undefined
     const call = upstream.send(
       {
         method: exchange.method,
         target,
-        headers: this.#headers(),
+        headers: outgoingHeaders(this.#init),
         body: this.#body(),
         headMs,
         silenceMs,
@@ -128,13 +125,13 @@ export class Forward implements Waiting, UpstreamListener {
   head(status: number, headers: Headers): void {
     const { exchange, service, requestId } = this.#init
     if (this.#over) return
-    this.#status = status
+    this.#marks.status = status
     if (this.#replica !== undefined) service.gate.answered(this.#replica)
     const { head, trailers } = splitTrailersOnly(answerHeaders(headers))
     this.#trailersOnly = trailers
     const type = typeof headers['content-type'] === 'string' ? headers['content-type'] : ''
     this.#sse = type.startsWith('text/event-stream')
-    this.#answer = new AnswerMeter(this.#sse)
+    this.#marks.answer = new AnswerMeter(this.#sse)
     const length = headers['content-length'] !== undefined
     exchange.begin(status, { ...head, 'x-request-id': requestId }, !length)
   }
@@ -142,12 +139,7 @@ export class Forward implements Waiting, UpstreamListener {
   piece(piece: Buffer): boolean {
     if (this.#over) return true
     const { exchange, ports } = this.#init
-    const nowMs = ports.clock.monotonicMs()
-    this.#firstByteMs ??= nowMs
-    if ((this.#answer?.take(piece) ?? 0) > 0) {
-      this.#firstTokenMs ??= nowMs
-      this.#lastTokenMs = nowMs
-    }
+    this.#marks.take(piece, ports.clock.monotonicMs())
     if (exchange.write(piece)) return true
     const { callerStallMs } = ports.settings
     this.#stall ??= ports.timers.after(callerStallMs, () => this.#callerStalled())
@@ -157,11 +149,11 @@ export class Forward implements Waiting, UpstreamListener {
   ended(trailers: Readonly<Record<string, string>>): void {
     if (this.#over) return
     const { exchange, form } = this.#init
-    this.#firstByteMs ??= this.#init.ports.clock.monotonicMs()
+    this.#marks.firstByteMs ??= this.#init.ports.clock.monotonicMs()
     const last = { ...this.#trailersOnly, ...trailers }
     if (form === 'grpc') exchange.end(undefined, last)
     else exchange.end()
-    const status = this.#status ?? 0
+    const status = this.#marks.status ?? 0
     const failed = status >= 500 || isGrpcFailure(form, last['grpc-status'])
     this.#finish(failed ? Outcome.FAILED : status >= 400 ? Outcome.CALLER_ERROR : Outcome.OK, '')
   }
@@ -235,25 +227,6 @@ export class Forward implements Waiting, UpstreamListener {
     return Math.min(ports.settings.holdMs, leftMs - Math.min(service.workMs, leftMs / 2))
   }
 
-  #headers(): Record<string, string | string[]> {
-    const { exchange, requestId, principal, form } = this.#init
-    return {
-      ...requestHeaders(exchange.headers),
-      ...(form === 'grpc' && { te: 'trailers' }),
-      ...this.#bodyLength(),
-      'x-request-id': requestId,
-      'x-sai-tenant': principal.tenant,
-      'x-forwarded-for': exchange.remote,
-      'x-forwarded-host': exchange.authority,
-      'x-forwarded-proto': 'http',
-    }
-  }
-
-  #bodyLength(): Record<string, string> {
-    const { body } = this.#init
-    return Buffer.isBuffer(body) ? { 'content-length': String(body.length) } : {}
-  }
-
   #body(): AsyncIterable<Buffer> | Buffer | undefined {
     const { body } = this.#init
     return body === undefined || Buffer.isBuffer(body) ? body : this.#read(body)
@@ -305,7 +278,7 @@ export class Forward implements Waiting, UpstreamListener {
     const { exchange, form, requestId } = this.#init
     this.#call?.cancel()
     const begun = exchange.answered
-    if (!begun) this.#status = httpStatusOf(error)
+    if (!begun) this.#marks.status = httpStatusOf(error)
     this.#finish(outcome, error.reason)
     if (begun) breakOff(exchange, error, form, this.#sse)
     else answerError(exchange, error, form, { 'x-request-id': requestId })
@@ -333,17 +306,16 @@ export class Forward implements Waiting, UpstreamListener {
     const { service, gate, ports, principal, requestId, arrivedWallMs } = this.#init
     service.requests.delete(gate.id)
     service.gate.withdraw(gate.id)
-    const tokens = this.#answer?.tokens() ?? { input: undefined, output: undefined }
-    const { gang, generation } = this.#replica?.route ?? {}
+    const { tokens, givenMs } = this.#marks
     const endedMs = ports.clock.monotonicMs()
-    if (outcome === Outcome.OK && this.#givenMs !== undefined) {
-      service.worked(endedMs - this.#givenMs)
-    }
+    if (outcome === Outcome.OK && givenMs !== undefined) service.worked(endedMs - givenMs)
     if (this.#replica !== undefined && gate.tokens > 0 && tokens.output !== undefined) {
       service.gate.correct(gate, Math.max(1, (tokens.input ?? gate.cost) + tokens.output))
     }
+    const { gang, generation } = this.#replica?.route ?? {}
     this.#leaveReplica()
     ports.meter.ended({
+      ...this.#marks.measured(),
       requestId,
       jobId: service.route.jobId,
       service: service.route.name,
@@ -351,17 +323,9 @@ export class Forward implements Waiting, UpstreamListener {
       class: this.#init.class,
       outcome,
       reason,
-      httpStatus: this.#status,
       arrivedWallMs,
       arrivedMs: gate.arrivedMs,
-      givenMs: this.#givenMs,
-      firstByteMs: this.#firstByteMs,
-      firstTokenMs: this.#firstTokenMs,
-      lastTokenMs: this.#lastTokenMs,
       endedMs,
-      inputTokens: tokens.input,
-      outputTokens: tokens.output,
-      events: this.#answer?.events ?? 0,
       gang,
       generation,
       attempts: this.#attempts,
