@@ -46,8 +46,8 @@ export interface PlatformOptions {
   /** Settings of the partitions. Default: those of the runtime. */
   readonly runtime?: RuntimeOptions
   /**
-   * Carries measurements between services; closed with the process. Default: none: whoever judges by
-   * measurements does without.
+   * Carries measurements between services; closed with the process. Default: none, and whoever
+   * judges by measurements does without.
    */
   readonly telemetry?: TelemetryBus
   /** Where the process counts what it does. Default: nowhere. */
