@@ -1,4 +1,3 @@
-import type { HttpRule } from '@serverless-ai/contracts'
 import type { ServiceKit } from '@serverless-ai/hosting/process'
 import type { Transport } from '@serverless-ai/kernel'
 import {

@@ -44,7 +44,7 @@ function invalid(field: string, description: string) {
 }
 
 /** Text of a path or query as the JSON value of a field. */
-function valueOf(field: DescField, text: string): JsonValue {
+function jsonValueOf(field: DescField, text: string): JsonValue {
   if (field.scalar !== ScalarType.BOOL) return text
   if (text === 'true' || text === '') return true
   if (text === 'false') return false
@@ -89,7 +89,7 @@ export function requestOf(rule: HttpRule, registry: FileRegistry, from: RestRequ
   for (const name of new Set(from.query.keys())) {
     if (rule.body) throw invalid(name, 'belongs into the body')
     const field = fieldOf(method, name)
-    const values = from.query.getAll(name).map((text) => valueOf(field, text))
+    const values = from.query.getAll(name).map((text) => jsonValueOf(field, text))
     if (field.fieldKind !== 'list' && values.length > 1) throw invalid(name, 'stands twice')
     json[field.jsonName] = field.fieldKind === 'list' ? values : values[0]!
   }
