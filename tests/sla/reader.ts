@@ -68,8 +68,12 @@ interface Line {
 const impossible = ({ outcome, e2eUs, ttftUs = 0n, queueUs = 0n }: RequestRecord): boolean =>
   outcome === Outcome.UNSPECIFIED || ttftUs > e2eUs || queueUs > e2eUs
 
-function columnOf(objective: Objective, request: RequestRecord): Column {
+const inMaintenance = ({ exclusions }: Objective, atMs: number): boolean =>
+  exclusions?.maintenance.some((one) => atMs >= one.fromMs && atMs < one.untilMs) === true
+
+function columnOf(objective: Objective, request: RequestRecord, atMs: number): Column {
   const { exclusions, thresholdUs: limit, indicator } = objective
+  if (inMaintenance(objective, atMs)) return 'excluded'
   switch (request.outcome) {
     case Outcome.CALLER_ERROR:
     case Outcome.CANCELLED:
@@ -238,7 +242,7 @@ class Reader {
       if (isOther || endedMs < Number(createdMs)) continue
       const isLate = endedMs < when.openFrom
       const startMs = floor(isLate ? when.at : endedMs, INTERVAL)
-      const column = isLate ? 'late' : columnOf(objective, request)
+      const column = isLate ? 'late' : columnOf(objective, request, endedMs)
       this.#expect({ objectiveId, tenant: request.tenant, startMs, column })
     }
   }
@@ -270,7 +274,8 @@ class Reader {
       this.#fail(`unknown job ${jobId}`)
       return
     }
-    const { column, atMs } = jobLine(objective, history)
+    const { column: judged, atMs } = jobLine(objective, history)
+    const column = inMaintenance(objective, atMs) ? 'excluded' : judged
     const at = Number(counted)
     const isOpen = atMs >= floor(at - 60_000, INTERVAL) && atMs <= at
     this.#expect({ objectiveId, tenant, column, startMs: floor(isOpen ? atMs : at, INTERVAL) })
@@ -296,6 +301,8 @@ class Reader {
       this.#fail('a breach of nothing')
       return
     }
+    // One that ends with its rule or its objective says nothing about calm.
+    if (!begins && breach.cause !== 'CALM') return
     const endMs = floor(Number(begins ? breach.fromMs : breach.untilMs), Number(rule.intervalMs))
     const long = this.#window(objective.objectiveId, endMs, Number(rule.longWindowMs))
     const short = this.#window(objective.objectiveId, endMs, Number(rule.shortWindowMs))

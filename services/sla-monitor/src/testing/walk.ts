@@ -253,6 +253,24 @@ class Walk {
     this.#say(now)
   }
 
+  /** Objectives end and come back, are watched otherwise, get maintenance. */
+  changeObjectives(): void {
+    const { stage } = this
+    const { objective } = this.pick([...stage.state.objectives.values()])
+    const { objectiveId, version, name, maintenance: kept } = objective
+    if (this.chance() < 0.3) {
+      stage.tell({ type: 'DeleteObjective', caller: '', objectiveId })
+      stage.create(OBJECTIVES.find((one) => one.name === name))
+      return
+    }
+    const fromMs = stage.atMs + 30_000
+    const more = { fromMs, untilMs: fromMs + 20_000, reason: 'disks' }
+    const minSample = 5 + Math.floor(this.chance() * 20)
+    const maintenance = kept.length < 60 ? [...kept, more] : kept
+    const wish = { ...objective, maintenance, minSample }
+    stage.tell({ type: 'UpdateObjective', caller: '', objectiveId, version, wish })
+  }
+
   /** A second goes by. */
   second(): void {
     const { chance, stage } = this
@@ -265,6 +283,7 @@ class Walk {
     }
     if (chance() < 0.02) this.#trouble = chance() < 0.5 ? 0 : chance() * 0.5
     if (chance() < 0.1) this.stepJobs()
+    if (chance() < 0.005) this.changeObjectives()
     stage.pass(1_000)
     this.count()
   }
