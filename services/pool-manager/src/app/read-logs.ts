@@ -19,6 +19,15 @@ interface LogsView {
   readonly finished: boolean
 }
 
+/** Newest generation of each gang that has executions: replicas are recovered one by one. */
+function newestOf(executions: readonly ExecutionView[]): ReadonlyMap<number, number> {
+  const newest = new Map<number, number>()
+  for (const { key } of executions) {
+    newest.set(key.gang, Math.max(key.generation, newest.get(key.gang) ?? 0))
+  }
+  return newest
+}
+
 /** Logs of a job's tasks, read over the streams of the nodes' agents. */
 export class LogReader {
   readonly #runtime: PoolRuntime
@@ -53,8 +62,11 @@ export class LogReader {
   /** One task after another, the one that failed first on top. */
   async *#once(request: ReadLogsRequest, context: CallContext): AsyncGenerator<ReadLogsResponse> {
     const { executions } = await this.#look(request, context)
-    const generation = request.generation || (executions.at(-1)?.key.generation ?? 0)
-    const wanted = executions.filter(({ key }) => key.generation === generation)
+    const { generation } = request
+    const newest = newestOf(executions)
+    const wanted = executions.filter(({ key }) =>
+      generation === 0 ? key.generation === newest.get(key.gang) : key.generation === generation,
+    )
     if (wanted.length === 0) throw poolError('JOB_NOT_FOUND', { job: request.jobId, generation })
     const failing = firstFailing(wanted)
     const ordered =
@@ -99,7 +111,7 @@ export class LogReader {
   /** All tasks at once, through all generations, until the job's gangs are finished. */
   async *#follow(request: ReadLogsRequest, context: CallContext): AsyncGenerator<ReadLogsResponse> {
     const first = await this.#look(request, context)
-    const from = request.generation || (first.executions.at(-1)?.key.generation ?? 0)
+    const newest = newestOf(first.executions)
     const funnel = new Funnel<ReadLogsResponse>(PIECES_MAX)
     const stopped = new AbortController()
     const onAbort = (): void => {
@@ -107,8 +119,11 @@ export class LogReader {
       funnel.end()
     }
     context.signal.addEventListener('abort', onAbort, { once: true })
+    // A replica that comes later is followed from its first generation on.
     const inGeneration = ({ key }: ExecutionView) =>
-      request.generation === 0 ? key.generation >= from : key.generation === from
+      request.generation === 0
+        ? key.generation >= (newest.get(key.gang) ?? 1)
+        : key.generation === request.generation
     const follower = new Follower({ hub: this.#hub, funnel, request, signal: stopped.signal })
     const watching = this.#watch(request, context, { follower, inGeneration, stopped, funnel })
     try {
