@@ -10,3 +10,8 @@ it('keeps its promises over 10,000 random steps', () => {
   )
   expect(Object.keys(notes)).toEqual(expect.arrayContaining(['AT_CEILING', 'AT_BUDGET']))
 })
+
+it('takes a queue under constant load for no change of the load', () => {
+  // This walk went down by a wrong belief and up again for what then waited, within a start-up.
+  expect(() => runScalingWalk({ seed: 20_471_122, steps: 6_000 })).not.toThrow()
+})

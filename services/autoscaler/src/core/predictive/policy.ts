@@ -21,7 +21,7 @@ const DRAIN_MS = 10_000
 /** What is needed now, before limits. */
 interface Need {
   readonly replicas: number
-  /** Demand that changes are judged by, in work a second. */
+  /** Demand that changes are judged by, in work a second: arrivals alone. */
   readonly demand: number
   readonly expected: number
   readonly peak: number
@@ -54,7 +54,8 @@ function needNow(
   const replicas = Math.max(full, waiting ? 1 : 0)
   return {
     replicas: Math.min(replicas, 1_000_000),
-    demand: Math.round(estimates.byEstimator[1]![last]! + heldPerS),
+    // Without what is held: a queue under constant load is no change of the load.
+    demand: Math.round(estimates.byEstimator[1]![last]!),
     expected: Math.round(expected),
     peak: Math.round(peak),
     heldExtra: Math.max(0, replicas - base),
