@@ -9,7 +9,7 @@ import { isNodeMoment, type Kill, nameOfKill, nodeIdOf } from './plan.ts'
 import { giveOrder, isOrdered, withdrawOrder } from './trap.ts'
 
 /** Every ordered moment comes about within this, or something is wrong. */
-const MOMENT_TIMEOUT_MS = 60_000
+const MOMENT_TIMEOUT_MS = 120_000
 /** Longest back-off of a supervisor or an agent that died again and again, and its start. */
 const BACK_TIMEOUT_MS = 45_000
 
