@@ -124,11 +124,20 @@ function burnRow({ rule, longBurnMilli, shortBurnMilli, ...state }: BurnState): 
 
 /** What the rules of an objective can do: told when it is declared. */
 export function rulesText({ rules, minSample }: Objective): string {
-  const heading = ['ALERT', 'WHEN IT BURNS', 'RATE', 'OUTAGE FOUND IN', 'FROM', 'FALSE/100 D']
+  const heading = [
+    'ALERT',
+    'WHEN IT BURNS',
+    'RATE',
+    'OUTAGE FOUND IN',
+    'FROM',
+    'POWER',
+    'FALSE/100 D',
+  ]
   const rows = rules.map((rule) => [
     ...ruleRow(rule),
     duration(Number(rule.outageDetectionMs)),
     `${rule.minRatePerHour}/h, ${rule.minBad} bad of ${minSample}`,
+    percent(rule.powerMicro),
     rule.severity === Severity.PAGE
       ? `< ${Math.ceil(Number(rule.falseAlertsMicro) / 10_000) / 100}`
       : '-',

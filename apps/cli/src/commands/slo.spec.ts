@@ -23,6 +23,7 @@ const RULE = {
   minRatePerHour: '10',
   outageDetectionMs: '51840',
   falseAlertsMicro: '380000',
+  powerMicro: 25_000,
 }
 const OBJECTIVE = Objective.fromJSON({
   objectiveId: 'o-0-0123456789ab',
@@ -162,7 +163,9 @@ describe('sai slo', () => {
       ],
       actions: [{ afterMs: 0n }, { class: 'batch', afterMs: 30_000n }, { afterMs: 0n }],
     })
-    expect(bench.out).toMatch(/page +2 % in 1 h .* 14\.4 +52 s +10\/h, 5 bad of 10 +< 0\.38/)
+    expect(bench.out).toMatch(
+      /page +2 % in 1 h .* 14\.4 +52 s +10\/h, 5 bad of 10 +2\.5 % +< 0\.38/,
+    )
     expect(await sai('create', 'fast', ...flags, '--dry-run')).toBe(0)
     expect(created[1]?.validateOnly).toBe(true)
     expect(bench.out).toContain('not declared')
