@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { type Job, Job_State } from '@serverless-ai/contracts/job/v1/job'
 import { expect, test } from 'vitest'
 import {
+  getJob,
   readJournal,
   requestId,
   resultOf,
@@ -124,3 +125,62 @@ async function predict(job: Job): Promise<unknown> {
   expect(answer.status).toBe(200)
   return answer.json()
 }
+
+/** A server that ends when it is asked to. */
+const MORTAL = `
+  require('node:http').createServer((request, response) => {
+    if (request.url === '/die') process.exit(0)
+    response.end()
+  }).listen(Number(process.env.PORT), process.env.SAI_ADDRESS)`
+
+const serverManifest = (name: string, spec: object) =>
+  jobManifest(name, {
+    type: 'Inference',
+    resources: { devices: 1, cpu: '50m', memory: '64Mi' },
+    retry: { maxRestarts: 1, backoff: '100ms' },
+    ...spec,
+  })
+
+test('a replica that ends is placed again alone; a service that never serves fails', async () => {
+  const platform = await Platform.start({ nodes: 1, devicesPerNode: 3 })
+  try {
+    await prepareQueue(platform)
+    const team = platform.as('team-a')
+    const mortal = await submit(
+      team,
+      serverManifest('mortal', {
+        command: ['node', '-e', MORTAL],
+        replicas: { min: 1, max: 2, initial: 2 },
+        serve: { readiness: { httpGet: '/', period: '200ms' } },
+      }),
+    )
+    const both = (job: Job) => readyReplicas(job).length === 2
+    const before = await untilJob(team, mortal, 'has two replicas', both, READY_MS)
+    const [first] = before.replicas
+    // Again and again: it has served, and is never given up.
+    for (const generation of [2, 3, 4]) {
+      await fetch(`http://${first?.address}:${portOf(await getJob(team, mortal))}/die`).catch(
+        () => 0,
+      )
+      const again = (job: Job) => both(job) && job.replicas[0]?.generation === generation
+      const now = await untilJob(team, mortal, `generation ${generation}`, again, READY_MS)
+      expect(now.replicas.map(({ gang }) => gang)).toEqual([1, 2])
+      expect(now.replicas[1]?.generation).toBe(1)
+    }
+    const mute = await submit(
+      team,
+      serverManifest('mute', {
+        command: ['sleep', '600'],
+        serve: { readiness: { tcp: true, period: '200ms', startupDeadline: '2s' } },
+      }),
+    )
+    const failed = (job: Job) => job.state === Job_State.FAILED
+    const ended = await untilJob(team, mute, 'fails', failed, READY_MS)
+    expect(ended.message).toMatch(/not ready 2000 ms after its start: .*ECONNREFUSED/)
+    expect(ended.message).toContain('1 restarts before it was ready')
+  } finally {
+    await platform.close()
+  }
+}, 240_000)
+
+const portOf = (job: Job) => job.replicas[0]?.port

@@ -12,8 +12,9 @@ export function seeReplica({ jobId, news }: ReplicaSeen, state: MediatorState): 
   if (job === undefined || isFinished(job.state)) return []
   const replica = replicaOf(job, news.gang)
   if (replica === undefined || replica.placement.generation !== news.generation) return []
-  const { ready = replica.ready, draining = replica.draining } = news
-  if (ready === replica.ready && draining === replica.draining) return []
+  const { ready = replica.ready, draining = replica.draining, cause = replica.cause } = news
+  const same = ready === replica.ready && draining === replica.draining
+  if (same && cause === replica.cause) return []
   return [{ type: 'ReplicaObserved', jobId, news }]
 }
 

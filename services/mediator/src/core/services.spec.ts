@@ -102,7 +102,10 @@ describe('the replicas of a service', () => {
     const { given, jobId, replicas } = taken()
     given.after(placed(jobId, 1), placed(jobId, 2))
     given.when(placed(jobId, 2)).thenNothing()
-    given.when(seen(jobId, 2, { ready: true })).thenEvents({ type: 'ReplicaObserved' })
+    const waits = { ready: false, cause: 'GET /healthz: 503' }
+    given.when(seen(jobId, 2, waits)).thenEvents({ type: 'ReplicaObserved' })
+    given.when(seen(jobId, 2, waits)).thenNothing()
+    given.when(seen(jobId, 2, { ready: true, cause: '' })).thenEvents({ type: 'ReplicaObserved' })
     given.when(seen(jobId, 2, { ready: true })).thenNothing()
     given.when(seen(jobId, 2, { ready: false }, 7)).thenNothing()
     given.after(seen(jobId, 2, { draining: true }))

@@ -124,7 +124,7 @@ function held(execution: Execution, report: ReportedExecution, found: Findings):
   found.freed.push(execution)
 }
 
-/** Changes alone: that a task never was ready is no news. What has ended is not ready. */
+/** The first finding, and changes of it. What has ended is not ready. */
 function noteReadiness(execution: Execution, report: ReportedExecution, found: Findings): void {
   if (hasEnded(execution)) return
   const { readiness: said } = report
@@ -137,7 +137,7 @@ function noteReadiness(execution: Execution, report: ReportedExecution, found: F
   const { at } = execution.phase
   const runs = at === 'Running' || (at === 'Assigned' && report.startedMs > 0)
   if (said === undefined || !runs) return
-  if ((before?.ready ?? false) === said.ready) return
+  if (before?.ready === said.ready && before.cause === said.cause) return
   found.readiness.push({ type: 'TaskReadinessObserved', key: keyOf(execution), readiness: said })
 }
 

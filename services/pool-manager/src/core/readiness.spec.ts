@@ -83,11 +83,13 @@ describe('readiness', () => {
 
   it('is told when it changes, with where requests go', () => {
     const pool = new Pool()
+    // Why it is not ready yet is news: somebody waits for it.
+    expect(pool.ready(false)).toEqual(['TaskReadinessObserved'])
     expect(pool.ready(false)).toEqual([])
     expect(pool.ready(true)).toEqual(['TaskReadinessObserved'])
     expect(pool.ready(true)).toEqual([])
     const where = { address: '10.0.0.1', ports: [20_003], nodeId: 'n1', tenant: 'a' }
-    expect(pool.told).toMatchObject([{ ...KEY, ...where, ready: true }])
+    expect(pool.told).toMatchObject([{ ready: false }, { ...KEY, ...where, ready: true }])
     expect(pool.ready(false)).toEqual(['TaskReadinessObserved'])
     expect(pool.told.at(-1)).toMatchObject({ ready: false, cause: '503' })
   })

@@ -65,9 +65,9 @@ export interface TaskExited {
 }
 
 /**
- * A task became ready for requests or stopped being it, of the newest generation only. Whoever
- * sends requests needs no other event: a ready task that ends, is stopped or is on a lost node is
- * told as not ready as well. Key: job id.
+ * What the probe of a task found first, and whenever it found another thing (ready or not, another
+ * cause); of the newest generation only. Whoever sends requests needs no other event: a ready task
+ * that ends, is stopped or is on a lost node is told as not ready as well. Key: job id.
  */
 export interface TaskReadinessChanged {
   /** Job. */
