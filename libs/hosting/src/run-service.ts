@@ -129,6 +129,7 @@ export async function runService<S extends typeof serviceConfig>(
   }) as z.output<S>
   const system = systemPorts(init.name, config.logLevel, config.replica)
   const ports = wrap?.ports(system, config.data) ?? system
+  const stop = new AbortController()
   try {
     const peers = Object.fromEntries(
       Object.entries(config.peers).flatMap(([service, address]) =>
@@ -143,6 +144,7 @@ export async function runService<S extends typeof serviceConfig>(
     const { options } = await tellSlow(ports, () => openingOf(config.kafka.brokers), opening)
     const wrapped = wrap?.options(options) ?? options
     const app = await createPlatformApp(PlatformModule.with(wrapped), [init.module(config)])
+    for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => stop.abort())
     app.enableShutdownHooks()
     if (process.connected) process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))
     await listenHttp(app, config)
@@ -154,6 +156,8 @@ export async function runService<S extends typeof serviceConfig>(
     )
   } catch (error) {
     if (!isStartError(error)) throw error
+    // Stopped while it started: the application ends the process when all is closed.
+    if (stop.signal.aborted) return
     process.stderr.write(`${error.message}\n`)
     process.exit(exitStatusOf(error))
   }
