@@ -22,8 +22,12 @@ interface Said {
 
 const said = (child: ChildProcess): Promise<Said> =>
   new Promise((resolve, reject) => {
-    child.once('message', (message) => resolve(message as Said))
-    child.once('exit', (code) => reject(new Error(`it ended with ${code}`)))
+    const ended = (code: number | null): void => reject(new Error(`it ended with ${code}`))
+    child.once('exit', ended)
+    child.once('message', (message) => {
+      child.off('exit', ended)
+      resolve(message as Said)
+    })
   })
 
 /** A process of a benchmark. */
