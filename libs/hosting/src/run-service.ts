@@ -76,8 +76,8 @@ export async function listenHttp(
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     throw new ListenError(
-      `cannot listen on ${host}:${port + 1} (health, the one after the gRPC port): ${reason}; ` +
-        'choose another pair with --port',
+      `cannot listen on ${host}:${port + 1} (health, the one after the gRPC port ${port}): ` +
+        `${reason}; choose another pair with --port`,
     )
   }
 }

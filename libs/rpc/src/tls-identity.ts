@@ -68,6 +68,7 @@ const SERVED_BY: Readonly<Record<string, string>> = {
   'serverlessai.agent.v1': 'pool-manager',
   'serverlessai.recovery.v1': 'fault-tolerance',
   'serverlessai.objective.v1': 'sla-monitor',
+  'serverlessai.telemetry.v1': 'resource-profiler',
 }
 
 /** The service that must answer calls of an API, or undefined where any service may. */

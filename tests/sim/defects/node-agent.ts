@@ -36,9 +36,8 @@ export const nodeAgentDefects: readonly Defect[] = [
     patches: [
       {
         module: dist('core/node'),
-        find: 'if (state.held.has(text) || forgotten.has(text))',
-        put: `const there = state.held.get(text);
-        if ((there !== undefined && there.phase.at !== 'exited') || forgotten.has(text))`,
+        find: 'if (held !== undefined || forgotten.has(text))',
+        put: "if ((held !== undefined && held.phase.at !== 'exited') || forgotten.has(text))",
       },
       {
         module: dist('app/supervisor/task'),

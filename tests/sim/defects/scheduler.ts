@@ -59,8 +59,8 @@ export const schedulerDefects: readonly Defect[] = [
     patches: [
       {
         module: core('round'),
-        find: 'const free = plus(maximum, entry.used, -1);',
-        put: 'const free = plus(maximum, entry.queue.used, -1);',
+        find: 'const room = tasksInQuota(entry.queue.spec, gang.perTask, entry.used);',
+        put: 'const room = tasksInQuota(entry.queue.spec, gang.perTask, entry.queue.used);',
       },
     ],
     scenarios: ['nodes', 'chaos'],
@@ -78,7 +78,7 @@ export const schedulerDefects: readonly Defect[] = [
     patches: [
       {
         module: core('reason'),
-        find: 'return job.spec.gang.exclusive && olderRanks(state, job).still > 0;',
+        find: 'return dependsOnOlder(job) && olderRanks(state, job).still > 0;',
         put: 'return false;',
       },
     ],
