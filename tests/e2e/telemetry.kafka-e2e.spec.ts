@@ -24,10 +24,10 @@ afterAll(async () => {
   await receiver.close()
 })
 
-/** Metrics of all processes: what is there, and of whom. */
-async function scrapeAll() {
+/** Metrics of processes: what is there, and of whom. */
+async function scrape(processes: readonly { readonly health: string }[]) {
   const owners = new Map<string, Set<string>>()
-  for (const { health } of [...platform.processes, gateway]) {
+  for (const { health } of processes) {
     const answer = await fetch(`${health}/metrics`)
     expect(answer.status).toBe(200)
     for (const { name, samples } of readExposition(await answer.text()).values()) {
@@ -40,17 +40,28 @@ async function scrapeAll() {
 }
 
 const SERVICES = SERVICE_NAMES.toSorted()
-const PROCESSES = [...SERVICES, 'gateway'].toSorted()
+/** Those that a job goes through; objectives are judged beside it. */
+const ON_THE_WAY = SERVICES.filter((name) => name !== 'sla-monitor')
+const REGISTERED = Object.entries<MetricSpec>(METRICS)
 
 describe('a platform of many processes on Kafka', () => {
   it('emits all that is registered, each service by its own processes, and no more', async () => {
     expect(platform.processes).toHaveLength(2 * SERVICES.length)
-    const owners = await scrapeAll()
+    const owners = await scrape(platform.processes)
     expect([...owners.keys()].filter((name) => !Object.hasOwn(METRICS, name))).toEqual([])
-    for (const [name, { from }] of Object.entries<MetricSpec>(METRICS)) {
-      const whose = from.includes('process') ? PROCESSES : [...from].sort()
-      expect([...(owners.get(name) ?? [])].sort(), name).toEqual(whose)
+    for (const [name, { from }] of REGISTERED) {
+      const whose = from.filter((owner) => owner !== 'gateway')
+      const expected = from.includes('process') ? SERVICES : whose.toSorted()
+      expect([...(owners.get(name) ?? [])].sort(), name).toEqual(expected)
     }
+  })
+
+  it('emits what is registered of the gateway, which has no log', async () => {
+    const names = [...(await scrape([gateway])).keys()]
+    const from = (owner: 'gateway' | 'process') =>
+      REGISTERED.filter(([, spec]) => spec.from.includes(owner)).map(([name]) => name)
+    expect(names).toEqual(expect.arrayContaining(from('gateway')))
+    expect([...from('gateway'), ...from('process')]).toEqual(expect.arrayContaining(names))
   })
 
   it('follows a job in one trace through all of them and their records', async () => {
@@ -58,7 +69,7 @@ describe('a platform of many processes on Kafka', () => {
     const way = traced.toPlacement()
     const processes = way.map(({ process, attributes }) => [process, attributes['sai.service']])
     for (const [process, service] of processes) expect([process, undefined]).toContain(service)
-    expect([...new Set(processes.map(([process]) => process))].sort()).toEqual(SERVICES)
+    expect([...new Set(processes.map(([process]) => process))].sort()).toEqual(ON_THE_WAY)
     const ids = new Set(traced.spans.map(({ spanId }) => spanId))
     const begins = traced.spans.filter(({ parentSpanId }) => !ids.has(parentSpanId))
     expect([...new Set(begins.map(({ parentSpanId }) => parentSpanId))]).toEqual([traced.callerId])

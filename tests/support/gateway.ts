@@ -38,9 +38,9 @@ export class GatewayProcess {
 
   /** Starts it (again); resolves when it knows all routes. */
   async spawn(): Promise<void> {
-    const { address, dataDir } = this.#platform
-    const peers = SERVICE_NAMES.flatMap((name) => [`--peers.${name}`, address])
-    const args = [MAIN, '--data', dataDir, '--port', String(this.#port), ...peers]
+    const platform = this.#platform
+    const peers = SERVICE_NAMES.flatMap((name) => [`--peers.${name}`, platform.addressOf(name)])
+    const args = [MAIN, '--data', platform.dataDir, '--port', String(this.#port), ...peers]
     this.#child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] })
     const ready = async () => {
       const answer = await fetch(`${this.health}/readyz`)

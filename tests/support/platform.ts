@@ -151,6 +151,12 @@ export class Platform {
     return processes.map(({ address }) => address).join(',')
   }
 
+  /** Where a service is: the one address, or those of its replicas. */
+  addressOf(service: string): string {
+    const replicas = this.processes.filter((process) => process.service === service)
+    return replicas.length === 0 ? this.address : replicas.map(({ address }) => address).join(',')
+  }
+
   /** The processes of the services; none where one process has them all. */
   get processes(): readonly ServiceProcess[] {
     return serviceProcesses(this.dataDir)
