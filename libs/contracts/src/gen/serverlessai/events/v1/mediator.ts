@@ -7,6 +7,7 @@
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { ReadinessProbe } from "../../pool/v1/pool.ts";
+import { ScalingSettings } from "../../scaling/v1/scaling.ts";
 
 /** A job was taken. Key: job id. */
 export interface JobSubmitted {
@@ -76,6 +77,8 @@ export interface ServiceDeclared {
   readonly devicesPerReplica: number;
   /** Log time, ms since 1970. */
   readonly atMs: bigint;
+  /** How it wants to be scaled; absent = the defaults. */
+  readonly scaling: ScalingSettings | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -238,7 +241,11 @@ export interface LaunchPrepared {
    * How rank 0 is asked whether it can take requests (its `port` is 0: the first one rank 0 is
    * given); absent = it takes none.
    */
-  readonly readiness: ReadinessProbe | undefined;
+  readonly readiness:
+    | ReadinessProbe
+    | undefined;
+  /** Revision of the description that this follows from, of a replica; 0 = the first. */
+  readonly revision: number;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -568,6 +575,7 @@ function createBaseServiceDeclared(): ServiceDeclared {
     startupDeadlineMs: 0n,
     devicesPerReplica: 0,
     atMs: 0n,
+    scaling: undefined,
     _unknownFields: {},
   };
 }
@@ -633,6 +641,9 @@ export const ServiceDeclared: MessageFns<ServiceDeclared> = {
         throw new globalThis.Error("value provided for field message.atMs of type int64 too large");
       }
       writer.uint32(128).int64(message.atMs);
+    }
+    if (message.scaling !== undefined) {
+      ScalingSettings.encode(message.scaling, writer.uint32(138).fork()).join();
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -786,6 +797,14 @@ export const ServiceDeclared: MessageFns<ServiceDeclared> = {
             message.atMs = reader.int64() as bigint;
             continue;
           }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.scaling = ScalingSettings.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -850,6 +869,7 @@ export const ServiceDeclared: MessageFns<ServiceDeclared> = {
         ? globalThis.Number(object.devices_per_replica)
         : 0,
       atMs: isSet(object.atMs) ? BigInt(object.atMs) : isSet(object.at_ms) ? BigInt(object.at_ms) : 0n,
+      scaling: isSet(object.scaling) ? ScalingSettings.fromJSON(object.scaling) : undefined,
     };
   },
 
@@ -903,6 +923,9 @@ export const ServiceDeclared: MessageFns<ServiceDeclared> = {
     if (message.atMs !== 0n) {
       obj.atMs = message.atMs.toString();
     }
+    if (message.scaling !== undefined) {
+      obj.scaling = ScalingSettings.toJSON(message.scaling);
+    }
     return obj;
   },
 
@@ -929,6 +952,9 @@ export const ServiceDeclared: MessageFns<ServiceDeclared> = {
       : 0n;
     message.devicesPerReplica = object.devicesPerReplica ?? 0;
     message.atMs = (object.atMs !== undefined && object.atMs !== null) ? BigInt(object.atMs) : 0n;
+    message.scaling = (object.scaling !== undefined && object.scaling !== null)
+      ? ScalingSettings.fromPartial(object.scaling)
+      : undefined;
     return message;
   },
 };
@@ -1086,6 +1112,7 @@ function createBaseLaunchPrepared(): LaunchPrepared {
     stopGraceMs: 0n,
     logMaxBytes: 0n,
     readiness: undefined,
+    revision: 0,
     _unknownFields: {},
   };
 }
@@ -1130,6 +1157,9 @@ export const LaunchPrepared: MessageFns<LaunchPrepared> = {
     }
     if (message.readiness !== undefined) {
       ReadinessProbe.encode(message.readiness, writer.uint32(90).fork()).join();
+    }
+    if (message.revision !== 0) {
+      writer.uint32(96).uint32(message.revision);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -1246,6 +1276,14 @@ export const LaunchPrepared: MessageFns<LaunchPrepared> = {
             message.readiness = ReadinessProbe.decode(reader, reader.uint32());
             continue;
           }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.revision = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1308,6 +1346,7 @@ export const LaunchPrepared: MessageFns<LaunchPrepared> = {
         ? BigInt(object.log_max_bytes)
         : 0n,
       readiness: isSet(object.readiness) ? ReadinessProbe.fromJSON(object.readiness) : undefined,
+      revision: isSet(object.revision) ? globalThis.Number(object.revision) : 0,
     };
   },
 
@@ -1352,6 +1391,9 @@ export const LaunchPrepared: MessageFns<LaunchPrepared> = {
     if (message.readiness !== undefined) {
       obj.readiness = ReadinessProbe.toJSON(message.readiness);
     }
+    if (message.revision !== 0) {
+      obj.revision = Math.round(message.revision);
+    }
     return obj;
   },
 
@@ -1385,6 +1427,7 @@ export const LaunchPrepared: MessageFns<LaunchPrepared> = {
     message.readiness = (object.readiness !== undefined && object.readiness !== null)
       ? ReadinessProbe.fromPartial(object.readiness)
       : undefined;
+    message.revision = object.revision ?? 0;
     return message;
   },
 };
