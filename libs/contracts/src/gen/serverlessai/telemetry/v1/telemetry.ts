@@ -334,7 +334,26 @@ export interface TaskSample {
     | number
     | undefined;
   /** Steps done, as it reported last. */
-  readonly step?: bigint | undefined;
+  readonly step?:
+    | bigint
+    | undefined;
+  /** CPU time since the sample before, in more detail; absent = it was not looked at so closely. */
+  readonly cpuTrace: CpuTrace | undefined;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/**
+ * CPU time of a task at shorter distances than its samples: bursts of iterations show in it. Index i
+ * is one stretch; the stretches follow each other and the last one ends at the sample.
+ */
+export interface CpuTrace {
+  /**
+   * Length of each stretch, microseconds, 10,000 to 1,000,000; they need not be equal. At most
+   * 1,000.
+   */
+  readonly stretchUs: readonly number[];
+  /** CPU time in each stretch, microseconds; as many. */
+  readonly cpuUs: readonly number[];
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -392,6 +411,23 @@ export interface SendTelemetryResponse {
   readonly batches: bigint;
   /** Samples left out because they were wrong. */
   readonly rejectedSamples: bigint;
+  /** The same by code, ascending. */
+  readonly rejected: readonly RejectedSamples[];
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/** Samples that were left out. */
+export interface RejectedSamples {
+  /**
+   * `SAMPLE_FUTURE` (more than 5 s ahead), `SAMPLE_STALE` (more than 60 s old), `SAMPLE_FROZEN`
+   * (the source tells the same moment or the same counters again), `READING_STALE` (the reading
+   * itself is more than 30 s old), `SAMPLE_ABSURD` (out of range, part above whole, faster than
+   * there are cores), `COUNTER_BACKWARDS`, `SOURCE_UNKNOWN`, `SAMPLE_FOREIGN` (of another node),
+   * `SAMPLE_KIND` (no agent measures that).
+   */
+  readonly code: string;
+  /** How many. */
+  readonly samples: bigint;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -1981,6 +2017,7 @@ function createBaseTaskSample(): TaskSample {
     writtenBytesTotal: undefined,
     threads: undefined,
     step: undefined,
+    cpuTrace: undefined,
     _unknownFields: {},
   };
 }
@@ -2046,6 +2083,9 @@ export const TaskSample: MessageFns<TaskSample> = {
         throw new globalThis.Error("value provided for field message.step of type uint64 too large");
       }
       writer.uint32(112).uint64(message.step);
+    }
+    if (message.cpuTrace !== undefined) {
+      CpuTrace.encode(message.cpuTrace, writer.uint32(122).fork()).join();
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -2183,6 +2223,14 @@ export const TaskSample: MessageFns<TaskSample> = {
             message.step = reader.uint64() as bigint;
             continue;
           }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.cpuTrace = CpuTrace.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2247,6 +2295,11 @@ export const TaskSample: MessageFns<TaskSample> = {
         : undefined,
       threads: isSet(object.threads) ? globalThis.Number(object.threads) : undefined,
       step: isSet(object.step) ? BigInt(object.step) : undefined,
+      cpuTrace: isSet(object.cpuTrace)
+        ? CpuTrace.fromJSON(object.cpuTrace)
+        : isSet(object.cpu_trace)
+        ? CpuTrace.fromJSON(object.cpu_trace)
+        : undefined,
     };
   },
 
@@ -2294,6 +2347,9 @@ export const TaskSample: MessageFns<TaskSample> = {
     if (message.step !== undefined) {
       obj.step = message.step.toString();
     }
+    if (message.cpuTrace !== undefined) {
+      obj.cpuTrace = CpuTrace.toJSON(message.cpuTrace);
+    }
     return obj;
   },
 
@@ -2328,6 +2384,146 @@ export const TaskSample: MessageFns<TaskSample> = {
       : undefined;
     message.threads = object.threads ?? undefined;
     message.step = (object.step !== undefined && object.step !== null) ? BigInt(object.step) : undefined;
+    message.cpuTrace = (object.cpuTrace !== undefined && object.cpuTrace !== null)
+      ? CpuTrace.fromPartial(object.cpuTrace)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseCpuTrace(): CpuTrace {
+  return { stretchUs: [], cpuUs: [], _unknownFields: {} };
+}
+
+export const CpuTrace: MessageFns<CpuTrace> = {
+  encode(message: CpuTrace, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.stretchUs.length !== 0) {
+      writer.uint32(10).fork();
+      for (const v of message.stretchUs) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    if (message.cpuUs.length !== 0) {
+      writer.uint32(18).fork();
+      for (const v of message.cpuUs) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CpuTrace {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCpuTrace() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag === 8) {
+              message.stretchUs.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 10) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.stretchUs.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 2: {
+            if (tag === 16) {
+              message.cpuUs.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 18) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.cpuUs.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CpuTrace {
+    return {
+      stretchUs: globalThis.Array.isArray(object?.stretchUs)
+        ? object.stretchUs.map((e: any) => globalThis.Number(e))
+        : globalThis.Array.isArray(object?.stretch_us)
+        ? object.stretch_us.map((e: any) => globalThis.Number(e))
+        : [],
+      cpuUs: globalThis.Array.isArray(object?.cpuUs)
+        ? object.cpuUs.map((e: any) => globalThis.Number(e))
+        : globalThis.Array.isArray(object?.cpu_us)
+        ? object.cpu_us.map((e: any) => globalThis.Number(e))
+        : [],
+    };
+  },
+
+  toJSON(message: CpuTrace): unknown {
+    const obj: any = {};
+    if (message.stretchUs?.length) {
+      obj.stretchUs = message.stretchUs.map((e) => Math.round(e));
+    }
+    if (message.cpuUs?.length) {
+      obj.cpuUs = message.cpuUs.map((e) => Math.round(e));
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<CpuTrace>, I>>(base?: I): CpuTrace {
+    return CpuTrace.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<CpuTrace>, I>>(object: I): CpuTrace {
+    const message = createBaseCpuTrace() as any;
+    message.stretchUs = object.stretchUs?.map((e) => e) || [];
+    message.cpuUs = object.cpuUs?.map((e) => e) || [];
     return message;
   },
 };
@@ -2725,7 +2921,7 @@ export const SendTelemetryRequest: MessageFns<SendTelemetryRequest> = {
 };
 
 function createBaseSendTelemetryResponse(): SendTelemetryResponse {
-  return { batches: 0n, rejectedSamples: 0n, _unknownFields: {} };
+  return { batches: 0n, rejectedSamples: 0n, rejected: [], _unknownFields: {} };
 }
 
 export const SendTelemetryResponse: MessageFns<SendTelemetryResponse> = {
@@ -2741,6 +2937,9 @@ export const SendTelemetryResponse: MessageFns<SendTelemetryResponse> = {
         throw new globalThis.Error("value provided for field message.rejectedSamples of type uint64 too large");
       }
       writer.uint32(16).uint64(message.rejectedSamples);
+    }
+    for (const v of message.rejected) {
+      RejectedSamples.encode(v!, writer.uint32(26).fork()).join();
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -2782,6 +2981,14 @@ export const SendTelemetryResponse: MessageFns<SendTelemetryResponse> = {
             message.rejectedSamples = reader.uint64() as bigint;
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.rejected.push(RejectedSamples.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2810,6 +3017,9 @@ export const SendTelemetryResponse: MessageFns<SendTelemetryResponse> = {
         : isSet(object.rejected_samples)
         ? BigInt(object.rejected_samples)
         : 0n,
+      rejected: globalThis.Array.isArray(object?.rejected)
+        ? object.rejected.map((e: any) => RejectedSamples.fromJSON(e))
+        : [],
     };
   },
 
@@ -2820,6 +3030,9 @@ export const SendTelemetryResponse: MessageFns<SendTelemetryResponse> = {
     }
     if (message.rejectedSamples !== 0n) {
       obj.rejectedSamples = message.rejectedSamples.toString();
+    }
+    if (message.rejected?.length) {
+      obj.rejected = message.rejected.map((e) => RejectedSamples.toJSON(e));
     }
     return obj;
   },
@@ -2833,6 +3046,111 @@ export const SendTelemetryResponse: MessageFns<SendTelemetryResponse> = {
     message.rejectedSamples = (object.rejectedSamples !== undefined && object.rejectedSamples !== null)
       ? BigInt(object.rejectedSamples)
       : 0n;
+    message.rejected = object.rejected?.map((e) => RejectedSamples.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseRejectedSamples(): RejectedSamples {
+  return { code: "", samples: 0n, _unknownFields: {} };
+}
+
+export const RejectedSamples: MessageFns<RejectedSamples> = {
+  encode(message: RejectedSamples, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.code !== "") {
+      writer.uint32(10).string(message.code);
+    }
+    if (message.samples !== 0n) {
+      if (BigInt.asUintN(64, message.samples) !== message.samples) {
+        throw new globalThis.Error("value provided for field message.samples of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.samples);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RejectedSamples {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRejectedSamples() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.code = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.samples = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RejectedSamples {
+    return {
+      code: isSet(object.code) ? globalThis.String(object.code) : "",
+      samples: isSet(object.samples) ? BigInt(object.samples) : 0n,
+    };
+  },
+
+  toJSON(message: RejectedSamples): unknown {
+    const obj: any = {};
+    if (message.code !== "") {
+      obj.code = message.code;
+    }
+    if (message.samples !== 0n) {
+      obj.samples = message.samples.toString();
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<RejectedSamples>, I>>(base?: I): RejectedSamples {
+    return RejectedSamples.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<RejectedSamples>, I>>(object: I): RejectedSamples {
+    const message = createBaseRejectedSamples() as any;
+    message.code = object.code ?? "";
+    message.samples = (object.samples !== undefined && object.samples !== null) ? BigInt(object.samples) : 0n;
     return message;
   },
 };
@@ -2844,9 +3162,11 @@ export const SendTelemetryResponse: MessageFns<SendTelemetryResponse> = {
 export type TelemetryIntakeServiceService = typeof TelemetryIntakeServiceService;
 export const TelemetryIntakeServiceService = {
   /**
-   * One stream per agent. The server may slow it down by not reading; the agent then drops samples
-   * and counts them. Errors: UNAUTHENTICATED, PERMISSION_DENIED (token of another node),
-   * INVALID_ARGUMENT (a unit or a range is wrong; the batch is left out and told).
+   * One stream per agent, to any replica. The server may slow it down by not reading; the agent then
+   * drops samples and counts them. A sample that cannot be (unit, range, clock) is left out and
+   * counted by code; the stream goes on. Errors: UNAUTHENTICATED, PERMISSION_DENIED
+   * `NODE_ID_MISMATCH` (the batch of another node), INVALID_ARGUMENT `TELEMETRY_INVALID` (a batch
+   * without source, boot or number, or of more than 10,000 samples).
    */
   sendTelemetry: {
     path: "/serverlessai.telemetry.v1.TelemetryIntakeService/SendTelemetry" as const,
@@ -2862,18 +3182,22 @@ export const TelemetryIntakeServiceService = {
 
 export interface TelemetryIntakeServiceServer extends UntypedServiceImplementation {
   /**
-   * One stream per agent. The server may slow it down by not reading; the agent then drops samples
-   * and counts them. Errors: UNAUTHENTICATED, PERMISSION_DENIED (token of another node),
-   * INVALID_ARGUMENT (a unit or a range is wrong; the batch is left out and told).
+   * One stream per agent, to any replica. The server may slow it down by not reading; the agent then
+   * drops samples and counts them. A sample that cannot be (unit, range, clock) is left out and
+   * counted by code; the stream goes on. Errors: UNAUTHENTICATED, PERMISSION_DENIED
+   * `NODE_ID_MISMATCH` (the batch of another node), INVALID_ARGUMENT `TELEMETRY_INVALID` (a batch
+   * without source, boot or number, or of more than 10,000 samples).
    */
   sendTelemetry: handleClientStreamingCall<SendTelemetryRequest, SendTelemetryResponse>;
 }
 
 export interface TelemetryIntakeServiceClient extends Client {
   /**
-   * One stream per agent. The server may slow it down by not reading; the agent then drops samples
-   * and counts them. Errors: UNAUTHENTICATED, PERMISSION_DENIED (token of another node),
-   * INVALID_ARGUMENT (a unit or a range is wrong; the batch is left out and told).
+   * One stream per agent, to any replica. The server may slow it down by not reading; the agent then
+   * drops samples and counts them. A sample that cannot be (unit, range, clock) is left out and
+   * counted by code; the stream goes on. Errors: UNAUTHENTICATED, PERMISSION_DENIED
+   * `NODE_ID_MISMATCH` (the batch of another node), INVALID_ARGUMENT `TELEMETRY_INVALID` (a batch
+   * without source, boot or number, or of more than 10,000 samples).
    */
   sendTelemetry(
     callback: (error: ServiceError | null, response: SendTelemetryResponse) => void,
