@@ -173,7 +173,8 @@ export class Cluster {
   /** Makes the topics, starts all replicas and waits until they are ready. */
   static async start(init: ClusterInit): Promise<Cluster> {
     const cluster = new Cluster(init, await placesOf(init))
-    const plan = planTopics({ services: SERVICE_NAMES, replication: init.replicationFactor })
+    const replication = init.replicationFactor
+    const plan = planTopics({ services: SERVICE_NAMES, replication, telemetry: true })
     try {
       await applyTopics(cluster.#connection(), plan)
       for (const replica of cluster.replicas) replica.start()

@@ -34,9 +34,9 @@ export async function openEventLog(init: {
   metrics: Metrics
 }): Promise<EventLog> {
   const { kafka, dataDir, ports, replicas, services, metrics } = init
+  // Who owns no log must not keep those out who do, and needs no broker to start.
+  if (services.length === 0) return openMemoryLog({ ports, store: createMemoryLogStore() })
   if (!usesKafka(init)) {
-    // Who owns no log must not keep those out who do.
-    if (services.length === 0) return openMemoryLog({ ports, store: createMemoryLogStore() })
     if (replicas.length > 1) throw replicasNeedKafka(replicas)
     return openSqliteLog({ directory: `${dataDir}/log`, ports })
   }

@@ -10,7 +10,6 @@ import {
 } from '@serverless-ai/kernel/system'
 import { openTlsFiles, type ServerTls } from '@serverless-ai/rpc'
 import { createLogger, Metrics } from '@serverless-ai/telemetry'
-import { openInProcessBus } from '@serverless-ai/telemetry-bus'
 import { type PlatformConfig, type ServiceConfig, VERSION } from './config.ts'
 import {
   authenticateUsersWith,
@@ -21,10 +20,13 @@ import {
 import { openEventLog, usesKafka } from './event-log.ts'
 import type { PlatformOptions } from './options.ts'
 import { openSnapshots } from './snapshots.ts'
+import { openTelemetryBus } from './telemetry/open-bus.ts'
 import { watchProcess } from './telemetry/process-metrics.ts'
 import { openTracingOf } from './telemetry/tracing.ts'
 
 const DAY_MS = 86_400_000
+/** The cell that processes serve. */
+const CELL = 0
 
 /** The data directory cannot be made or written. The message names it and the mend. */
 export class DataDirectoryError extends Error {
@@ -130,13 +132,12 @@ export async function openPlatform(init: {
     authenticate: (tls === undefined ? authenticateWith : authenticateUsersWith)(credentials),
     ...(tls === undefined ? {} : { tls }),
     insecureDev: config.insecureDev,
-    partition: 0,
+    partition: CELL,
     dataDir,
     version: VERSION,
     required: init.required,
     runtime: { retentionMs: config.retentionDays * DAY_MS },
-    // On the embedded log all services share this process.
-    ...(!usesKafka(config) && { telemetry: openInProcessBus() }),
+    telemetry: await openTelemetryBus({ kafka, ports, partition: CELL, metrics }),
     metrics,
     ...(tracing && { closeTracing: tracing.close }),
   }

@@ -9,8 +9,10 @@ const MAX_WAITING = 1_000
 class Reader implements TelemetrySubscription {
   readonly #marks = new SourceMarks()
   readonly #channel: AsyncChannel<ReceivedBatch>
+  readonly #onClose: () => void
 
   constructor(onClose: () => void) {
+    this.#onClose = onClose
     this.#channel = new AsyncChannel({ max: MAX_WAITING, onClose })
   }
 
@@ -26,6 +28,7 @@ class Reader implements TelemetrySubscription {
 
   close(): void {
     this.#channel.end()
+    this.#onClose()
   }
 
   [Symbol.asyncIterator](): AsyncIterator<ReceivedBatch> {
@@ -36,9 +39,17 @@ class Reader implements TelemetrySubscription {
 /** The bus of services that share one process. */
 export function openInProcessBus(): TelemetryBus {
   const readers = new Set<Reader>()
+  const counts = { sent: 0, dropped: 0, lost: 0 }
+  let closed = false
   return {
     kind: 'in-process',
+    counts,
     publish(batch): Published {
+      if (closed) {
+        counts.dropped += 1
+        return 'dropped'
+      }
+      counts.sent += 1
       for (const reader of readers) reader.give(batch)
       return 'sent'
     },
@@ -48,8 +59,8 @@ export function openInProcessBus(): TelemetryBus {
       return reader
     },
     close() {
-      for (const reader of readers) reader.close()
-      readers.clear()
+      closed = true
+      for (const reader of [...readers]) reader.close()
       return Promise.resolve()
     },
   }

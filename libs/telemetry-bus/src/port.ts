@@ -10,6 +10,8 @@ export type Published = 'sent' | 'dropped'
  */
 export interface TelemetryBus {
   readonly kind: 'in-process' | 'kafka'
+  /** Batches since the start: `dropped` were not taken, `lost` were taken and did not arrive. */
+  readonly counts: { readonly sent: number; readonly dropped: number; readonly lost: number }
   /** Hands a batch over; never throws, never waits. */
   publish(batch: TelemetryBatch): Published
   /** All batches from now on, of all sources; each once, a repeated one is left out. */

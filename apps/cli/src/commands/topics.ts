@@ -80,6 +80,7 @@ async function withCluster(
     cells: options.cells,
     replication: copies,
     eventsRetentionMs: options.eventsRetentionDays * DAY_MS,
+    telemetry: true,
   })
   try {
     const brokers = await kafka.countBrokers(connection)

@@ -129,9 +129,15 @@ function saslOf({ mechanism, username, password }: NonNullable<KafkaTarget['sasl
  * copy without writing it.
  */
 export async function openPartitionWriter(
-  options: KafkaJsOptions & { readonly topic: string; readonly partition: number },
+  options: KafkaJsOptions & {
+    readonly topic: string
+    readonly partition: number
+    /** `leader`: acknowledged before there are copies, and a copy of a send may be written twice. */
+    readonly acks: 'all' | 'leader'
+  },
 ): Promise<PartitionWriter> {
   const { topic, partition, target } = options
+  const safe = options.acks === 'all'
   // Counts what really left for a broker: kafkajs insists on at least one retry of its own and does
   // not tell of it.
   let left = 0
@@ -139,7 +145,7 @@ export async function openPartitionWriter(
     if (kind === PRODUCE) left += 1
   }
   const producer = client(options, onRequest).producer({
-    idempotent: true,
+    idempotent: safe,
     allowAutoTopicCreation: false,
     maxInFlightRequests: 1,
     retry: { retries: 1, initialRetryTime: 50 },
@@ -163,7 +169,7 @@ export async function openPartitionWriter(
       let answers: readonly { readonly partition: number; readonly baseOffset?: string }[]
       try {
         const timeout = target.requestTimeoutMs
-        const sent = producer.send({ topic, messages, acks: -1, timeout })
+        const sent = producer.send({ topic, messages, acks: safe ? -1 : 1, timeout })
         sending = sent
         answers = await sent
       } catch (error) {

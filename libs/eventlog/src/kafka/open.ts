@@ -23,6 +23,20 @@ export interface KafkaLogOptions extends KafkaConnection {
 
 type FetchOptions = Parameters<EventLog['fetch']>[1]
 
+/** Reads and writes of topics that are no log: what is lost is lost. */
+export type KafkaRecords = Pick<EventLog, 'append' | 'fetch' | 'range' | 'close'>
+
+/**
+ * Reads and writes of records that may be lost: an append is acknowledged by the broker that leads
+ * alone. Asks nobody at the start, so a cluster that is away holds nobody up. Throws RangeError for
+ * options that cannot be meant.
+ */
+export function openKafkaRecords(options: KafkaLogOptions): KafkaRecords {
+  const target = kafkaTarget(options)
+  const wire = new KafkaWire(target, options.dial)
+  return new KafkaLog({ options, target, wire, durability: '', acks: 'leader' })
+}
+
 /**
  * Opens a log on Kafka 4. Topics must exist (`applyTopics`). Any number of processes may have it
  * open; who may write is settled by arbitration above. Rejects with KafkaLogError.
@@ -31,7 +45,8 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<EventLog> 
   const target = kafkaTarget(options)
   const wire = new KafkaWire(target, options.dial)
   try {
-    return new KafkaLog({ options, target, wire, brokers: await wire.brokerCount() })
+    const durability = durabilityOf(await wire.brokerCount())
+    return new KafkaLog({ options, target, wire, durability, acks: 'all' })
   } catch (error) {
     wire.close()
     if (!(error instanceof WireError)) throw error
@@ -46,6 +61,7 @@ class KafkaLog implements EventLog {
   readonly #target: KafkaTarget
   readonly #wire: KafkaWire
   readonly #reader: KafkaReader
+  readonly #acks: 'all' | 'leader'
   readonly #appenders = new Map<string, PartitionAppender>()
   readonly #closing = new AbortController()
   #closed: Promise<void> | undefined
@@ -54,12 +70,14 @@ class KafkaLog implements EventLog {
     options: KafkaLogOptions
     target: KafkaTarget
     wire: KafkaWire
-    brokers: number
+    durability: string
+    acks: 'all' | 'leader'
   }) {
     this.#options = init.options
     this.#target = init.target
     this.#wire = init.wire
-    this.durability = durabilityOf(init.brokers)
+    this.durability = init.durability
+    this.#acks = init.acks
     this.#reader = new KafkaReader({
       ports: init.options.ports,
       wire: init.wire,
@@ -103,7 +121,7 @@ class KafkaLog implements EventLog {
     })
     const target = { ...this.#target, brokers: [`${leader.host}:${leader.port}`] }
     const driver = { target, logger: ports.logger, ...(dial && { dial }) }
-    return openPartitionWriter({ ...driver, ...at })
+    return openPartitionWriter({ ...driver, ...at, acks: this.#acks })
   }
 
   async fetch(address: LogAddress, options: FetchOptions): Promise<FetchResult> {

@@ -23,6 +23,17 @@ describe('plan of topics', () => {
     ])
   })
 
+  it('keeps hours of measurements, of which any copy may lead', () => {
+    const [topic, ...rest] = planTopics({ services: [], cells: 2, telemetry: true })
+    expect(rest).toEqual([])
+    expect(topic).toMatchObject({
+      kind: 'telemetry',
+      topic: 'serverlessai.telemetry.v1',
+      partitions: 2,
+      config: { 'retention.ms': '21600000', 'unclean.leader.election.enable': 'true' },
+    })
+  })
+
   it('asks for two in-sync copies of three, and one of one', () => {
     expect(plan[0]!.config['min.insync.replicas']).toBe('2')
     const single = planTopics({ services: ['scheduler'], replication: 1 })

@@ -15,9 +15,14 @@ import { KafkaReader } from './reader.ts'
 import { KafkaWire } from './wire.ts'
 import { kafkaErrorCode, WireError } from './wire-error.ts'
 
-const DAY_MS = 24 * 60 * 60 * 1000
+const HOUR_MS = 60 * 60 * 1000
+const DAY_MS = 24 * HOUR_MS
 /** Default of how long public events are kept, ms. */
 export const EVENTS_RETENTION_MS = 14 * DAY_MS
+/** Measurements: a partition for each cell, without the prefix of a connection. */
+export const TELEMETRY_TOPIC = 'serverlessai.telemetry.v1'
+/** How long measurements are kept, ms: whoever judges by them has seen them long before. */
+const TELEMETRY_RETENTION_MS = 6 * HOUR_MS
 /** What a topic must take: the largest record with its headers and framing, bytes. */
 const MESSAGE_MAX_BYTES = RECORD_MAX_BYTES + 1024 * 1024
 
@@ -31,11 +36,13 @@ export interface TopicsOptions {
   readonly replication?: number
   /** How long public events are kept, ms, at least an hour. Default {@link EVENTS_RETENTION_MS}. */
   readonly eventsRetentionMs?: number
+  /** With the topic of measurements, which belongs to no service. Default false. */
+  readonly telemetry?: boolean
 }
 
 /** A topic as it must be. */
 export interface TopicPlan extends NewTopic {
-  readonly kind: 'log' | 'events'
+  readonly kind: 'log' | 'events' | 'telemetry'
 }
 
 /** Something that is not as planned. */
@@ -54,17 +61,17 @@ export interface TopicFinding {
 
 /**
  * The topics of a platform, two for each service, without the prefix of a connection. A private log
- * keeps everything: it is trimmed by the platform itself, below verified snapshots. Throws
- * RangeError.
+ * keeps everything: it is trimmed by the platform itself, below verified snapshots. Measurements
+ * may be lost: any copy may lead them, and hours of them are kept. Throws RangeError.
  */
 export function planTopics(options: TopicsOptions): readonly TopicPlan[] {
-  const { services, cells = 1, replication = 3 } = options
+  const { services, cells = 1, replication = 3, telemetry = false } = options
   const { eventsRetentionMs = EVENTS_RETENTION_MS } = options
   if (!Number.isInteger(cells) || cells < 1) throw new RangeError(`not a number of cells: ${cells}`)
   if (!Number.isInteger(replication) || replication < 1) {
     throw new RangeError(`not a number of copies: ${replication}`)
   }
-  if (!(eventsRetentionMs >= 3_600_000)) throw new RangeError('events are kept an hour at least')
+  if (!(eventsRetentionMs >= HOUR_MS)) throw new RangeError('events are kept an hour at least')
   const common = {
     'cleanup.policy': 'delete',
     'min.insync.replicas': String(Math.min(2, replication)),
@@ -72,17 +79,26 @@ export function planTopics(options: TopicsOptions): readonly TopicPlan[] {
     'max.message.bytes': String(MESSAGE_MAX_BYTES),
     'retention.bytes': '-1',
   }
-  const topic = (kind: TopicPlan['kind'], name: string, retentionMs: number): TopicPlan => ({
+  const topic = (
+    kind: TopicPlan['kind'],
+    name: string,
+    retentionMs: number,
+    more: Readonly<Record<string, string>> = {},
+  ): TopicPlan => ({
     kind,
     topic: name,
     partitions: cells,
     replicationFactor: replication,
-    config: { ...common, 'retention.ms': String(retentionMs) },
+    config: { ...common, 'retention.ms': String(retentionMs), ...more },
   })
-  return services.flatMap((service) => [
-    topic('log', logTopic(service), -1),
-    topic('events', eventsTopic(service), eventsRetentionMs),
-  ])
+  const lossy = { 'unclean.leader.election.enable': 'true', 'segment.ms': String(HOUR_MS) }
+  return [
+    ...services.flatMap((service) => [
+      topic('log', logTopic(service), -1),
+      topic('events', eventsTopic(service), eventsRetentionMs),
+    ]),
+    ...(telemetry ? [topic('telemetry', TELEMETRY_TOPIC, TELEMETRY_RETENTION_MS, lossy)] : []),
+  ]
 }
 
 /** True when a setting is as good as the wanted one. */

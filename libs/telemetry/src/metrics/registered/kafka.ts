@@ -52,4 +52,13 @@ export const KAFKA_METRICS = {
     only: 'kafka',
     group: 'kafka',
   },
+  sai_telemetry_dropped_batches_total: {
+    kind: 'counter',
+    unit: '1',
+    help: 'Batches of measurements that were dropped because too many waited for the brokers',
+    labels: { process },
+    from: PROCESS,
+    only: 'kafka',
+    group: 'kafka',
+  },
 } as const satisfies Readonly<Record<string, MetricSpec>>
