@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util'
 import { FlagError, wholeNumber, withNegatives } from '../support/flags.ts'
 import { type KafkaBroker, startKafkaBroker } from '../support/kafka-broker.ts'
 import { benchFailover } from './bench/failover.ts'
+import { benchGateway } from './bench/gateway.ts'
 import { benchIdle } from './bench/idle.ts'
 import { benchKafkaLog } from './bench/kafka-log.ts'
 import { benchLog } from './bench/log.ts'
@@ -27,6 +28,7 @@ const EMBEDDED: Readonly<Record<string, Bench>> = {
   replay: benchReplay,
   sim: benchSim,
   idle: benchIdle,
+  gateway: benchGateway,
 }
 /** With `--kafka`; what is not above runs on Kafka without it, too. */
 const ON_KAFKA: Readonly<Record<string, KafkaBench>> = {
