@@ -41,7 +41,7 @@ export function installGateway(
   kit: ServiceKit,
   edge: EdgeConfig & { readonly host: string; readonly port: number },
 ): InstalledGateway {
-  const { options, ports, peers, metrics, readiness } = kit
+  const { options, ports, peers, metrics, readiness, health } = kit
   const routes = new EventRoutes()
   const sender = senderOf(kit)
   const measure = new Measure({ sender, metrics })
@@ -59,6 +59,7 @@ export function installGateway(
     eachSecond: (services) => measure.loads(services, ports.clock.monotonicMs()),
   })
   if (metrics !== undefined) watchGateway(metrics, gateway)
+  health.resolve((name) => (name === 'gateway' ? routes.complete : undefined))
   readiness.add(() => (routes.complete ? [] : ['gateway: the routes are not known yet']))
   let unfollow: (() => void) | undefined
   return {
