@@ -1,1 +1,5 @@
+export { autoscalerDefinition } from './app/definition.ts'
+export { AutoscalerModule } from './autoscaler.module.ts'
+export { autoscalerConfig } from './config.ts'
 export * from './core/index.ts'
+export { autoscalerService } from './service.ts'

@@ -1,0 +1,177 @@
+import { createHash } from 'node:crypto'
+import {
+  type DemandRequest,
+  type DemandResponse,
+  type ExplainRequest,
+  type ExplainResponse,
+  type ListTargetsRequest,
+  type ListTargetsResponse,
+  type ScalingServiceService,
+  SetModeRequest,
+  type SetModeResponse,
+} from '@serverless-ai/contracts/scaling/v1/scaling'
+import type { CallContext, Clock, HandlersOf, Principal } from '@serverless-ai/kernel'
+import { rpcError, seesTenant } from '@serverless-ai/rpc'
+import { callOptions, parsePosition, readOptions } from '@serverless-ai/runtime'
+import { errorOf } from '../adapters/errors.ts'
+import { modeFromProto } from '../adapters/from-proto.ts'
+import {
+  briefly,
+  budgetToProto,
+  decisionToProto,
+  storyToProto,
+  targetToProto,
+} from '../adapters/to-proto.ts'
+import type { AutoscalerState, Target } from '../core/model.ts'
+import type { AutoscalerRuntime } from './definition.ts'
+import type { Stepper } from './stepper.ts'
+
+const PAGE_DEFAULT = 100
+const PAGE_MAX = 1_000
+const NAME_MAX = 200
+
+const notFound = (target: string) => errorOf({ reason: 'TARGET_NOT_FOUND', details: { target } })
+
+/** By job id, or by a name: of the own tenant, for operators one that is unique. */
+function find(state: AutoscalerState, typed: string, principal: Principal): Target {
+  const byId = state.targets.get(typed)
+  if (byId !== undefined && seesTenant(principal, byId.tenant)) return byId
+  const named = [...state.targets.values()].filter(
+    ({ name, tenant }) => name === typed && seesTenant(principal, tenant),
+  )
+  const [only, second] = named
+  if (only === undefined || second !== undefined) throw notFound(typed)
+  return only
+}
+
+/** Business side of `ScalingService`. */
+export class ScalingHandlers {
+  readonly #runtime: AutoscalerRuntime
+  readonly #stepper: Stepper
+  readonly #clock: Clock
+
+  constructor(runtime: AutoscalerRuntime, stepper: Stepper, clock: Clock) {
+    this.#runtime = runtime
+    this.#stepper = stepper
+    this.#clock = clock
+  }
+
+  handlers(): HandlersOf<typeof ScalingServiceService> {
+    return {
+      demand: (request, context) => this.#demand(request, context),
+      listTargets: (request, context) => this.#list(request, context),
+      getTarget: async (request, context) => {
+        const { value, token } = await this.#read(
+          (state, atMs) => targetToProto(find(state, request.target, context.principal), atMs),
+          context,
+          request.minPosition,
+        )
+        return { target: value, position: token }
+      },
+      explain: (request, context) => this.#explain(request, context),
+      setMode: (request, context) => this.#setMode(request, context),
+    }
+  }
+
+  /** `atMs`: now, not before the last commit. */
+  async #read<T>(
+    query: (state: AutoscalerState, atMs: number) => T,
+    context: CallContext,
+    minPosition = '',
+  ): Promise<{ value: T; token: string }> {
+    const nowMs = this.#clock.wallMs()
+    return await this.#runtime.read(
+      (state, { atMs }) => query(state, Math.max(nowMs, atMs)),
+      readOptions(context, minPosition),
+    )
+  }
+
+  /** Commits nothing itself: what is held is part of the next step. */
+  async #demand(request: DemandRequest, context: CallContext): Promise<DemandResponse> {
+    if (!this.#stepper.leading) {
+      throw rpcError('NOT_LEADING', { metadata: { leaderAddress: this.#runtime.status().leader } })
+    }
+    const { jobId, queued, gateway } = request
+    const { value: wanted } = await this.#runtime.read(
+      (state) => state.targets.get(jobId)?.scale?.wanted,
+      callOptions(context),
+    )
+    if (wanted === undefined) throw notFound(jobId)
+    const named = gateway.startsWith('gateway/') && gateway.length <= NAME_MAX
+    const about = { jobId, queued, gateway: named ? gateway : 'gateway/unnamed' }
+    this.#stepper.demand(about, wanted === 0)
+    return { wanted }
+  }
+
+  async #list(request: ListTargetsRequest, context: CallContext): Promise<ListTargetsResponse> {
+    const size = Math.min(request.pageSize === 0 ? PAGE_DEFAULT : request.pageSize, PAGE_MAX)
+    const { value, token } = await this.#read(
+      (state, atMs) => {
+        const mine = [...state.targets.values()]
+          .filter(({ tenant }) => seesTenant(context.principal, tenant))
+          .filter(({ jobId }) => jobId > request.pageToken)
+          .sort((a, b) => (a.jobId < b.jobId ? -1 : 1))
+        const targets = mine.slice(0, size).map((target) => {
+          const told = targetToProto(target, atMs)
+          return { ...told, decision: told.decision && briefly(told.decision) }
+        })
+        return { targets, more: mine.length > size, budget: budgetToProto(state) }
+      },
+      context,
+      request.minPosition,
+    )
+    const { targets, more, budget } = value
+    const nextPageToken = more ? (targets.at(-1)?.jobId ?? '') : ''
+    return { targets, nextPageToken, budget, position: token }
+  }
+
+  async #explain(request: ExplainRequest, context: CallContext): Promise<ExplainResponse> {
+    const untilMs = request.untilMs === 0n ? Number.POSITIVE_INFINITY : Number(request.untilMs)
+    const query = (state: AutoscalerState, atMs: number) => {
+      const target = find(state, request.target, context.principal)
+      return {
+        target: targetToProto(target, atMs),
+        decisions: target.decisions
+          .filter((decision) => decision.atMs <= untilMs)
+          .map((decision) => decisionToProto(target.jobId, decision)),
+        story: storyToProto(target, untilMs),
+      }
+    }
+    const { atPosition } = request
+    if (atPosition === '') {
+      const { value, token } = await this.#read(query, context)
+      return { ...value, position: token }
+    }
+    const at = parsePosition(atPosition)
+    if (at.service !== 'autoscaler') {
+      throw rpcError('POSITION_INVALID', { metadata: { position: atPosition } })
+    }
+    const then = await this.#runtime.readAt(at.position, (state, { atMs }) => query(state, atMs))
+    return { ...then, position: atPosition }
+  }
+
+  async #setMode(request: SetModeRequest, context: CallContext): Promise<SetModeResponse> {
+    const mode = modeFromProto(request.mode)
+    const { value: jobId } = await this.#read(
+      (state) => find(state, request.target, context.principal).jobId,
+      context,
+    )
+    const body = SetModeRequest.encode({ ...request, requestId: '' }).finish()
+    const bodyHash = new Uint8Array(createHash('sha256').update(body).digest())
+    const { requestId } = request
+    const answer = await this.#runtime.execute(
+      { type: 'SetMode', jobId, mode },
+      { ...callOptions(context), ...(requestId === '' ? {} : { requestId, bodyHash }) },
+    )
+    if (!answer.ok) throw errorOf(answer.refusal)
+    const { value } = await this.#read(
+      (state, atMs) => {
+        const target = state.targets.get(jobId)
+        return target && targetToProto(target, atMs)
+      },
+      context,
+      answer.position,
+    )
+    return { target: value, position: answer.position }
+  }
+}

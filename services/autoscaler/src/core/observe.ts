@@ -1,0 +1,45 @@
+/** What a policy gets to see of a service: what was measured, and what the log knows. */
+import type { Signals } from './messages.ts'
+import type { Target } from './model.ts'
+import type { Limits, Maybe, Observation, Replicas } from './observation.ts'
+
+const reading = <T>(value: T, ageMs: number): Maybe<T> => ({ value, ageMs })
+
+/** Replicas as the scheduler told them. */
+export function replicasOf(target: Target, atMs: number): Replicas {
+  const { ready = 0, draining = 0 } = target.scale ?? {}
+  const startingMs = target.starting.map(([, placedMs]) => Math.max(0, atMs - placedMs))
+  return { ready, draining, startingMs, startupsMs: target.startupsMs }
+}
+
+/** An observation; `limits` come from the fleet. */
+export function observe(
+  target: Target,
+  row: Signals,
+  of: { readonly nowMs: number; readonly atMs: number; readonly limits: Limits },
+): Observation {
+  const { came, held, inside, ended } = row
+  return {
+    nowMs: of.nowMs,
+    target: target.scale?.wanted ?? 0,
+    arrivals: came && reading({ requests: came[0], inputTokens: 0 }, came[1]),
+    held: held && reading({ requests: held[0], inputTokens: 0 }, held[1]),
+    inFlight: inside && reading(inside[0], inside[1]),
+    outcomes:
+      ended &&
+      reading(
+        { finished: ended.finished, outputTokens: ended.outputTokens, missed: ended.missed },
+        ended.ageMs,
+      ),
+    expected: undefined,
+    replicas: reading(replicasOf(target, of.atMs), 0),
+    limits: of.limits,
+  }
+}
+
+/** Whether anything was told that is more than nothing. */
+export function isActive(row: Signals): boolean {
+  const more = (gauge: readonly [number, number] | undefined) => gauge !== undefined && gauge[0] > 0
+  const { came, held, inside, ended } = row
+  return more(came) || more(held) || more(inside) || (ended?.finished ?? 0) > 0
+}

@@ -1,0 +1,293 @@
+/** Gathers what gates tell for the next step. Not in the log: each replica has its own. */
+import type { Signals } from './messages.ts'
+import type { Clause } from './model.ts'
+
+/** What a gate holds of a service. */
+export interface LoadFact {
+  readonly jobId: string
+  /** Wall clock of the gate, ms. */
+  readonly atMs: number
+  readonly inside: number
+  readonly held: number
+  /** Since the boot of the gate. */
+  readonly arrivedTotal: number
+}
+
+/** A request that came to its end. Absent = not known. */
+export interface EndedFact {
+  readonly jobId: string
+  readonly atMs: number
+  /** It was answered in full. */
+  readonly answered: boolean
+  readonly queueUs?: number
+  readonly ttftUs?: number
+  readonly tpotUs?: number
+  readonly e2eUs: number
+  readonly outputTokens: number
+}
+
+/** A batch of measurements, looked through. */
+export interface BatchFacts {
+  readonly source: string
+  readonly bootId: string
+  readonly sentMs: number
+  readonly loads: readonly LoadFact[]
+  readonly ended: readonly EndedFact[]
+}
+
+/** Now, by both clocks of this process, ms. */
+export interface Moment {
+  readonly wallMs: number
+  /** Only goes forward. */
+  readonly monoMs: number
+}
+
+/** A source that says nothing for so long is silent. */
+const SILENT_MS = 10_000
+/** What gates that are there have told within this; until then nothing is known of silence. */
+const SETTLE_MS = 15_000
+/** A source that held requests and is silent for so long is forgotten. */
+const FORGET_MS = 600_000
+/** A clock may be so far ahead, or behind, of this one. */
+const AHEAD_MS = 5_000
+const BEHIND_MS = 60_000
+/** No gate holds more of one service; what is above is a fault. */
+const PLAUSIBLE = 1_000_000
+/** Requests that ended and wait for a step; of one service. */
+const ENDED_MAX = 50_000
+/** Services that are gathered for, and sources of one. */
+const SERVICES_MAX = 10_000
+const SOURCES_MAX = 256
+
+interface Entry {
+  readonly bootId: string
+  arrivedTotal: number
+  inside: number
+  held: number
+  /** Wall clock of the gate at that. */
+  atMs: number
+  /** When it was heard, by the clock that only goes forward. */
+  heardMs: number
+  /** Age of the load when it was heard; below 0: it claims to be from the future. */
+  lagMs: number
+}
+
+interface Book {
+  readonly entries: Map<string, Entry>
+  came: number
+  absurd: boolean
+  ended: EndedFact[]
+  endedAtMs: number
+}
+
+const newBook = (): Book => ({
+  entries: new Map(),
+  came: 0,
+  absurd: false,
+  ended: [],
+  endedAtMs: 0,
+})
+
+/** Age of a sample when its batch is heard; a clock that is off by little is no age. */
+function lagOf(batch: Pick<BatchFacts, 'sentMs'>, atMs: number, wallMs: number): number {
+  const ahead = Math.max(batch.sentMs, atMs) - wallMs
+  if (ahead > AHEAD_MS) return -ahead
+  const behind = wallMs - batch.sentMs
+  return Math.max(0, batch.sentMs - atMs) + (behind > BEHIND_MS ? behind : 0)
+}
+
+const isBusy = ({ inside, held }: Entry): boolean => inside + held > 0
+
+const over = (value: number | undefined, limit: number): boolean =>
+  value === undefined || value > limit
+
+/** Whether a request missed a clause. */
+function misses(request: EndedFact, { indicator, thresholdUs }: Clause): boolean {
+  if (!request.answered) return true
+  switch (indicator) {
+    case 'ttft':
+      return over(request.ttftUs, thresholdUs)
+    case 'tpot':
+      // Of a single token there is none.
+      return request.tpotUs !== undefined && request.tpotUs > thresholdUs
+    case 'e2e':
+      return request.e2eUs > thresholdUs
+    case 'wait':
+      return over(request.queueUs, thresholdUs)
+    case 'availability':
+      return false
+  }
+}
+
+/** What gates told, by service. */
+export class SignalBook {
+  readonly #books = new Map<string, Book>()
+  /** Since when this process listens. */
+  readonly #sinceMs: number
+
+  constructor(sinceMs: number) {
+    this.#sinceMs = sinceMs
+  }
+
+  #book(jobId: string): Book | undefined {
+    const known = this.#books.get(jobId)
+    if (known !== undefined) return known
+    if (this.#books.size >= SERVICES_MAX) return undefined
+    const book = newBook()
+    this.#books.set(jobId, book)
+    return book
+  }
+
+  /** Services of which anything is known. */
+  get services(): number {
+    return this.#books.size
+  }
+
+  /** Takes a batch. */
+  take(batch: BatchFacts, { wallMs, monoMs }: Moment): void {
+    for (const load of batch.loads) this.#load(batch, load, { wallMs, monoMs })
+    for (const request of batch.ended) {
+      const book = this.#book(request.jobId)
+      if (book === undefined || book.ended.length >= ENDED_MAX) continue
+      book.ended.push(request)
+      book.endedAtMs = monoMs
+      // It is inside no more, whatever the load before it said.
+      const entry = book.entries.get(batch.source)
+      if (entry !== undefined && request.atMs > entry.atMs && request.queueUs !== undefined) {
+        entry.inside = Math.max(0, entry.inside - 1)
+      }
+    }
+  }
+
+  #load(batch: BatchFacts, load: LoadFact, { wallMs, monoMs }: Moment): void {
+    const book = this.#book(load.jobId)
+    if (book === undefined) return
+    const { inside, held, arrivedTotal } = load
+    if (inside > PLAUSIBLE || held > PLAUSIBLE || !Number.isSafeInteger(arrivedTotal)) {
+      book.absurd = true
+      return
+    }
+    const { source, bootId, sentMs } = batch
+    const lagMs = lagOf({ sentMs }, load.atMs, wallMs)
+    const before = book.entries.get(source)
+    const known = before?.bootId === bootId ? before : undefined
+    if (known === undefined && book.entries.size >= SOURCES_MAX && before === undefined) return
+    const delta = arrivedTotal - (known?.arrivedTotal ?? 0)
+    // Of a gate that is heard for the first time, and one whose counter went back, only those that
+    // are there came just now.
+    const came = known === undefined || delta < 0 ? Math.min(arrivedTotal, inside + held) : delta
+    if (came > PLAUSIBLE) book.absurd = true
+    else if (lagMs >= 0) book.came += came
+    const { atMs } = load
+    const entry = { bootId, arrivedTotal, inside, held, atMs, heardMs: monoMs, lagMs }
+    book.entries.set(source, entry)
+  }
+
+  /** A gate says at once that it holds requests. */
+  demand(
+    about: { readonly jobId: string; readonly gateway: string; readonly queued: number },
+    { wallMs, monoMs }: Moment,
+  ): void {
+    const book = this.#book(about.jobId)
+    if (book === undefined) return
+    const { gateway, queued } = about
+    const known = book.entries.get(gateway)
+    if (known === undefined) {
+      if (book.entries.size >= SOURCES_MAX) return
+      const base = { bootId: '', arrivedTotal: 0, inside: 0, atMs: wallMs, lagMs: 0 }
+      book.entries.set(gateway, { ...base, held: queued, heardMs: monoMs })
+      return
+    }
+    known.held = queued
+    known.heardMs = monoMs
+    known.lagMs = 0
+  }
+
+  /** Forgets services that are no targets. */
+  keep(isTarget: (jobId: string) => boolean): void {
+    for (const jobId of this.#books.keys()) if (!isTarget(jobId)) this.#books.delete(jobId)
+  }
+
+  /**
+   * What is known of a service, and forgets what was counted for it.
+   *
+   * @param seeds gates that held requests at their last word, as the log knows it
+   */
+  row(
+    jobId: string,
+    of: { readonly clauses: readonly Clause[]; readonly seeds: readonly string[] },
+    { monoMs }: Moment,
+  ): Signals {
+    const book = this.#book(jobId) ?? newBook()
+    const { entries, came, ended, absurd } = book
+    book.came = 0
+    book.ended = []
+    book.absurd = false
+    for (const [source, entry] of entries) {
+      if (monoMs - entry.heardMs > FORGET_MS) entries.delete(source)
+    }
+    const listensMs = monoMs - this.#sinceMs
+    // Who held requests before this process listened, and has not been heard since.
+    const unheard = listensMs > FORGET_MS ? [] : of.seeds.filter((seed) => !entries.has(seed))
+    const ages = [...entries].map(([source, entry]) => {
+      const silentMs = monoMs - entry.heardMs
+      const ageMs = entry.lagMs < 0 ? entry.lagMs : entry.lagMs + silentMs
+      return { source, entry, ageMs, silent: silentMs > SILENT_MS }
+    })
+    const busy = [
+      ...ages.filter(({ entry }) => isBusy(entry)).map(({ source }) => source),
+      ...unheard,
+    ]
+    const base = { jobId, busy: busy.slice(0, 16), ...endedOf(book, ended, of.clauses, monoMs) }
+    if (absurd) return { ...base, came: [-1, 0], held: [-1, 0], inside: [-1, 0] }
+    const fresh = ages.filter(({ silent }) => !silent)
+    // Gates with nothing to do say nothing: that is no silence.
+    const mute = ages.filter(({ silent, entry }) => silent && isBusy(entry))
+    const silent = mute.length + unheard.length
+    const told = fresh.length > 0 ? fresh : mute
+    if (told.length === 0) {
+      const quiet = unheard.length === 0 && (ages.length > 0 || listensMs >= SETTLE_MS)
+      return quiet ? { ...base, came: [0, 0], held: [0, 0], inside: [0, 0] } : base
+    }
+    const each = told.map((one) => one.ageMs)
+    const youngest = Math.min(...each)
+    const ageMs = Math.round(youngest < 0 ? youngest : Math.max(...each))
+    const sum = (pick: (entry: Entry) => number) =>
+      told.reduce((all, { entry }) => all + pick(entry), 0)
+    const held = sum((entry) => entry.held)
+    const inside = sum((entry) => entry.inside)
+    const gauges: Signals = {
+      ...base,
+      came: [came, ageMs],
+      held: [held, ageMs],
+      inside: [inside, ageMs],
+    }
+    return silent > 0 && fresh.length > 0 ? { ...gauges, silent } : gauges
+  }
+}
+
+function endedOf(
+  book: Book,
+  ended: readonly EndedFact[],
+  clauses: readonly Clause[],
+  monoMs: number,
+): Pick<Signals, 'ended'> {
+  if (ended.length === 0) return {}
+  let outputTokens = 0
+  let serviceUs = 0
+  for (const { queueUs, e2eUs, outputTokens: tokens } of ended) {
+    outputTokens += tokens
+    if (queueUs !== undefined) serviceUs += Math.max(0, e2eUs - queueUs)
+  }
+  const missed = clauses.map((clause) => ended.filter((one) => misses(one, clause)).length)
+  const ageMs = Math.max(0, Math.round(monoMs - book.endedAtMs))
+  return {
+    ended: {
+      finished: ended.length,
+      outputTokens,
+      missed,
+      serviceUs: Math.round(serviceUs),
+      ageMs,
+    },
+  }
+}
