@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
 import { requestId, submit } from '../support/digits.ts'
-import { onKafka } from '../support/environment.ts'
 import { GatewayProcess } from '../support/gateway.ts'
 import { Platform } from '../support/platform.ts'
 import { until } from '../support/until.ts'
@@ -89,8 +88,7 @@ describe('an Inference job behind the gateway', () => {
   }, 120_000)
 
   it('is behind the edge of the platform as well', async () => {
-    if (onKafka()) return
-    expect((await ask(`http://127.0.0.1:${platform.port + 2}`)).status).toBe(200)
+    expect((await ask(platform.edge)).status).toBe(200)
   })
 
   it('ends the streams of a gateway that is killed, and is there for the next one', async () => {

@@ -52,7 +52,7 @@ const ECHO = `require('http')
 
 /** Asks the service, by the edge, for an answer with this status. */
 async function ask(status: number): Promise<number> {
-  const url = `http://127.0.0.1:${platform.port + 2}/services/team-a/echo/${status}`
+  const url = `${platform.edge}/services/team-a/echo/${status}`
   const answer = await fetch(url, { headers: { authorization: `Bearer ${token}` } })
   await answer.arrayBuffer()
   return answer.status

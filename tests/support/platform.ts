@@ -9,6 +9,7 @@ import { ObjectiveServiceService } from '@serverless-ai/contracts/objective/v1/o
 import { PoolServiceService } from '@serverless-ai/contracts/pool/v1/pool'
 import { RecoveryServiceService } from '@serverless-ai/contracts/recovery/v1/recovery'
 import { QueueServiceService } from '@serverless-ai/contracts/schedule/v1/schedule'
+import { SERVICE_NAMES } from '@serverless-ai/contracts/services'
 import type { ClientOf, Transport } from '@serverless-ai/kernel'
 import { systemClock, systemRandomness, systemTimers } from '@serverless-ai/kernel/system'
 import { createGrpcTransport, followLeader } from '@serverless-ai/rpc'
@@ -49,8 +50,10 @@ export interface PlatformInit {
 
 const MAIN = join(ROOT, 'apps/all-in-one/dist/main.js')
 
-/** Ports that a platform on Kafka takes from its own on: health, and ten for each service. */
-const KAFKA_PORTS = 50
+/** Ports that a platform on Kafka takes from its own on: health and edge, ten for each service. */
+const KAFKA_PORTS = 10 * (1 + SERVICE_NAMES.length)
+/** Ports that a platform of one process takes: gRPC, health, edge. */
+const PORTS = 3
 
 const brokersOf = ({ brokers }: PlatformInit): string => brokers ?? testBrokers()
 
@@ -94,7 +97,7 @@ export class Platform {
   }
 
   static async start(init: PlatformInit = {}): Promise<Platform> {
-    const port = await freePorts(brokersOf(init) === '' ? 2 : KAFKA_PORTS)
+    const port = await freePorts(brokersOf(init) === '' ? PORTS : KAFKA_PORTS)
     const platform = new Platform(init, port, await freePorts(300))
     platform.spawn()
     try {
@@ -144,11 +147,16 @@ export class Platform {
     return [...kafka, '--replicas', String(replicas)]
   }
 
-  /** Where the platform is: one address, or those of all its processes. */
+  /** Where callers go, and what is asked by REST. */
+  get edge(): string {
+    return `http://127.0.0.1:${this.port + 2}`
+  }
+
+  /** Where the platform is: one address, or those of all processes of its services. */
   get address(): string {
-    const { processes } = this
-    if (processes.length === 0) return `127.0.0.1:${this.port}`
-    return processes.map(({ address }) => address).join(',')
+    const services = this.processes.filter(({ service }) => service !== 'gateway')
+    if (services.length === 0) return `127.0.0.1:${this.port}`
+    return services.map(({ address }) => address).join(',')
   }
 
   /** Where a service is: the one address, or those of its replicas. */
@@ -157,7 +165,7 @@ export class Platform {
     return replicas.length === 0 ? this.address : replicas.map(({ address }) => address).join(',')
   }
 
-  /** The processes of the services; none where one process has them all. */
+  /** The processes of the services and the gateway; none where one process has them all. */
   get processes(): readonly ServiceProcess[] {
     return serviceProcesses(this.dataDir)
   }

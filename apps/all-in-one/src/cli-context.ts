@@ -9,9 +9,11 @@ import type { Credentials } from '@serverless-ai/hosting'
 export function writeCliContext(init: {
   dataDir: string
   address: string
+  /** Where callers go. */
+  edge: string
   credentials: Credentials
 }): void {
-  const { dataDir, address, credentials } = init
+  const { dataDir, address, edge, credentials } = init
   const tenants = Object.entries(credentials.tenants)
   const contexts = [
     ...tenants.map(([tenant, token]) => ({ name: tenant, tenant, token })),
@@ -20,9 +22,13 @@ export function writeCliContext(init: {
   const path = join(dataDir, 'cli.json')
   const temporary = `${path}.tmp`
   const current = tenants[0]?.[0] ?? 'admin'
-  writeFileSync(temporary, `${JSON.stringify({ address, current, contexts }, undefined, 2)}\n`, {
-    mode: 0o600,
-  })
+  writeFileSync(
+    temporary,
+    `${JSON.stringify({ address, edge, current, contexts }, undefined, 2)}\n`,
+    {
+      mode: 0o600,
+    },
+  )
   chmodSync(temporary, 0o600)
   renameSync(temporary, path)
 }

@@ -17,8 +17,8 @@ export function localNodeConfigs(init: {
   config: AllInOneConfig
   dataDir: string
   tokens: Readonly<Record<string, string>>
-  /** Where the pool manager and the mediator are. */
-  addresses: { readonly pool: string; readonly workspaces: string }
+  /** Where the pool manager, the mediator and whoever takes measurements are. */
+  addresses: { readonly pool: string; readonly workspaces: string; readonly telemetry: string }
 }): readonly LocalNodeConfig[] {
   const { config, dataDir, tokens, addresses } = init
   const { devicesPerNode: count, deviceModel: model, deviceMemoryMib: memoryMib } = config
@@ -29,6 +29,7 @@ export function localNodeConfigs(init: {
       dataDir,
       poolAddress: addresses.pool,
       workspaceAddress: addresses.workspaces,
+      telemetryAddress: addresses.telemetry,
       token: tokens[nodeId] ?? '',
       emulated: count === 0 ? [] : [{ count, model, memoryMib }],
       portFirst,

@@ -5,6 +5,12 @@ import type { AllInOneConfig } from './config.ts'
 import { addressesOf, type ServiceProcess } from './distributed/plan.ts'
 import type { LocalNodesStarted } from './local-nodes.ts'
 
+/** Where callers of services and of the REST API go. */
+export function edgeUrl(config: AllInOneConfig): string {
+  const { host, port } = edgeAddress(config, config.edge)
+  return `http://${host}:${port}`
+}
+
 /** How the platform speaks to the person who started it. */
 export interface PlatformOutput {
   readonly say: (line: string) => void
@@ -16,12 +22,9 @@ export function greet(
   about: { config: AllInOneConfig; options: PlatformOptions; local: LocalNodesStarted },
 ): void {
   const { config, options } = about
-  const edge = edgeAddress(config, config.edge)
   say(`serverless-ai ${VERSION} · development mode: loopback only, static tokens, no TLS`)
   say(`  gRPC    ${options.listen} (all services, reflection)`)
-  say(
-    `  edge    http://${edge.host}:${edge.port} (services of tenants: /services/TENANT/NAME/, /v1)`,
-  )
+  greetEdge({ say }, config)
   say(`  health  http://${config.host}:${config.port + 1}/readyz`)
   say(`  data    ${resolve(config.data)} (${options.eventLog.durability})`)
   greetNodes({ say }, about)
@@ -41,10 +44,15 @@ export function greetDistributed(
   say(`serverless-ai ${VERSION} · development mode: loopback only, static tokens, no TLS`)
   say(`  kafka   ${config.kafka.brokers.join(', ')}: ${topics}`)
   for (const service of SERVICE_NAMES) say(`  gRPC    ${addressesOf(plan, service)} (${service})`)
+  greetEdge({ say }, config)
   say(`  health  http://${config.host}:${config.port + 1}/readyz`)
   const holds = 'tokens, snapshots, workspaces; processes.json says who is who'
   say(`  data    ${resolve(config.data)} (${holds})`)
   greetNodes({ say }, about)
+}
+
+function greetEdge({ say }: PlatformOutput, config: AllInOneConfig): void {
+  say(`  edge    ${edgeUrl(config)} (services of tenants: /services/TENANT/NAME/, /v1)`)
 }
 
 function greetNodes(

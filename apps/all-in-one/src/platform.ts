@@ -18,7 +18,7 @@ import { createControlPlane } from './control-plane.ts'
 import { PROCESSES_FILE } from './distributed/record.ts'
 import { LocalNodes, localNodeConfigs } from './local-nodes.ts'
 import { nodesReady } from './nodes-ready.ts'
-import { greet, type PlatformOutput } from './output.ts'
+import { edgeUrl, greet, type PlatformOutput } from './output.ts'
 import { bringUp, type RunningPlatform } from './running.ts'
 
 /** How often it is asked at the start whether everything serves, ms. */
@@ -68,7 +68,7 @@ export async function startPlatform(
   const { options, credentials } = opened ?? (await openAllInOne(config))
   const { ports, dataDir } = options
   const address = `127.0.0.1:${config.port}`
-  const addresses = { pool: address, workspaces: address }
+  const addresses = { pool: address, workspaces: address, telemetry: address }
   const configs = localNodeConfigs({ config, dataDir, tokens: credentials.nodes, addresses })
   const nodes = new LocalNodes(ports, { dataDir, configs })
   const app = await createControlPlane(options, config)
@@ -83,7 +83,7 @@ export async function startPlatform(
     await listenHttp(app, config)
     await startServices(app)
     signal?.throwIfAborted()
-    writeCliContext({ dataDir, address: options.listen, credentials })
+    writeCliContext({ dataDir, address: options.listen, edge: edgeUrl(config), credentials })
     greet(output, { config, options, local: await nodes.start() })
   }
   return bringUp({

@@ -33,6 +33,7 @@ const settings = z.object({
 
 const cliFile = z.object({
   address: z.string(),
+  edge: z.string().optional(),
   contexts: z.array(z.object({ name: z.string(), tenant: z.string(), token: z.string() })),
   current: z.string(),
 })
@@ -43,6 +44,8 @@ export interface Connection {
   readonly address: string
   readonly token?: string
   readonly tls?: TlsSource
+  /** URL for callers of services and of the REST API, where the platform told it. */
+  readonly edge?: string | undefined
   /** Name of the context, empty when address and token were given. */
   readonly context: string
 }
@@ -121,6 +124,7 @@ export function resolveConnection(init: {
   return {
     address: address ?? file.address,
     token: token ?? context.token,
+    ...(address === undefined && { edge: file.edge }),
     context: context.name,
     ...secured,
   }

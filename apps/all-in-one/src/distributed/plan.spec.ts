@@ -12,7 +12,7 @@ const planned = (...argv: string[]) => {
 
 it('each replica has ports, files and a name of its own', () => {
   const plan = planned('--replicas', String(REPLICAS_MAX))
-  expect(plan).toHaveLength(SERVICE_NAMES.length * REPLICAS_MAX)
+  expect(plan).toHaveLength(SERVICE_NAMES.length * REPLICAS_MAX + 1)
   const ports = plan.flatMap(({ address, health }) => [address, health.replace('http://', '')])
   expect(new Set(ports).size).toBe(2 * plan.length)
   expect(new Set(plan.map(({ configFile }) => configFile)).size).toBe(plan.length)
@@ -28,7 +28,8 @@ it('all of them know each other, and share directory, brokers and copies', () =>
   const plan = planned('--replicas', '2', '--port', '8000')
   const pool = '127.0.0.1:8030,127.0.0.1:8032'
   expect(addressesOf(plan, 'pool-manager')).toBe(pool)
-  for (const { config } of plan) {
+  for (const { config, service } of plan) {
+    if (service === 'gateway') continue
     expect(config).toMatchObject({
       data: '/data',
       replicas: ['r1', 'r2'],
@@ -36,6 +37,21 @@ it('all of them know each other, and share directory, brokers and copies', () =>
       kafka: { brokers: ['127.0.0.1:9092'], replicationFactor: 1 },
     })
   }
+})
+
+it('the edge is one process, where callers of one process would find it, and no service', () => {
+  const plan = planned('--replicas', '2', '--port', '8000', '--edge.hold-ms', '5000')
+  const gateway = plan.at(-1)
+  expect(gateway).toMatchObject({
+    name: 'gateway-r1',
+    address: '127.0.0.1:8004',
+    config: {
+      replicas: ['r1'],
+      peers: { scheduler: '127.0.0.1:8020,127.0.0.1:8022' },
+      edge: { host: '127.0.0.1', port: 8_002, holdMs: 5_000 },
+    },
+  })
+  expect(addressesOf(plan)).not.toContain('8004')
 })
 
 it('a service is told its own settings, no other', () => {

@@ -1,16 +1,20 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { edgeAddress } from '@serverless-ai/gateway'
 import { SERVICE_NAMES, type ServiceName } from '@serverless-ai/hosting'
 import type { AllInOneConfig } from '../config.ts'
 
 /** Services have ten ports each, from ten above the platform's own: two for each replica. */
 const PORTS_PER_SERVICE = 10
+/** The edge has no log: a process of its own between the platform's ports and those of services. */
+const GATEWAY = 'gateway'
+const GATEWAY_PORT = 4
 
 /** One process of the control plane. */
 export interface ServiceProcess {
   /** `<service>-<replica>`: of its files, and in messages. */
   readonly name: string
-  readonly service: ServiceName
+  readonly service: ServiceName | typeof GATEWAY
   readonly replica: string
   /** gRPC `host:port`. */
   readonly address: string
@@ -26,15 +30,19 @@ export interface ServiceProcess {
 }
 
 /** Built main of a service in this checkout. */
-const mainOf = (service: ServiceName): string =>
+const mainOf = (service: string): string =>
   fileURLToPath(new URL(`../../../../services/${service}/dist/main.js`, import.meta.url))
 
 const ownKeys = (service: ServiceName, config: AllInOneConfig): object => {
   if (service === 'mediator') return { workspaces: { maxTotalMib: config.workspacesMaxMib } }
+  if (service === 'autoscaler') return config.scaling
   return service === 'pool-manager' ? { leaseMs: config.leaseMs } : {}
 }
 
-/** The processes of a platform, each with its configuration; they share the data directory. */
+/**
+ * The processes of a platform, each with its configuration; they share the data directory. The edge
+ * comes last.
+ */
 export function planProcesses(init: {
   config: AllInOneConfig
   dataDir: string
@@ -53,29 +61,42 @@ export function planProcesses(init: {
   const peers = Object.fromEntries(SERVICE_NAMES.map((name, index) => [name, addresses(index)]))
   const shared = { data: dataDir, host, logLevel, retentionDays, insecureDev, replicas, peers }
   const kafka = { ...config.kafka, replicationFactor }
-  return SERVICE_NAMES.flatMap((service, index) =>
-    replicas.map((replica, number): ServiceProcess => {
-      const port = portOf(index, number)
-      const name = `${service}-${replica}`
+  const process = (about: {
+    service: ServiceProcess['service']
+    replica: string
+    port: number
+    main: string
+    own: object
+  }): ServiceProcess => {
+    const { service, replica, port, main, own } = about
+    const name = `${service}-${replica}`
+    return {
+      name,
+      service,
+      replica,
+      address: `${host}:${port}`,
+      health: `http://${host}:${port + 1}`,
+      configFile: join(dataDir, 'processes', `${name}.json`),
+      logFile: join(dataDir, 'processes', `${name}.log`),
+      main,
+      config: { ...shared, port, replica, kafka, snapshots, tracing, ...own },
+    }
+  }
+  const services = SERVICE_NAMES.flatMap((service, index) =>
+    replicas.map((replica, number) => {
       const own = ownKeys(service, config)
-      return {
-        name,
-        service,
-        replica,
-        address: `${host}:${port}`,
-        health: `http://${host}:${port + 1}`,
-        configFile: join(dataDir, 'processes', `${name}.json`),
-        logFile: join(dataDir, 'processes', `${name}.log`),
-        main: mains(service),
-        config: { ...shared, port, replica, kafka, snapshots, tracing, ...own },
-      }
+      return process({ service, replica, port: portOf(index, number), main: mains(service), own })
     }),
   )
+  const port = config.port + GATEWAY_PORT
+  const own = { replicas: ['r1'], edge: { ...config.edge, ...edgeAddress(config, config.edge) } }
+  const gateway = { service: GATEWAY, replica: 'r1', port, main: mainOf(GATEWAY), own } as const
+  return [...services, process(gateway)]
 }
 
-/** Addresses of the replicas of a service, or of all processes, with commas between. */
+/** Addresses of the replicas of a service, or of those of all services, with commas between. */
 export const addressesOf = (processes: readonly ServiceProcess[], service?: ServiceName): string =>
   processes
-    .filter((one) => service === undefined || one.service === service)
+    .filter((one) => (service === undefined ? one.service !== GATEWAY : one.service === service))
     .map(({ address }) => address)
     .join(',')

@@ -25,7 +25,7 @@ import { writeCliContext } from '../cli-context.ts'
 import { type AllInOneConfig, nodeIdsOf, QUICKSTART_TENANTS } from '../config.ts'
 import { LocalNodes, localNodeConfigs } from '../local-nodes.ts'
 import { nodesReady } from '../nodes-ready.ts'
-import { greetDistributed, type PlatformOutput } from '../output.ts'
+import { edgeUrl, greetDistributed, type PlatformOutput } from '../output.ts'
 import { bringUp, type RunningPlatform } from '../running.ts'
 import { checkHistory, takeDirectory } from './directory.ts'
 import { serveHealth } from './health-server.ts'
@@ -74,7 +74,8 @@ async function prepareTopics(ground: {
     const replicationFactor = Math.min(kafka.replicationFactor, brokers)
     const eventsRetentionMs = Math.max(EVENTS_RETENTION_MS, retentionDays * DAY_MS)
     const services = SERVICE_NAMES
-    const plan = planTopics({ services, replication: replicationFactor, eventsRetentionMs })
+    const settings = { replication: replicationFactor, eventsRetentionMs, telemetry: true }
+    const plan = planTopics({ services, ...settings })
     const left = await patiently(() => applyTopics(connection, plan))
     const [wrong] = left
     if (wrong !== undefined) {
@@ -147,6 +148,7 @@ export async function startDistributed(
   const addresses = {
     pool: addressesOf(plan, 'pool-manager'),
     workspaces: addressesOf(plan, 'mediator'),
+    telemetry: '',
   }
   const configs = localNodeConfigs({ config, dataDir, tokens: credentials.nodes, addresses })
   const nodes = new LocalNodes(ports, { dataDir, configs })
@@ -172,7 +174,7 @@ export async function startDistributed(
   const begin = async (): Promise<void> => {
     await services.start(signal)
     signal?.throwIfAborted()
-    writeCliContext({ dataDir, address, credentials })
+    writeCliContext({ dataDir, address, edge: edgeUrl(config), credentials })
     const local = await nodes.start()
     greetDistributed(output, { config, plan, topics: ground.topics.text, local })
   }

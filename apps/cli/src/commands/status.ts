@@ -54,7 +54,7 @@ function row(partition: At): string[] {
 }
 
 /** The status for people. */
-function statusText(told: readonly Told[], found: readonly string[]): string {
+function statusText(told: readonly Told[], found: readonly string[], edge = ''): string {
   const several = told.length > 1
   const heading = [
     'SERVICE',
@@ -78,6 +78,7 @@ function statusText(told: readonly Told[], found: readonly string[]): string {
   const status = told.find((one) => one.status !== undefined)?.status
   return [
     `serverless-ai ${status?.version}, data in ${status?.dataDir}, ${status?.durability}`,
+    ...(edge === '' ? [] : [`callers at ${edge}`]),
     '',
     table([heading, ...partitions.map(row)]).trimEnd(),
     '',
@@ -131,11 +132,12 @@ export function addStatus(program: Command, { io, checkout, exit }: CommandScope
         json: {
           healthy: found.length === 0,
           troubles: found,
+          ...(connection.edge !== undefined && { edge: connection.edge }),
           status: statuses[0]?.status,
           // Where the platform is several processes, each says its own.
           ...(told.length > 1 ? { statuses } : {}),
         },
-        text: () => statusText(told, found),
+        text: () => statusText(told, found, connection.edge),
       })
       if (found.length > 0) exit(EXIT.jobFailed)
     })

@@ -1,6 +1,7 @@
 import type { DesiredVersion, ExecutionKey } from '../core/keys.ts'
 import type { Report } from '../core/outbox.ts'
 import type { Readiness, ReadinessProbe } from '../core/probe.ts'
+import type { RunningTask } from '../core/running.ts'
 import type { Assignment, ExitCause } from '../core/types.ts'
 
 /** What the supervisor tells its agent, over the IPC channel. */
@@ -26,6 +27,8 @@ export type ToAgent =
     }
   /** All tasks that run and are to be asked whether they can take requests. */
   | { readonly type: 'probes'; readonly targets: readonly ProbeTarget[] }
+  /** All tasks that run, where they are measured. */
+  | { readonly type: 'running'; readonly tasks: readonly RunningTask[] }
   /** End in order. */
   | { readonly type: 'stop' }
 
@@ -74,7 +77,7 @@ function typeOf(value: unknown): string {
 
 /** True for a message of the other side: both are of one build, so its type says it all. */
 export function isToAgent(value: unknown): value is ToAgent {
-  return ['session', 'report', 'prepare', 'probes', 'stop'].includes(typeOf(value))
+  return ['session', 'report', 'prepare', 'probes', 'running', 'stop'].includes(typeOf(value))
 }
 
 /** See {@link isToAgent}. */

@@ -18,6 +18,18 @@ export interface NodeConfig {
    */
   readonly workspaceAddress: string
   /**
+   * `host:port` of the resource profiler, which takes what the agent measures; of its replicas with
+   * commas between. Empty (default) = nothing is measured.
+   */
+  readonly telemetryAddress: string
+  /** Time between two samples of the node and its tasks, ms, 100 to 60,000. Default 1,000. */
+  readonly telemetryPeriodMs: number
+  /**
+   * URL of the metrics of `dcgm-exporter`, which is asked instead of `nvidia-smi`. Empty (default)
+   * = there is none.
+   */
+  readonly dcgmUrl: string
+  /**
    * PEM file with the authorities that the agent trusts. Mutual TLS: all three files, or none
    * (default, empty). Read again every 10 s.
    */
@@ -79,6 +91,11 @@ const whole =
 
 const path: Check<string> = text(/^\/[^\0]{0,4000}$/)
 const pathOrNone: Check<string> = text(/^(\/[^\0]{0,4000})?$/)
+const orNone =
+  (check: Check<string>): Check<string> =>
+  (value) =>
+    value === '' ? '' : check(value)
+const url: Check<string> = text(/^http:\/\/[^\s]{1,1000}$/)
 const hostPorts: Check<string> = text(/^[^\s/,]{1,255}:\d{1,5}(,[^\s/,]{1,255}:\d{1,5}){0,15}$/)
 
 function isRecord(value: unknown): value is Record<string, unknown> {
@@ -125,6 +142,13 @@ function fields(defaultBinDir: string): { readonly [K in keyof NodeConfig]: Fiel
       want: 'host:port, or several with commas between',
       fallback: (c) => c.poolAddress ?? '',
     },
+    telemetryAddress: {
+      check: orNone(hostPorts),
+      want: 'host:port, or several with commas between',
+      fallback: () => '',
+    },
+    telemetryPeriodMs: { check: whole(100, 60_000), want: '100 to 60,000', fallback: () => 1_000 },
+    dcgmUrl: { check: orNone(url), want: 'http://host:port/metrics', fallback: () => '' },
     tlsCa: { check: pathOrNone, want: directory, fallback: () => '' },
     tlsCert: { check: pathOrNone, want: directory, fallback: () => '' },
     tlsKey: { check: pathOrNone, want: directory, fallback: () => '' },

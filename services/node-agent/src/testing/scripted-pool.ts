@@ -9,6 +9,11 @@ import {
   type Hello,
 } from '@serverless-ai/contracts/agent/v1/agent'
 import { WorkspaceServiceService } from '@serverless-ai/contracts/job/v1/job'
+import {
+  type TaskSample,
+  type TelemetryBatch,
+  TelemetryIntakeServiceService,
+} from '@serverless-ai/contracts/telemetry/v1/telemetry'
 import { AsyncChannel, type Logger, RpcError, type TransportServer } from '@serverless-ai/kernel'
 import { systemClock, systemTimers } from '@serverless-ai/kernel/system'
 import { createGrpcServer, type ServerTls, staticTokens } from '@serverless-ai/rpc'
@@ -36,6 +41,8 @@ export class ScriptedPool {
   readonly lines: { task: string; line: bigint; json: string }[] = []
   readonly logs = new Map<bigint, { text: string; ended: boolean; error: string }>()
   readonly workspaces = new Map<string, Buffer>()
+  /** What was measured. */
+  readonly batches: TelemetryBatch[] = []
   address = ''
   private readonly streams = new Set<AsyncChannel<ConnectResponse>>()
   private server: TransportServer
@@ -77,7 +84,25 @@ export class ScriptedPool {
       uploadWorkspace: () => Promise.reject(new Error('no uploads here')),
       downloadWorkspace: (request) => this.download(request.workspace),
     })
+    server.add(TelemetryIntakeServiceService, {
+      sendTelemetry: async (requests) => {
+        const before = this.batches.length
+        for await (const { batch } of requests) {
+          if (batch !== undefined) this.batches.push(batch)
+          for (const look of [...this.waiting]) look()
+        }
+        const batches = BigInt(this.batches.length - before)
+        return { batches, rejectedSamples: 0n, rejected: [] }
+      },
+    })
     return server
+  }
+
+  /** Samples of tasks, in the order in which they came. */
+  get taskSamples(): readonly TaskSample[] {
+    return this.batches.flatMap(({ samples }) =>
+      samples.flatMap(({ value }) => (value?.$case === 'task' ? [value.value] : [])),
+    )
   }
 
   async listen(address = '127.0.0.1:0'): Promise<string> {

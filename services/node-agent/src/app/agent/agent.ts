@@ -21,11 +21,21 @@ import { deviceEnvironment } from '../../core/environment.ts'
 import { messageOf } from '../../core/errors.ts'
 import { compareVersions, type DesiredVersion, isSafeName } from '../../core/keys.ts'
 import type { Report } from '../../core/outbox.ts'
+import type { RunningTask } from '../../core/running.ts'
 import type { ToAgent, ToSupervisor } from '../ipc.ts'
 import { Connection } from './connection.ts'
 import type { LogSource } from './log-source.ts'
 import { type AskProbe, Prober } from './prober.ts'
 import type { WorkspaceSource } from './workspace-source.ts'
+
+/** Measures what runs on the node. */
+export interface Measurement {
+  /** All tasks that run. */
+  watch(tasks: readonly RunningTask[]): void
+  /** What tasks reported, on its way to the pool manager. */
+  onReport(report: Report): void
+  stop(): void
+}
 
 /** What an agent needs. */
 export interface AgentOptions {
@@ -38,6 +48,8 @@ export interface AgentOptions {
   readonly logSource: LogSource
   readonly workspaces: WorkspaceSource
   readonly askProbe: AskProbe
+  /** Absent = nothing is measured. */
+  readonly measurement?: Measurement | undefined
   readonly toSupervisor: (message: ToSupervisor) => void
   readonly session: Extract<ToAgent, { type: 'session' }>
   readonly inventory: NodeInventory
@@ -67,7 +79,11 @@ export class Agent {
     switch (message.type) {
       case 'report':
         this.report = message.report
+        this.options.measurement?.onReport(message.report)
         this.connection?.sendReport()
+        return
+      case 'running':
+        this.options.measurement?.watch(message.tasks)
         return
       case 'probes':
         this.prober.watch(message.targets)
@@ -83,6 +99,7 @@ export class Agent {
   /** Ends the stream in order. */
   async stop(): Promise<void> {
     this.prober.stop()
+    this.options.measurement?.stop()
     this.stopping.abort(new Error('the agent is stopped'))
     await this.stopped
   }

@@ -17,8 +17,10 @@ import { askProbe } from '../../adapters/os/probe.ts'
 import type { NodeConfig } from '../../core/config.ts'
 import { messageOf } from '../../core/errors.ts'
 import { longestFreeRun } from '../../core/inventory.ts'
+import type { Measurement } from '../agent/agent.ts'
 import { AgentSession, type MachineParts } from '../agent/agent-session.ts'
 import type { PortRange } from '../ipc.ts'
+import type { AgentTelemetryOptions } from '../telemetry/agent-telemetry.ts'
 import { NodeConfigError, readNodeConfig } from './config-file.ts'
 import { fileLogs } from './log-reader.ts'
 import { FileNodeStore } from './store.ts'
@@ -54,6 +56,16 @@ async function tlsOf(config: NodeConfig, logger: Logger): Promise<{ tls?: TlsSou
   }
 }
 
+/** Loaded where it is wanted: an agent that measures nothing is smaller. */
+async function measurementOf(
+  config: NodeConfig,
+  ports: Omit<AgentTelemetryOptions, 'config' | 'machine' | 'tools'>,
+): Promise<Measurement | undefined> {
+  if (config.telemetryAddress === '') return undefined
+  const { openMeasurement } = await import('./measurement.ts')
+  return openMeasurement(config, ports)
+}
+
 /**
  * Runs the agent of a node until its supervisor ends it or is gone.
  *
@@ -72,6 +84,8 @@ export async function runAgent(configFile: string): Promise<void> {
     timers,
     randomness,
   })
+  const ports = { transport, clock, timers, randomness, logger }
+  const measurement = await measurementOf(config, ports)
   // Nothing may go on without the supervisor: it owns everything on this node.
   const link = openSupervisorLink(
     (message) => session.onMessage(message),
@@ -80,12 +94,9 @@ export async function runAgent(configFile: string): Promise<void> {
   const directory = join(nodeDir, 'workspaces')
   const unpackMain = fileURLToPath(new URL('../../unpack.js', import.meta.url))
   const session = new AgentSession({
+    ...ports,
     config,
-    transport,
-    clock,
-    timers,
-    randomness,
-    logger,
+    measurement,
     logSource: fileLogs(new FileNodeStore(nodeDir), timers),
     workspaces: new Workspaces({ transport, address, token, directory, clock, unpackMain }),
     askProbe: (probe) => askProbe(config.address, probe),

@@ -13,6 +13,7 @@ import {
   step,
 } from '../../core/node.ts'
 import type { LeftExecution } from '../../core/records.ts'
+import { runningTasks } from '../../core/running.ts'
 import { type Assignment, exitOf, type Notice } from '../../core/types.ts'
 import type { PortRange, PrepareProblem, ToAgent, ToSupervisor } from '../ipc.ts'
 import { DurableWrites } from './durable-writes.ts'
@@ -74,6 +75,8 @@ export class Supervisor {
   private taking = false
   /** Tasks that the agent was told to ask. */
   private probing = ''
+  /** Tasks that the agent was told to measure. */
+  private measuring = ''
   private readonly waiter: StateWaiter
   private readonly writes: DurableWrites
 
@@ -171,6 +174,8 @@ export class Supervisor {
     if (report !== undefined) this.agent?.send({ type: 'report', report })
     this.probing = ''
     this.tellProbes()
+    this.measuring = ''
+    this.tellRunning()
     for (const held of this.state.held.values()) {
       const prepared = this.prepared.get(keyText(held.key))
       if (held.phase.at === 'preparing' && prepared !== undefined) this.askAgent(prepared)
@@ -185,6 +190,7 @@ export class Supervisor {
     for (const effect of effects) this.perform(effect)
     this.arm()
     this.tellProbes()
+    this.tellRunning()
     this.report()
     this.waiter.changed()
   }
@@ -196,6 +202,16 @@ export class Supervisor {
     if (text === this.probing) return
     this.probing = text
     this.agent?.send({ type: 'probes', targets })
+  }
+
+  /** Tells the agent what to measure, when that changed. */
+  private tellRunning(): void {
+    const tasks = runningTasks(this.state)
+    const text = tasks.map(({ key, pid }) => `${keyText(key)}/${pid}`).join(' ')
+    if (text === this.measuring) return
+    this.measuring = text
+    if (this.options.config().telemetryAddress === '') return
+    this.agent?.send({ type: 'running', tasks })
   }
 
   private perform(effect: NodeEffect): void {
