@@ -76,7 +76,7 @@ it('measures a task with its children, and its node', async () => {
   expect(new Set(pool.batches.map(({ source }) => source))).toEqual(new Set(['node/n1']))
 }, 60_000)
 
-it('goes on after the death of the agent, with counters of a new boot, and ends with the task', async () => {
+it('goes on after the death of the agent as another boot, and ends with the task', async () => {
   const started = await start()
   node.pool.want([workload()])
   await node.running()

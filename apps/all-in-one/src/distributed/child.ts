@@ -11,8 +11,8 @@ const LOG_MAX_BYTES = 8 * 1024 * 1024
 const STOP_TIMEOUT_MS = 10_000
 const TAIL_BYTES = 2_000
 /**
- * Room for what is short-lived. With less of it (2 MiB) a job costs a quarter more CPU time and what
- * should have died young fills the heap; with more of it nothing is gained.
+ * Room for what is short-lived. With less of it (2 MiB) a job costs a quarter more CPU time and
+ * what should have died young fills the heap; with more of it nothing is gained.
  */
 const NODE_FLAGS = ['--max-semi-space-size=16']
 

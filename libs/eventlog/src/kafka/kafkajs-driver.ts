@@ -132,7 +132,7 @@ export async function openPartitionWriter(
   options: KafkaJsOptions & {
     readonly topic: string
     readonly partition: number
-    /** `leader`: acknowledged before there are copies, and a copy of a send may be written twice. */
+    /** `leader`: acknowledged before there are copies, and a send may be written twice. */
     readonly acks: 'all' | 'leader'
   },
 ): Promise<PartitionWriter> {

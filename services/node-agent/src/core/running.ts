@@ -5,7 +5,7 @@ import type { NodeState } from './node.ts'
 export interface RunningTask {
   readonly key: ExecutionKey
   readonly tenant: string
-  /** Its first process. */
+  /** What it began with. */
   readonly pid: number
 }
 

@@ -27,7 +27,7 @@ function inUse(current: number | undefined, inactive: number | undefined): numbe
 /** CPU time of a group of version 2, from `cpu.stat`, microseconds. */
 export const parseCpuStat = (text: string): number | undefined => line(text, 'usage_usec')
 
-/** Files of a group of version 2; undefined = it is not there (its controller is not switched on). */
+/** Files of a group of version 2; undefined = it is not there (its controller is not on). */
 export interface GroupFilesV2 {
   readonly 'cpu.stat'?: string | undefined
   readonly 'memory.current'?: string | undefined

@@ -24,8 +24,9 @@ const v2 = (name: string) => recorded(`cgroup-v2/${name}`)
 
 describe('/proc', () => {
   it('CPU time is what is neither idle, waiting, nor stolen', () => {
-    const [user, nice, system, , , irq, softirq] = [4887978, 1697567, 830208, 2600817, 21264, 0, 41204]
-    const busy = [user, nice, system, irq, softirq].reduce<number>((a, b) => a + (b ?? 0), 0)
+    const columns = [4887978, 1697567, 830208, 2600817, 21264, 0, 41204]
+    const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = columns
+    const busy = user + nice + system + irq + softirq
     expect(parseStat(proc('stat'))).toBe(busy * 10_000)
     expect(parseStat('cpu  1 2\n')).toBeUndefined()
   })
