@@ -1,8 +1,9 @@
+import { ScalingServiceService } from '@serverless-ai/contracts/scaling/v1/scaling'
 import type { ServiceKit } from '@serverless-ai/hosting/process'
-import { uuidV7 } from '@serverless-ai/kernel'
+import { RpcError, uuidV7 } from '@serverless-ai/kernel'
 import { isLoopback, rpcError } from '@serverless-ai/rpc'
 import { TelemetrySender } from '@serverless-ai/telemetry-bus'
-import { NO_DEMAND } from './app/demand.ts'
+import { CalledDemand, type DemandSignal, NO_DEMAND } from './app/demand.ts'
 import { EventRoutes } from './app/event-routes.ts'
 import { followEvents } from './app/follow-events.ts'
 import { Gateway } from './app/gateway.ts'
@@ -36,6 +37,23 @@ function senderOf({ options, ports }: ServiceKit): TelemetrySender | undefined {
   })
 }
 
+/** How the autoscaler hears of held requests. Without it the gateway serves what runs. */
+function demandOf({ options, ports, peers }: ServiceKit): DemandSignal {
+  const { clock, logger } = ports
+  try {
+    const scaling = peers.client(ScalingServiceService, 'autoscaler')
+    return new CalledDemand({
+      scaling,
+      gateway: `gateway/${options.replica}`,
+      ports: { clock, logger },
+    })
+  } catch (error) {
+    if (!(error instanceof RpcError)) throw error
+    logger.log('warn', `held requests are told to nobody: ${error.message}`)
+    return NO_DEMAND
+  }
+}
+
 /** Makes a gateway in a process of the control plane. */
 export function installGateway(
   kit: ServiceKit,
@@ -53,7 +71,7 @@ export function installGateway(
     table: routes,
     authenticate: options.authenticate,
     meter: measure,
-    demand: NO_DEMAND,
+    demand: demandOf(kit),
     ports,
     callAs: callsAs(kit, callers.transport),
     eachSecond: (services) => measure.loads(services, ports.clock.monotonicMs()),

@@ -8,7 +8,7 @@ import type { GatewaySettings } from '../app/settings.ts'
 import { AnswerMeter } from '../core/answer-meter.ts'
 import type { GateRequest } from '../core/fair-queue.ts'
 import { answerHeaders, type Headers } from '../core/headers.ts'
-import type { Replica } from '../core/replicas.ts'
+import type { Replica, ReplicaRoute } from '../core/replicas.ts'
 import { ATTEMPTS_MAX } from '../core/retry-budget.ts'
 import { answerError, breakOff, type ErrorForm } from './errors.ts'
 import type { Exchange } from './exchange.ts'
@@ -54,6 +54,8 @@ export interface ForwardInit {
   readonly arrivedWallMs: number
   readonly ports: ForwardPorts
 }
+
+const usable = ({ ready, draining }: ReplicaRoute): boolean => ready && !draining
 
 /** One request from its admission to its end: held, given to a replica, answered, measured. */
 export class Forward implements Waiting, UpstreamListener {
@@ -185,13 +187,20 @@ export class Forward implements Waiting, UpstreamListener {
       return true
     }
     if (kind !== 'BROKEN' || !IDEMPOTENT.has(exchange.method)) return false
-    if (this.#attempts >= ATTEMPTS_MAX || !service.budget.spend()) return false
     if (this.#replica !== undefined) this.#avoid.add(this.#replica.key)
+    const { list } = service.gate.replicas
+    const others = list.some(({ key, route }) => usable(route) && !this.#avoid.has(key))
+    if (!others || this.#attempts >= ATTEMPTS_MAX || !service.budget.spend()) return false
     this.#leaveReplica()
     const { ports, gate } = this.#init
     const other = service.gate.another(gate, ports.clock.monotonicMs(), this.#avoid)
-    if (other === undefined) return false
-    this.go(other)
+    if (other !== undefined) {
+      this.go(other)
+      return true
+    }
+    // They are full: it waits as all others do.
+    service.gate.correct(gate, 0)
+    this.#offer()
     return true
   }
 

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { Principal } from '@serverless-ai/kernel'
+import type { Clock, Principal } from '@serverless-ai/kernel'
 import { systemClock, systemRandomness, systemTimers } from '@serverless-ai/kernel/system'
 import { staticTokens } from '@serverless-ai/rpc'
 import type { DemandSignal } from '../app/demand.ts'
@@ -54,7 +54,11 @@ export class GatewayBench {
   #gang = 0
   readonly #waiting: { count: number; resolve: () => void }[] = []
 
-  constructor(settings: Partial<GatewaySettings> = {}, tenants: readonly string[] = ['a', 'b']) {
+  constructor(
+    settings: Partial<GatewaySettings> = {},
+    tenants: readonly string[] = ['a', 'b'],
+    clock: Clock = systemClock,
+  ) {
     this.gateway = new Gateway({
       host: '127.0.0.1',
       port: 0,
@@ -66,7 +70,7 @@ export class GatewayBench {
       meter: { ended: (measured) => this.#ended(measured) },
       demand: { demand: (about) => void this.demands.push(about) },
       ports: {
-        clock: systemClock,
+        clock,
         timers: systemTimers,
         randomness: systemRandomness,
         logger: SILENT,
