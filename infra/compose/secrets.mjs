@@ -29,7 +29,15 @@ const BROKER = 1000
 const secret = () => randomBytes(24).toString('base64url')
 
 /** Services with a log of their own. */
-const SERVICES = ['mediator', 'scheduler', 'pool-manager', 'fault-tolerance', 'sla-monitor']
+const SERVICES = [
+  'mediator',
+  'scheduler',
+  'pool-manager',
+  'fault-tolerance',
+  'sla-monitor',
+  'autoscaler',
+  'resource-profiler',
+]
 
 function write(path, text, owner) {
   if (existsSync(path)) return

@@ -4,10 +4,12 @@
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { autoscalerService } from '@serverless-ai/autoscaler'
 import { faultToleranceService } from '@serverless-ai/fault-tolerance'
 import { runService, type ServiceWrap } from '@serverless-ai/hosting'
 import { mediatorService } from '@serverless-ai/mediator'
 import { poolManagerService } from '@serverless-ai/pool-manager'
+import { resourceProfilerService } from '@serverless-ai/resource-profiler'
 import { createGrpcTransport } from '@serverless-ai/rpc'
 import { schedulerService } from '@serverless-ai/scheduler'
 import { slaMonitorService } from '@serverless-ai/sla-monitor'
@@ -52,6 +54,12 @@ switch (service) {
     break
   case 'sla-monitor':
     await runService(slaMonitorService, wrap)
+    break
+  case 'autoscaler':
+    await runService(autoscalerService, wrap)
+    break
+  case 'resource-profiler':
+    await runService(resourceProfilerService, wrap)
     break
   default:
     throw new Error(`no such service: ${service} (${file})`)

@@ -1,4 +1,5 @@
 /** The page that explains an alarm. */
+import { SERVICE_NAMES } from '@serverless-ai/contracts/services'
 import {
   type Alarm,
   type RunResult,
@@ -13,7 +14,7 @@ const LAST = 32
 /** Messages on the wire, and bytes that landed: what they say stands in the lines about the log. */
 const WIRE = /^(\/[\w.]+\/|serverlessai\.)/
 const TICK = / tick$/
-const PLACES = /\b(?:node|scheduler|mediator|pool-manager|fault-tolerance|sla-monitor)-\d+\b/g
+const PLACES = new RegExp(`\\b(?:node|${SERVICE_NAMES.join('|')})-\\d+\\b`, 'g')
 
 /** Does this happening belong to the story of the alarm? */
 export function belongs({ who, text }: TraceEntry, alarm: Alarm): boolean {

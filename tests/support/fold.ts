@@ -1,8 +1,10 @@
+import { autoscalerDefinition } from '@serverless-ai/autoscaler'
 import { faultToleranceDefinition } from '@serverless-ai/fault-tolerance'
 import { SERVICE_NAMES, type ServiceName } from '@serverless-ai/hosting/process'
 import { RpcError } from '@serverless-ai/kernel'
 import { mediatorDefinition } from '@serverless-ai/mediator'
 import { poolManagerDefinition } from '@serverless-ai/pool-manager'
+import { resourceProfilerDefinition } from '@serverless-ai/resource-profiler'
 import { type FoldedLog, type FoldSource, foldLog } from '@serverless-ai/runtime/replay'
 import { schedulerDefinition } from '@serverless-ai/scheduler'
 import { slaMonitorDefinition } from '@serverless-ai/sla-monitor'
@@ -23,6 +25,7 @@ const scheduler = {
   recover: nobody,
   giveUp: nobody,
   resize: nobody,
+  update: nobody,
   explain: nobody,
 }
 
@@ -39,5 +42,9 @@ export function foldService(service: Service, source: FoldSource): Promise<Folde
       return foldLog(faultToleranceDefinition(scheduler), source, ports)
     case 'sla-monitor':
       return foldLog(slaMonitorDefinition(), source, ports)
+    case 'autoscaler':
+      return foldLog(autoscalerDefinition(scheduler), source, ports)
+    case 'resource-profiler':
+      return foldLog(resourceProfilerDefinition(), source, ports)
   }
 }

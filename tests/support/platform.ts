@@ -8,6 +8,7 @@ import { JobServiceService, WorkspaceServiceService } from '@serverless-ai/contr
 import { ObjectiveServiceService } from '@serverless-ai/contracts/objective/v1/objective'
 import { PoolServiceService } from '@serverless-ai/contracts/pool/v1/pool'
 import { RecoveryServiceService } from '@serverless-ai/contracts/recovery/v1/recovery'
+import { ScalingServiceService } from '@serverless-ai/contracts/scaling/v1/scaling'
 import { QueueServiceService } from '@serverless-ai/contracts/schedule/v1/schedule'
 import { SERVICE_NAMES } from '@serverless-ai/contracts/services'
 import type { ClientOf, Transport } from '@serverless-ai/kernel'
@@ -28,6 +29,7 @@ export interface Clients {
   readonly pool: ClientOf<typeof PoolServiceService>
   readonly recovery: ClientOf<typeof RecoveryServiceService>
   readonly objectives: ClientOf<typeof ObjectiveServiceService>
+  readonly scaling: ClientOf<typeof ScalingServiceService>
   readonly admin: ClientOf<typeof AdminServiceService>
 }
 
@@ -229,6 +231,7 @@ export class Platform {
       pool: this.#transport.client(PoolServiceService, target),
       recovery: this.#transport.client(RecoveryServiceService, target),
       objectives: this.#transport.client(ObjectiveServiceService, target),
+      scaling: this.#transport.client(ScalingServiceService, target),
       admin: this.#transport.client(AdminServiceService, target),
     }
   }

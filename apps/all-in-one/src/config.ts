@@ -1,3 +1,4 @@
+import { autoscalerConfig } from '@serverless-ai/autoscaler'
 import type { DeepReadonly } from '@serverless-ai/config'
 import { edgeConfig } from '@serverless-ai/gateway'
 import { platformConfig } from '@serverless-ai/hosting'
@@ -50,6 +51,7 @@ export const allInOneConfig = platformConfig.extend({
     .default(10_240)
     .meta({ description: 'Most that uploaded directories may take, MiB; the oldest unused go' }),
   edge: edgeConfig.prefault({}),
+  scaling: autoscalerConfig.prefault({}),
   taskPortFirst: z
     .number()
     .int()

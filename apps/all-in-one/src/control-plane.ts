@@ -1,9 +1,11 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify'
+import { AutoscalerModule } from '@serverless-ai/autoscaler'
 import { FaultToleranceModule } from '@serverless-ai/fault-tolerance'
 import { type EdgeConfig, GatewayModule } from '@serverless-ai/gateway'
 import { createPlatformApp, PlatformModule, type PlatformOptions } from '@serverless-ai/hosting'
 import { MediatorModule } from '@serverless-ai/mediator'
 import { PoolManagerModule } from '@serverless-ai/pool-manager'
+import { ResourceProfilerModule } from '@serverless-ai/resource-profiler'
 import { SchedulerModule } from '@serverless-ai/scheduler'
 import { SlaMonitorModule } from '@serverless-ai/sla-monitor'
 import type { AllInOneConfig } from './config.ts'
@@ -14,7 +16,7 @@ import type { AllInOneConfig } from './config.ts'
  */
 export function createControlPlane(
   options: PlatformOptions,
-  config: Pick<AllInOneConfig, 'leaseMs' | 'workspacesMaxMib'> & {
+  config: Pick<AllInOneConfig, 'leaseMs' | 'workspacesMaxMib' | 'scaling'> & {
     readonly edge?: EdgeConfig
     readonly host?: string
     readonly port?: number
@@ -27,6 +29,8 @@ export function createControlPlane(
     PoolManagerModule.with({ leaseMs: config.leaseMs }),
     FaultToleranceModule.with(),
     SlaMonitorModule.with(),
+    AutoscalerModule.with(config.scaling),
+    ResourceProfilerModule.with(),
     ...(edge === undefined ? [] : [GatewayModule.with({ host, port }, edge)]),
   ])
 }

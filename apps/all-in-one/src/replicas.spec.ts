@@ -1,3 +1,4 @@
+import { installAutoscaler } from '@serverless-ai/autoscaler/install'
 import { AgentServiceService, ConnectRequest } from '@serverless-ai/contracts/agent/v1/agent'
 import { Job_State, JobServiceService } from '@serverless-ai/contracts/job/v1/job'
 import { PoolServiceService } from '@serverless-ai/contracts/pool/v1/pool'
@@ -14,6 +15,7 @@ import { memoryCell } from '@serverless-ai/hosting/testing'
 import { uuidV7 } from '@serverless-ai/kernel'
 import { type BlobStore, installMediator } from '@serverless-ai/mediator/install'
 import { installPoolManager } from '@serverless-ai/pool-manager/install'
+import { installResourceProfiler } from '@serverless-ai/resource-profiler/install'
 import { installScheduler } from '@serverless-ai/scheduler/install'
 import { installSlaMonitor } from '@serverless-ai/sla-monitor/install'
 import { describe, expect, it } from 'vitest'
@@ -53,6 +55,8 @@ async function running() {
     installPoolManager(process.kit, { leaseMs: 15_000 })
     installFaultTolerance(process.kit)
     installSlaMonitor(process.kit)
+    installAutoscaler(process.kit, { stepMs: 1_000, giveBackAfterMs: 30_000 })
+    installResourceProfiler(process.kit)
     return process
   })
   await time.run(Promise.all(processes.map((process) => process.start())))

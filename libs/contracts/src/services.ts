@@ -5,5 +5,7 @@ export const SERVICE_NAMES = [
   'pool-manager',
   'fault-tolerance',
   'sla-monitor',
+  'autoscaler',
+  'resource-profiler',
 ] as const
 export type ServiceName = (typeof SERVICE_NAMES)[number]

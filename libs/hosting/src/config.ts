@@ -92,6 +92,10 @@ export const serviceConfig = platformConfig.extend({
         .optional()
         .meta({ description: 'Addresses of fault tolerance' }),
       'sla-monitor': addressList.optional().meta({ description: 'Addresses of the SLA monitor' }),
+      autoscaler: addressList.optional().meta({ description: 'Addresses of the autoscaler' }),
+      'resource-profiler': addressList
+        .optional()
+        .meta({ description: 'Addresses of the resource profiler' }),
     })
     .prefault({}),
 })

@@ -1,6 +1,8 @@
 import { type Refusal, type RpcCode, RpcError } from '@serverless-ai/kernel'
 import { GATEWAY_ERRORS } from './gateway-errors.ts'
 import { OBJECTIVE_ERRORS } from './objective-errors.ts'
+import { PROFILE_ERRORS } from './profile-errors.ts'
+import { SCALING_ERRORS } from './scaling-errors.ts'
 
 /** What the edge makes of a refusal: canonical code, HTTP status, sentence without numbers. */
 export type EdgeError = readonly [code: RpcCode, http: number, sentence: string]
@@ -12,6 +14,8 @@ export type EdgeError = readonly [code: RpcCode, http: number, sentence: string]
 const TABLE = {
   ...GATEWAY_ERRORS,
   ...OBJECTIVE_ERRORS,
+  ...PROFILE_ERRORS,
+  ...SCALING_ERRORS,
   AGENT_TOO_SLOW: [
     'RESOURCE_EXHAUSTED',
     429,
@@ -100,6 +104,11 @@ const TABLE = {
   NOT_OWNER: ['PERMISSION_DENIED', 403, 'it belongs to somebody else'],
   NOT_READY: ['UNAVAILABLE', 503, 'the service is not ready yet'],
   NOT_SCALABLE: ['FAILED_PRECONDITION', 409, 'the job is neither an Inference job nor elastic'],
+  NOT_UPDATABLE: [
+    'FAILED_PRECONDITION',
+    409,
+    'only an Inference job is updated, and not every field of it',
+  ],
   NO_MATCHING_NODE: ['FAILED_PRECONDITION', 422, 'no node of the fleet can ever hold this'],
   OUTCOME_UNKNOWN: [
     'UNAVAILABLE',
@@ -141,6 +150,7 @@ const TABLE = {
     'the size of the gang was changed a short time ago',
   ],
   RETRY_BUDGET_SPENT: ['FAILED_PRECONDITION', 409, 'the retry budget of the job is spent'],
+  REVISION_NOT_FOUND: ['NOT_FOUND', 404, 'no such revision of the job is kept'],
   SCALE_OUT_OF_RANGE: [
     'INVALID_ARGUMENT',
     400,

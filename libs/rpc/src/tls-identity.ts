@@ -68,7 +68,9 @@ const SERVED_BY: Readonly<Record<string, string>> = {
   'serverlessai.agent.v1': 'pool-manager',
   'serverlessai.recovery.v1': 'fault-tolerance',
   'serverlessai.objective.v1': 'sla-monitor',
+  'serverlessai.scaling.v1': 'autoscaler',
   'serverlessai.telemetry.v1': 'resource-profiler',
+  'serverlessai.profile.v1': 'resource-profiler',
 }
 
 /** The service that must answer calls of an API, or undefined where any service may. */

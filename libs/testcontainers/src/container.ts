@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { NewQueue, PlatformClient } from '@serverless-ai/client'
 import type { Job } from '@serverless-ai/contracts/job/v1/job'
+import { SERVICE_NAMES } from '@serverless-ai/contracts/services'
 import { systemTimers } from '@serverless-ai/kernel/system'
 import {
   AbstractStartedContainer,
@@ -31,8 +32,8 @@ export const DEFAULT_IMAGE = 'serverless-ai/control-plane:0.2.0'
 
 const GRPC_PORT = 7070
 /** gRPC and health of the platform, and ten ports for each service behind them. */
-const PORTS_ON_KAFKA = 50
 const PORTS_PER_SERVICE = 10
+const PORTS_ON_KAFKA = PORTS_PER_SERVICE * (1 + SERVICE_NAMES.length)
 const CONFIG_FILE = '/etc/serverless-ai/config.json'
 const DATA = '/var/lib/serverless-ai'
 const START_TIMEOUT_MS = 240_000
@@ -155,6 +156,8 @@ function grpcPorts(port: number, replicas: number | undefined): GrpcPorts {
     'pool-manager': of(2),
     'fault-tolerance': of(3),
     'sla-monitor': of(4),
+    autoscaler: of(5),
+    'resource-profiler': of(6),
   }
 }
 

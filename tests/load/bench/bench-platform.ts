@@ -28,7 +28,11 @@ const { options } = await openPlatform({
   peers: {},
   required: [],
 })
-const app = await createControlPlane(options, { leaseMs: 15_000, workspacesMaxMib: 1_024 })
+const app = await createControlPlane(options, {
+  leaseMs: 15_000,
+  workspacesMaxMib: 1_024,
+  scaling: { stepMs: 1_000, giveBackAfterMs: 30_000 },
+})
 await listenHttp(app, config)
 await startServices(app)
 process.stdout.write('ready\n')

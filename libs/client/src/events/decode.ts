@@ -1,4 +1,9 @@
 import {
+  ScaleDecided,
+  TargetEnded,
+  TargetTracked,
+} from '@serverless-ai/contracts/events/v1/autoscaler'
+import {
   CheckpointRegistered,
   IncidentChanged,
 } from '@serverless-ai/contracts/events/v1/fault_tolerance'
@@ -17,6 +22,10 @@ import {
   TaskReported,
   TaskStarted,
 } from '@serverless-ai/contracts/events/v1/pool_manager'
+import {
+  ForecastChanged,
+  ProfileChanged,
+} from '@serverless-ai/contracts/events/v1/resource_profiler'
 import {
   CheckpointRequested,
   GangDraining,
@@ -56,6 +65,7 @@ const READERS = {
   CheckpointRegistered: reader('CheckpointRegistered', CheckpointRegistered),
   CheckpointRequested: reader('CheckpointRequested', CheckpointRequested),
   DevicesFreed: reader('DevicesFreed', DevicesFreed),
+  ForecastChanged: reader('ForecastChanged', ForecastChanged),
   GangDraining: reader('GangDraining', GangDraining),
   GangPlaced: reader('GangPlaced', GangPlaced),
   GangReleased: reader('GangReleased', GangReleased),
@@ -70,10 +80,14 @@ const READERS = {
   ObjectiveChanged: reader('ObjectiveChanged', ObjectiveChanged),
   ObjectiveRecovered: reader('ObjectiveRecovered', ObjectiveRecovered),
   OutcomesCounted: reader('OutcomesCounted', OutcomesCounted),
+  ProfileChanged: reader('ProfileChanged', ProfileChanged),
   QueueChanged: reader('QueueChanged', QueueChanged),
+  ScaleDecided: reader('ScaleDecided', ScaleDecided),
   ServiceDeclared: reader('ServiceDeclared', ServiceDeclared),
   ServiceEnded: reader('ServiceEnded', ServiceEnded),
   StatementClosed: reader('StatementClosed', StatementClosed),
+  TargetEnded: reader('TargetEnded', TargetEnded),
+  TargetTracked: reader('TargetTracked', TargetTracked),
   TaskExited: reader('TaskExited', TaskExited),
   TaskReadinessChanged: reader('TaskReadinessChanged', TaskReadinessChanged),
   TaskReported: reader('TaskReported', TaskReported),

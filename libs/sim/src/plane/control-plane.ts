@@ -1,4 +1,5 @@
 /** The control plane as it runs in production, in processes of the simulated world. */
+import { installAutoscaler } from '@serverless-ai/autoscaler/install'
 import { type MemoryLogFaults, openSnapshotDirectory } from '@serverless-ai/eventlog'
 import { installFaultTolerance } from '@serverless-ai/fault-tolerance/install'
 import {
@@ -11,6 +12,7 @@ import {
 } from '@serverless-ai/hosting/process'
 import { installMediator } from '@serverless-ai/mediator/install'
 import { installPoolManager } from '@serverless-ai/pool-manager/install'
+import { installResourceProfiler } from '@serverless-ai/resource-profiler/install'
 import { installScheduler } from '@serverless-ai/scheduler/install'
 import { installSlaMonitor } from '@serverless-ai/sla-monitor/install'
 import type { Observation } from '../check/types.ts'
@@ -27,6 +29,9 @@ export const TOKENS = {
 } as const
 
 export const TENANTS = ['team-a', 'team-b', 'team-c'] as const
+
+/** The autoscaler as it is by default. */
+const SCALING = { stepMs: 1_000, giveBackAfterMs: 30_000 }
 
 /** Port of every simulated process. */
 const PORT = 7070
@@ -187,6 +192,12 @@ export class ControlPlane {
         return
       case 'sla-monitor':
         installSlaMonitor(kit)
+        return
+      case 'autoscaler':
+        installAutoscaler(kit, SCALING)
+        return
+      case 'resource-profiler':
+        installResourceProfiler(kit)
     }
   }
 

@@ -16,6 +16,8 @@ const TITLES: Readonly<Record<MetricSpec['group'], string>> = {
   pool: 'Nodes and devices',
   gateway: 'Requests at the edge',
   objectives: 'Objectives and error budgets',
+  scaling: 'Scaling',
+  profiles: 'Profiles and measurements',
   kafka: 'Kafka',
   process: 'Processes',
 }
@@ -28,6 +30,8 @@ export const GROUPS: readonly MetricSpec['group'][] = [
   'pool',
   'gateway',
   'objectives',
+  'scaling',
+  'profiles',
   'kafka',
   'process',
 ]

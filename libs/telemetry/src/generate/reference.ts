@@ -10,6 +10,8 @@ const TITLES: Readonly<Record<MetricSpec['group'], string>> = {
   pool: 'Nodes and devices',
   gateway: 'Requests at the edge',
   objectives: 'Objectives and error budgets',
+  scaling: 'Scaling',
+  profiles: 'Profiles and measurements',
   kafka: 'Kafka (only where the log is on Kafka)',
   process: 'Processes',
 }

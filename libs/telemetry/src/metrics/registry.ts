@@ -3,12 +3,14 @@
  * reference (`docs/reference/metrics.md`), the dashboards and the checks are made from it, in this
  * order.
  */
+import { AUTOSCALER_METRICS } from './registered/autoscaler.ts'
 import { FAULT_TOLERANCE_METRICS } from './registered/fault-tolerance.ts'
 import { GATEWAY_METRICS } from './registered/gateway.ts'
 import { KAFKA_METRICS } from './registered/kafka.ts'
 import { MEDIATOR_METRICS } from './registered/mediator.ts'
 import { POOL_MANAGER_METRICS } from './registered/pool-manager.ts'
 import { PROCESS_METRICS } from './registered/process.ts'
+import { RESOURCE_PROFILER_METRICS } from './registered/resource-profiler.ts'
 import { RPC_METRICS } from './registered/rpc.ts'
 import { RUNTIME_METRICS } from './registered/runtime.ts'
 import { SCHEDULER_METRICS } from './registered/scheduler.ts'
@@ -24,6 +26,8 @@ export const METRICS = {
   ...POOL_MANAGER_METRICS,
   ...GATEWAY_METRICS,
   ...SLA_MONITOR_METRICS,
+  ...AUTOSCALER_METRICS,
+  ...RESOURCE_PROFILER_METRICS,
   ...KAFKA_METRICS,
   ...PROCESS_METRICS,
 } as const satisfies Readonly<Record<string, MetricSpec>>

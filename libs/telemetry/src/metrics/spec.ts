@@ -32,6 +32,8 @@ export interface MetricSpec {
     | 'pool'
     | 'gateway'
     | 'objectives'
+    | 'scaling'
+    | 'profiles'
     | 'kafka'
     | 'process'
 }
