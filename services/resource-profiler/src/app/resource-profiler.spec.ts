@@ -67,12 +67,14 @@ async function begins({ say, time }: Running): Promise<void> {
   const gang = { gang: 0, generation: 1 }
   const perTask = { devices: 0, cpuMillis: 500n, memoryMib: 256n }
   const placed = {
-    ...GangPlaced.fromPartial({ ...JOB, ...gang, nodes: ['n1'] }),
+    ...GangPlaced.fromPartial({ ...JOB, ...gang }),
+    nodes: ['n1'],
     nodeOfRank: [0],
     perTask,
   }
   await say('scheduler', 'GangPlaced', GangPlaced.encode(placed).finish())
-  const started = { ...JOB, ...gang, rank: 0, nodeId: 'n1', startedMs: BigInt(time.wallMs()) }
+  const { jobId } = JOB
+  const started = { jobId, ...gang, rank: 0, nodeId: 'n1', startedMs: BigInt(time.wallMs()) }
   await say(
     'pool-manager',
     'TaskStarted',
@@ -164,7 +166,8 @@ describe('the resource profiler', () => {
         step: step * 40,
         atMs: Math.round(time.wallMs()),
       })
-      const report = { ...JOB, gang: 0, generation: 1, rank: 0, kind: 'progress', json, line: 1n }
+      const { jobId } = JOB
+      const report = { jobId, gang: 0, generation: 1, rank: 0, kind: 'progress', json, line: 1n }
       await say(
         'pool-manager',
         'TaskReported',
