@@ -43,6 +43,7 @@ async function serve(handlers: Partial<Handlers>): Promise<string> {
     ...all,
     cancelJob: never,
     scaleJob: never,
+    updateService: never,
     explainJob: never,
     ...handlers,
   })

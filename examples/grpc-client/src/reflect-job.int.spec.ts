@@ -59,6 +59,7 @@ const handlers: HandlersOf<typeof JobServiceService> = {
   getJob: refuse,
   listJobs: refuse,
   scaleJob: refuse,
+  updateService: refuse,
   explainJob: refuse,
 }
 

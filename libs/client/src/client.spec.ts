@@ -33,6 +33,7 @@ async function platform(handlers: Partial<JobHandlers>) {
     watchJob: never,
     cancelJob: never,
     scaleJob: never,
+    updateService: never,
     explainJob: never,
     ...handlers,
   })

@@ -16,6 +16,7 @@ import {
   ObjectiveServiceService,
 } from '@serverless-ai/contracts/objective/v1/objective'
 import { PoolServiceService, type ReadLogsResponse } from '@serverless-ai/contracts/pool/v1/pool'
+import { ProfileServiceService } from '@serverless-ai/contracts/profile/v1/profile'
 import {
   CheckpointServiceService,
   RecoveryServiceService,
@@ -165,6 +166,26 @@ export class JobsClient {
     return this.#calls.scaleJob({ requestId, jobId, wanted: automatic ? 0 : wanted, automatic })
   }
 
+  /**
+   * Gives an Inference job another description, or a former one: its replicas are replaced one
+   * after another. One request id for all attempts. The job, with its new revision.
+   */
+  async update(init: {
+    readonly jobId: string
+    /** YAML or JSON; or `toRevision`. */
+    readonly manifest?: string
+    /** For error messages. */
+    readonly fileName?: string
+    /** Back to this one. */
+    readonly toRevision?: number
+  }): Promise<{ job: Job; position: string }> {
+    const { jobId, manifest = '', fileName = '', toRevision = 0 } = init
+    const requestId = newRequestId(this.#ports)
+    const request = { requestId, jobId, manifest, fileName, toRevision }
+    const { job, position } = await this.#calls.updateService(request)
+    return { job: present(job), position }
+  }
+
   /** Why a job is as it is, now or at a past position of the scheduler's log. */
   why(jobId: string, atPosition = ''): Promise<ExplainJobResponse> {
     return this.#calls.explainJob({ jobId, atPosition })
@@ -225,6 +246,7 @@ export interface PlatformClient extends AsyncDisposable {
   readonly incidents: ClientOf<typeof RecoveryServiceService>
   readonly checkpoints: ClientOf<typeof CheckpointServiceService>
   readonly objectives: ClientOf<typeof ObjectiveServiceService>
+  readonly profiles: ClientOf<typeof ProfileServiceService>
   readonly admin: ClientOf<typeof AdminServiceService>
   /** Public events and the present state as events: see `@serverless-ai/client/events`. */
   readonly feeds: ClientOf<typeof EventFeedServiceService>
@@ -269,6 +291,7 @@ export function connect(options: ConnectOptions): PlatformClient {
     incidents: transport.client(RecoveryServiceService, target),
     checkpoints: transport.client(CheckpointServiceService, target),
     objectives,
+    profiles: transport.client(ProfileServiceService, target),
     admin: transport.client(AdminServiceService, target),
     feeds: transport.client(EventFeedServiceService, target),
     async uploadWorkspace(archive) {

@@ -41,6 +41,7 @@ function installCounter({ host, server }: ServiceKit) {
     listJobs: never,
     cancelJob: never,
     scaleJob: never,
+    updateService: never,
     explainJob: never,
     async *watchJob({ resumeAfter }, { signal }) {
       const changes = new AsyncChannel<string>({ max: 100 })

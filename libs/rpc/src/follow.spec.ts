@@ -52,6 +52,7 @@ function replicas() {
       watchJob: never,
       cancelJob: never,
       scaleJob: never,
+      updateService: never,
       explainJob: never,
       ...noted,
     })

@@ -1,5 +1,5 @@
 import type { Job, Replica } from '@serverless-ai/contracts/job/v1/job'
-import { progressText, scaleText, shape, stateWord } from '../output/states.ts'
+import { progressText, scaleText, shape, stateWord, updateText } from '../output/states.ts'
 import { age, duration, plain } from '../output/text.ts'
 import { factsOf, reasonText, unblockText } from '../why/reason.ts'
 
@@ -26,10 +26,19 @@ function ownerText({ scale }: Job): string {
   return scale.owner === '' ? 'nobody decides yet' : `${scale.owner} decides`
 }
 
+/** `2: rolling, 1 new ready, 2 old left`; empty for what was never updated. */
+function revisionText(job: Job): string {
+  if (job.update === undefined && job.revision < 2) return ''
+  // What the scheduler told last may be about the update before.
+  const told = job.update?.revision === job.revision ? updateText(job) : 'asked for'
+  return `${job.revision}: ${told}`
+}
+
 /** `replica 3   Ready on n1 at 10.0.0.1:30001` */
 function replicaRow(replica: Replica): [string, string] {
-  const { gang, generation, state, node, address, port, cause } = replica
-  const again = generation === 1 ? '' : `, generation ${generation}`
+  const { gang, generation, state, node, address, port, cause, revision } = replica
+  const of = revision > 1 ? `, revision ${revision}` : ''
+  const again = `${of}${generation === 1 ? '' : `, generation ${generation}`}`
   const why = cause === '' ? '' : `: ${plain(cause)}`
   return [`replica ${gang}`, `${state} on ${node} at ${address}:${port}${again}${why}`]
 }
@@ -45,6 +54,7 @@ export function jobText(job: Job, nowMs: number): string {
     ['why', facts === undefined ? '' : `${reasonText(facts)} ${unblockText(facts)}`],
     ['tenant', `${job.tenant}, queue ${job.queue}`],
     ['gang', `${shape(job)}${job.generation === 0 ? '' : `, generation ${job.generation}`}`],
+    ['revision', revisionText(job)],
     ['scale', [scaleText(job), ownerText(job)].filter(Boolean).join('; ')],
     ['devices', job.emulatedDevices ? 'EMULATED: no real accelerator is behind them' : ''],
     ['ranks', job.kind === 'Inference' ? '' : ranks(job.nodes)],

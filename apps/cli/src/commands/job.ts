@@ -1,16 +1,15 @@
-import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { isFinished, type PlatformClient } from '@serverless-ai/client'
 import { ExplainJobResponse, type Job, Job_State } from '@serverless-ai/contracts/job/v1/job'
 import type { ReadLogsResponse } from '@serverless-ai/contracts/pool/v1/pool'
 import type { Command } from 'commander'
-import { parseDocument } from 'yaml'
 import { type Globals, resolveConnection, withPlatform } from '../context.ts'
 import { CliError } from '../exit.ts'
 import { progressText, scaleText, shape, stateWord } from '../output/states.ts'
 import { age, plain, shortened, table } from '../output/text.ts'
 import { factsOf } from '../why/reason.ts'
 import { storyText } from '../why/story.ts'
+import { readDescription, withWorkspace } from './description.ts'
 import { changeText, endText, exitOfJob, followJob, hasLogs } from './follow.ts'
 import { followLogs, patienceOf } from './follow-logs.ts'
 import { jobText } from './job-text.ts'
@@ -24,6 +23,7 @@ import {
   wholeNumber,
   withGlobals,
 } from './shared.ts'
+import { type UpdateOptions, updateJob } from './update.ts'
 import { uploadDirectory } from './workspace.ts'
 
 type Work<O> = (platform: PlatformClient, options: O, jobId: string) => Promise<void>
@@ -48,11 +48,11 @@ interface SubmitOptions extends Globals {
 
 async function submit(file: string, options: SubmitOptions, scope: CommandScope): Promise<void> {
   const { io, checkout, exit } = scope
-  const manifest = file === '-' ? await io.readStdin() : await readManifest(file)
+  const { manifest, fileName } = await readDescription(file, io)
   const connection = resolveConnection({ globals: options, io, checkout })
   await withPlatform(io, connection, async (platform) => {
     const common = {
-      fileName: file === '-' ? 'standard input' : file,
+      fileName,
       ...(options.tenant === undefined ? {} : { tenant: options.tenant }),
     }
     const validateOnly = options.dryRun === true
@@ -76,22 +76,6 @@ async function submit(file: string, options: SubmitOptions, scope: CommandScope)
     if (options.json !== true) io.err(endText(last))
     exit(exitOfJob(last))
   })
-}
-
-/** The description with the name of an uploaded directory in it. */
-function withWorkspace(manifest: string, workspace: string): string {
-  const description = parseDocument(manifest)
-  description.setIn(['spec', 'workspace'], workspace)
-  return description.toString()
-}
-
-async function readManifest(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8')
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
-    throw new CliError('FILE_UNREADABLE', `${file} cannot be read (${code})`)
-  }
 }
 
 interface ListOptions extends Globals {
@@ -275,6 +259,15 @@ export function addJob(program: Command, scope: CommandScope): void {
         scaleJob(platform, { jobId, wanted }, { scope, options }),
       )(typed, options)
     })
+  named('update', 'give an Inference job another description; its replicas follow one by one')
+    .option('-f, --file <file>', 'description (YAML or JSON), or - for standard input')
+    .option('--workspace <dir>', 'copy this directory to every task, as `sai run` does')
+    .option('--to-revision <n>', 'back to this one', wholeNumber('--to-revision', 1, 1e9))
+    .action(
+      onJob(scope, (platform, options: UpdateOptions, jobId) =>
+        updateJob(platform, jobId, { scope, options }),
+      ),
+    )
   named('cancel', 'end a job').action(
     onJob(scope, async (platform, options: Globals, jobId) => {
       const job = await platform.jobs.cancel(jobId)

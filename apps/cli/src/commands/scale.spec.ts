@@ -53,6 +53,22 @@ it('sai job scale sets a number, and says what waits', async () => {
   expect(JSON.parse(bench.out)).toMatchObject({ scale: { unit: 'UNIT_REPLICAS' } })
 })
 
+it('sai job update gives another description, or goes back', async () => {
+  const update = { state: 'STATE_ROLLING', revision: 2, updated: 1, outdated: 1 }
+  bench.jobs = [service({ update, revision: 2 })]
+  bench.stdin = 'spec: {command: [node, v2.js]}\n'
+  expect(await bench.sai('job', 'update', ID, '-f', '-', ...here())).toBe(0)
+  expect(bench.updates).toMatchObject([{ jobId: ID, manifest: bench.stdin, toRevision: 0 }])
+  expect(bench.out).toContain(`${ID} is of revision 2 now (rolling, 1 new ready, 1 old left)`)
+  await bench.sai('job', 'update', ID, '--to-revision', '1', ...here())
+  expect(bench.updates[1]).toMatchObject({ manifest: '', toRevision: 1 })
+  await bench.sai('job', 'get', ID, ...here())
+  expect(bench.out).toContain('revision    2: rolling, 1 new ready, 1 old left')
+  for (const typed of [[], ['-f', '-', '--to-revision', '1']]) {
+    expect(await bench.sai('job', 'update', ID, ...typed, ...here()), String(typed)).toBe(2)
+  }
+})
+
 it('sai job scale wants one number, or --auto', async () => {
   bench.jobs = [service()]
   for (const typed of [[], ['many'], ['-1'], ['2', '--auto']]) {

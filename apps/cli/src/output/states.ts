@@ -1,5 +1,6 @@
 import { type Job, Job_State } from '@serverless-ai/contracts/job/v1/job'
-import { Scale_Unit } from '@serverless-ai/contracts/schedule/v1/schedule'
+import { Scale_Unit, ServiceUpdate_State } from '@serverless-ai/contracts/schedule/v1/schedule'
+import { plain } from './text.ts'
 
 const WORDS: ReadonlyMap<number, string> = new Map(
   Object.entries(Job_State).map(([name, state]) => [
@@ -19,6 +20,16 @@ export function scaleText({ scale }: Pick<Job, 'scale'>): string {
   if (unit === Scale_Unit.TASKS) return `${granted}/${wanted} tasks ${range}`
   const leaving = draining === 0 ? '' : `, ${draining} draining`
   return `${ready}/${wanted} replicas ready ${range}${leaving}`
+}
+
+/** `rolling, 1 new ready, 2 old left`; empty for a job that was never updated. */
+export function updateText({ update }: Pick<Job, 'update'>): string {
+  if (update === undefined) return ''
+  const { state, updated, outdated, cause } = update
+  if (state === ServiceUpdate_State.DONE) return 'done'
+  const counts = `${updated} new ready, ${outdated} old left`
+  if (state === ServiceUpdate_State.ROLLING) return `rolling, ${counts}`
+  return `UPDATE_STALLED, ${counts}: ${plain(cause)}`
 }
 
 /** `2/4 devices`-like: tasks and devices of a job; emulated ones are called so. */

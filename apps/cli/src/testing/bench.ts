@@ -14,6 +14,7 @@ import {
   Job,
   JobServiceService,
   type ScaleJobRequest,
+  type UpdateServiceRequest,
   WorkspaceServiceService,
 } from '@serverless-ai/contracts/job/v1/job'
 import { Node, Node_State, PoolServiceService } from '@serverless-ai/contracts/pool/v1/pool'
@@ -56,6 +57,7 @@ export class Bench {
   submitError: RpcError | undefined
   manifests: string[] = []
   scales: ScaleJobRequest[] = []
+  updates: UpdateServiceRequest[] = []
   partitions: PartitionStatus[] = []
   raises: RaiseFeatureLevelRequest[] = []
   raiseError: RpcError | undefined
@@ -135,6 +137,11 @@ export class Bench {
         if (scale === undefined) throw refused('FAILED_PRECONDITION', 'NOT_SCALABLE')
         const owner = request.automatic ? '' : 'user'
         return { scale: { ...scale, wanted: request.wanted, owner }, ...waitsFor(request.wanted) }
+      },
+      updateService: async (request) => {
+        bench.updates.push(request)
+        const { job: found, position } = find(request.jobId)
+        return { job: { ...found, revision: 2 }, position }
       },
       explainJob: async ({ atPosition }) =>
         ExplainJobResponse.fromJSON({ name: 'train', state: 'Queued', position: atPosition }),

@@ -1,4 +1,4 @@
-import { JobSubmitted } from '@serverless-ai/contracts/events/v1/mediator'
+import { JobSubmitted, ServiceDeclared } from '@serverless-ai/contracts/events/v1/mediator'
 import {
   NodeChanged,
   NodeLost,
@@ -135,6 +135,10 @@ function fromScheduler(event: PublicEvent): FaultInput | undefined {
 }
 
 function fromMediator(event: PublicEvent): FaultInput | undefined {
+  if (event.type === `${EVENTS}ServiceDeclared`) {
+    const { jobId, startupDeadlineMs } = ServiceDeclared.decode(event.payload)
+    return { type: 'DescribeService', jobId, startupDeadlineMs: Number(startupDeadlineMs) }
+  }
   if (event.type !== `${EVENTS}JobSubmitted`) return undefined
   const job = JobSubmitted.decode(event.payload)
   return {

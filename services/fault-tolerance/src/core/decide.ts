@@ -16,6 +16,7 @@ import {
 } from './model.ts'
 import { decideIncident, EVIDENCE_WINDOW_MS, judgeTimer, NODE_SETTLE_MS } from './recover.ts'
 import {
+  describeService,
   endNotice,
   neverReady,
   noteNotice,
@@ -42,6 +43,8 @@ export function decide(
   switch (command.type) {
     case 'DescribeJob':
       return describeJob(command, state, context)
+    case 'DescribeService':
+      return describeService(command, state, context)
     case 'NotePlaced':
       return notePlaced(command, state)
     case 'NoteReleased':

@@ -129,6 +129,12 @@ function keepIncidents(state: FaultState, { jobId, incidentId }: Incident): void
   }
 }
 
+/** Another description: what is told of it is that of the service from now on. */
+function describeService(job: JobState, startupDeadlineMs: number): void {
+  invariant(job.service !== undefined, `${job.jobId} is no service`)
+  job.service = { ...job.service, startupDeadlineMs }
+}
+
 /** Folds one event. Changes `state` in place. */
 export function evolve(state: FaultState, event: FaultEvent, atMs: number): FaultState {
   switch (event.type) {
@@ -157,6 +163,9 @@ export function evolve(state: FaultState, event: FaultEvent, atMs: number): Faul
       if (event.over === true) forgetReplica(job, event.gang)
       return state
     }
+    case 'ServiceDescribed':
+      describeService(jobOf(state, event.jobId), event.startupDeadlineMs)
+      return state
     case 'JobEnded':
       endJob(state, event.jobId)
       return state
@@ -178,6 +187,7 @@ function evolveGang(
     {
       type:
         | 'JobDescribed'
+        | 'ServiceDescribed'
         | 'GenerationPlaced'
         | 'GenerationsReleased'
         | 'JobEnded'

@@ -21,6 +21,11 @@ export type FaultCommand =
       /** Of an Inference job alone, ms. */
       readonly startupDeadlineMs?: number
     }
+  | {
+      readonly type: 'DescribeService'
+      readonly jobId: string
+      readonly startupDeadlineMs: number
+    }
   | ({
       readonly type: 'NotePlaced'
       readonly nodeOfRank: readonly string[]
@@ -75,6 +80,12 @@ export type FaultEvent =
       readonly retry: RetryPolicy
       readonly startupDeadlineMs?: number
     }
+  /** A service has another description. */
+  | {
+      readonly type: 'ServiceDescribed'
+      readonly jobId: string
+      readonly startupDeadlineMs: number
+    }
   | ({
       readonly type: 'GenerationPlaced'
       readonly nodeOfRank: readonly string[]
@@ -116,4 +127,9 @@ export type FaultEvent =
     }
 
 /** Events that the level of the log must allow first. */
-export const SERVING_EVENTS = ['ReadinessNoted', 'NoticeNoted', 'NoticeSettled'] as const
+export const SERVING_EVENTS = [
+  'ReadinessNoted',
+  'NoticeNoted',
+  'NoticeSettled',
+  'ServiceDescribed',
+] as const

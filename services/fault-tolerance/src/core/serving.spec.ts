@@ -101,6 +101,17 @@ describe('a replica that does not become ready', () => {
     failed.when(late).thenNothing()
   })
 
+  it('has the deadline of the description that the service has when it starts', () => {
+    const given = starting()
+    const declared = { type: 'DescribeService', jobId: 's', startupDeadlineMs: 90_000 } as const
+    given.when({ ...declared, startupDeadlineMs: 30_000 }).thenNothing()
+    given.when(declared).thenEvents({ type: 'ServiceDescribed' })
+    const timers = [{ key: 'startup:s:2:1', dueMs: AT + 90_000 }]
+    const outcome = given.after(placed(2)).when(started(2))
+    expect(outcome.accepted[0]?.timers).toEqual(timers)
+    given.when({ ...declared, jobId: 't' }).thenNothing()
+  })
+
   it('gets its deadline also when the description comes last', () => {
     const outcome = spec(at2).after(placed(), started()).when(described)
     expect(outcome.accepted[0]?.timers).toEqual([{ key: 'startup:s:1:1', dueMs: AT + 30_000 }])

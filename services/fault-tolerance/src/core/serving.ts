@@ -37,6 +37,18 @@ export function startupTimers(job: JobState, atMs: number): TimerRequest[] {
   )
 }
 
+/** A service has another description: replicas that start from now on have another deadline. */
+export function describeService(
+  { jobId, startupDeadlineMs }: CommandOf<'DescribeService'>,
+  state: FaultState,
+  context: DecideContext,
+): Decision<FaultEvent> {
+  const service = state.jobs.get(jobId)?.service
+  const same = service === undefined || service.startupDeadlineMs === startupDeadlineMs
+  if (same || !serves(context)) return accept<FaultEvent>([])
+  return accept<FaultEvent>([{ type: 'ServiceDescribed', jobId, startupDeadlineMs }])
+}
+
 /** What the probe of a replica found. */
 export function noteReadiness(
   command: CommandOf<'NoteReadiness'>,

@@ -14,9 +14,16 @@ const SENTENCES = {
     `${file} cannot be used (${count === 1 ? 'one problem' : `${count} problems`}): ${first}`,
   FEATURE_NOT_ENABLED: ({ level }) =>
     `Inference and elastic jobs need feature level ${level}: sai admin level raise ${level}`,
+  JOB_FINISHED: ({ jobId, state }) => `job ${jobId} is ${state} already`,
   JOB_NOT_FOUND: ({ jobId }) => `there is no job ${jobId} for this caller`,
   MODEL_NOT_FOUND: ({ job }) =>
     `no checkpoint of a job ${job} is known here: wait until it has written one`,
+  NOT_UPDATABLE: ({ jobId, fields }) =>
+    fields === 'type'
+      ? `job ${jobId} is no Inference job`
+      : `an update of job ${jobId} leaves ${fields} as it is: submit another job for that`,
+  REVISION_NOT_FOUND: ({ jobId, revision, kept }) =>
+    `revision ${revision} of job ${jobId} is not kept; there are ${kept}`,
   SERVICE_EXISTS: ({ name, jobId }) =>
     `the service ${name} is there already (job ${jobId}): cancel it, or choose another name`,
   TOO_MANY_JOBS: ({ open, max }) =>

@@ -19,6 +19,7 @@ import type { Checkpoint, Progress } from '../core/model.ts'
 import { stateFromName } from './job.ts'
 import { reasonFromProto } from './reason.ts'
 import { scaleFromProto } from './scale.ts'
+import { updateFromProto } from './update.ts'
 
 const STATE_CHANGED = `${EVENTS}JobStateChanged`
 const GANG_PLACED = `${EVENTS}GangPlaced`
@@ -42,6 +43,7 @@ function viewOf(payload: Uint8Array): SchedulerView {
     code: message.code,
     resultJson: message.resultJson,
     ...(message.scale === undefined ? {} : { scale: scaleFromProto(message.scale) }),
+    ...(message.update === undefined ? {} : { update: updateFromProto(message.update) }),
   }
 }
 
@@ -59,6 +61,7 @@ function placedOf(payload: Uint8Array): PlacedGang {
       checkpointPath: message.checkpointPath,
       checkpointStep: Number(message.checkpointStep),
       emulated: (message.perTask?.devices ?? 0) > 0 && message.nodeEmulated.some(Boolean),
+      ...(message.revision === 0 ? {} : { revision: message.revision }),
     },
   }
 }

@@ -12,9 +12,11 @@ import {
   type Placement,
   type Replica,
 } from '../core/model.ts'
+import { currentRevision } from '../core/revisions.ts'
 import { renderDescription } from './description/parse.ts'
 import { reasonToProto } from './reason.ts'
 import { scaleToProto } from './scale.ts'
+import { updateToProto } from './update.ts'
 
 const STATES: Readonly<Record<JobState, Job_State>> = {
   Submitted: Job_State.SUBMITTED,
@@ -88,15 +90,18 @@ export function jobToProto(job: JobRecord, options: { manifest: boolean }): Job 
     kind: spec.type,
     scale: job.scale && scaleToProto(job.scale),
     replicas: options.manifest ? replicas.map(replicaToProto) : [],
+    revision: spec.service === undefined ? 0 : currentRevision(job),
+    update: job.update && updateToProto(job.update),
   }
 }
 
 function replicaToProto(replica: Replica): ReplicaProto {
   const { placement, ready, served, draining, cause, address, port } = replica
-  const { gang, generation } = placement
+  const { gang, generation, revision = 1 } = placement
   const state = draining ? 'Draining' : ready ? 'Ready' : served ? 'NotReady' : 'Starting'
   const node = nodesByRank(placement)[0] ?? ''
-  return { gang, generation, state, node, address, port, cause: ready ? '' : cause }
+  const shown = ready ? '' : cause
+  return { gang, generation, state, node, address, port, cause: shown, revision }
 }
 
 function serviceRequest({ replicas, drainMs }: ServiceSpec): ServiceRequest {

@@ -9,12 +9,14 @@ import {
 } from '@serverless-ai/contracts/events/v1/mediator'
 import { EVENTS } from '@serverless-ai/contracts/names'
 import type { ReadinessProbe } from '@serverless-ai/contracts/pool/v1/pool'
+import type { ScalingSettings } from '@serverless-ai/contracts/scaling/v1/scaling'
 import type { PublicDraft } from '@serverless-ai/runtime'
-import type { ServiceSpec } from '../core/job-spec.ts'
+import type { ScalingSpec, ServiceSpec } from '../core/job-spec.ts'
 import { serverContract } from '../core/launch/server.ts'
 import { torchrunContract } from '../core/launch/torchrun.ts'
 import type { MediatorEvent } from '../core/messages.ts'
 import { isFinished, type JobRecord, type MediatorState, type Placement } from '../core/model.ts'
+import { describedMs, specOf } from '../core/revisions.ts'
 
 function draft(job: JobRecord, name: string, payload: Uint8Array): PublicDraft {
   return { type: `${EVENTS}${name}`, key: job.jobId, tenant: job.tenant, payload }
@@ -45,6 +47,11 @@ const PROTOCOLS = {
   openai: ServiceDeclared_Protocol.OPENAI,
 } as const
 
+function scalingToProto(scaling: ScalingSpec): ScalingSettings {
+  const { policy, idleMs, targetMilli = 0, capacityMilli = 0 } = scaling
+  return { policy, idleMs: BigInt(idleMs), targetMilli, capacityMilli: BigInt(capacityMilli) }
+}
+
 function declared(job: JobRecord, service: ServiceSpec): PublicDraft {
   const { spec, jobId, tenant } = job
   const message: ServiceDeclared = {
@@ -66,7 +73,8 @@ function declared(job: JobRecord, service: ServiceSpec): PublicDraft {
         : ServiceDeclared_Affinity.NONE,
     startupDeadlineMs: BigInt(service.readiness.startupDeadlineMs),
     devicesPerReplica: spec.tasks * spec.resources.devices,
-    atMs: BigInt(job.submittedMs),
+    scaling: service.scaling && scalingToProto(service.scaling),
+    atMs: BigInt(describedMs(job)),
   }
   return draft(job, 'ServiceDeclared', encodeMessage(ServiceDeclared, message))
 }
@@ -91,10 +99,13 @@ function probeOf({ readiness }: ServiceSpec): ReadinessProbe {
 }
 
 function launch(job: JobRecord, placement: Placement): PublicDraft {
-  const { spec } = job
+  const spec = specOf(job, placement.revision)
+  const { jobId } = job
   // A placement is recorded, the contract follows from it: 16,384 environments stay out of the log.
   const contract =
-    spec.service === undefined ? torchrunContract(job, placement) : serverContract(job, placement)
+    spec.service === undefined
+      ? torchrunContract(job, placement)
+      : serverContract({ jobId, spec }, placement)
   const message: LaunchPrepared = {
     jobId: job.jobId,
     gang: placement.gang,
@@ -107,6 +118,7 @@ function launch(job: JobRecord, placement: Placement): PublicDraft {
     stopGraceMs: BigInt(spec.stopGracePeriodMs),
     logMaxBytes: BigInt(spec.logMaxBytes),
     readiness: spec.service && probeOf(spec.service),
+    revision: placement.revision ?? 0,
   }
   return draft(job, 'LaunchPrepared', encodeMessage(LaunchPrepared, message))
 }
@@ -117,6 +129,11 @@ export function publish(event: MediatorEvent, state: MediatorState): readonly Pu
     const job = state.jobs.get(event.view.jobId)
     const over = job?.spec.service !== undefined && isFinished(event.view.state)
     return over ? [serviceEnded(job)] : []
+  }
+  if (event.type === 'ServiceUpdated') {
+    const job = state.jobs.get(event.jobId)
+    const service = job?.spec.service
+    return job === undefined || service === undefined ? [] : [declared(job, service)]
   }
   if (event.type !== 'JobEnqueued' && event.type !== 'LaunchPrepared') return []
   const job = state.jobs.get(event.jobId)

@@ -4,10 +4,12 @@ import type { ServiceDefinition, ServiceRuntime } from '@serverless-ai/runtime'
 import { inputs } from '../adapters/inputs.ts'
 import { jobRequest } from '../adapters/job.ts'
 import { publish, snapshotFeed } from '../adapters/public-events.ts'
+import { updateRequest } from '../adapters/update.ts'
 import { mediatorDecider } from '../core/decider.ts'
 import type { JobSpec } from '../core/job-spec.ts'
 import { type MediatorCommand, type MediatorEvent, SCALING_EVENTS } from '../core/messages.ts'
 import { type MediatorState, type Rejection, SCALING_LEVEL } from '../core/model.ts'
+import type { UpdateOrder } from '../core/updates.ts'
 
 /** Version of the state's JSON and of the events' data. */
 const SCHEMA_VERSION = 1
@@ -68,6 +70,24 @@ async function enqueue(
   }
 }
 
+const isUpdate = (payload: unknown): payload is UpdateOrder =>
+  typeof payload === 'object' && payload !== null && 'revision' in payload && 'number' in payload
+
+async function update(
+  scheduler: SchedulerClient,
+  payload: Json,
+  signal: AbortSignal,
+): Promise<MediatorCommand> {
+  if (!isUpdate(payload)) throw new TypeError('not an order to update a service')
+  const settled = { type: 'SettleUpdate', jobId: payload.jobId, number: payload.number } as const
+  try {
+    await scheduler.update(updateRequest(payload), { signal, timeoutMs: CALL_TIMEOUT_MS })
+    return { ...settled, rejection: null }
+  } catch (error) {
+    return { ...settled, rejection: rejectionOf(error) }
+  }
+}
+
 async function cancel(
   scheduler: SchedulerClient,
   payload: Json,
@@ -84,6 +104,9 @@ async function cancel(
   return { type: 'SettleCancel', jobId }
 }
 
+/** What carries out each kind of effect. */
+const PERFORMERS: Readonly<Record<string, typeof enqueue>> = { enqueue, update, cancel }
+
 /** The mediator as a service of the log. `scheduler` is asked when an effect is due. */
 export function mediatorDefinition(
   scheduler: SchedulerClient,
@@ -97,7 +120,8 @@ export function mediatorDefinition(
     snapshotFeed,
     inputs,
     perform(effect: EffectRequest, { signal }) {
-      const perform = effect.kind === 'enqueue' ? enqueue : cancel
+      const perform = PERFORMERS[effect.kind]
+      if (perform === undefined) throw new TypeError(`no effect is of the kind ${effect.kind}`)
       return perform(scheduler, effect.payload, signal)
     },
   }

@@ -9,6 +9,7 @@ import { ExplainHandler, type RecoveryClient } from './explain.ts'
 import { JobHandlers } from './jobs.ts'
 import { ScaleHandler } from './scale.ts'
 import { SubmitHandler } from './submit.ts'
+import { UpdateHandler } from './update.ts'
 import { type BlobStore, WorkspaceHandlers } from './workspaces.ts'
 
 /** Makes the handlers of the RPCs over a runtime, a store and the clients of the other owners. */
@@ -29,6 +30,7 @@ export function mediatorHandlers(init: {
   const { has: hasWorkspace } = workspaces
   const jobs = new JobHandlers({ runtime, changes, timers })
   const scale = new ScaleHandler({ runtime, scheduler })
+  const update = new UpdateHandler({ runtime, hasWorkspace })
   const submit = new SubmitHandler({ runtime, changes, scheduler, clock, timers, hasWorkspace })
   const explain = new ExplainHandler({ runtime, scheduler, recovery })
   return {
@@ -39,6 +41,7 @@ export function mediatorHandlers(init: {
       watchJob: (request, context) => jobs.watch(request, context),
       cancelJob: (request, context) => jobs.cancel(request, context),
       scaleJob: (request, context) => scale.scale(request, context),
+      updateService: (request, context) => update.update(request, context),
       explainJob: (request, context) => explain.explain(request, context),
     },
     workspaces: {

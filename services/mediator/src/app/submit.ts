@@ -51,7 +51,11 @@ function tenantOf(request: SubmitJobRequest, { roles, tenant }: Principal): stri
   return tenant
 }
 
-function specOf(request: SubmitJobRequest): JobSpec {
+/** The job that is described. Throws INVALID_ARGUMENT with all that is wrong. */
+export function describedIn(request: {
+  readonly manifest: string
+  readonly fileName: string
+}): JobSpec {
   const parsed = parseDescription(request.manifest)
   if (parsed.ok) return parsed.spec
   const violations = parsed.problems.map(({ field, line, column, message }) => ({
@@ -94,9 +98,20 @@ const isRejection = (value: unknown): value is Rejection =>
   typeof value === 'object' && value !== null && 'code' in value && 'metadata' in value
 
 /** The error of a refusal: of the core, or of whoever was asked before it. */
-function refused(refusal: Refusal): RpcError {
+export function refused(refusal: Refusal): RpcError {
   const rejection = refusal.details?.['rejection']
   return isRejection(rejection) ? rejected(rejection) : errorOf(refusal)
+}
+
+/** Throws NOT_FOUND unless one of them has uploaded the workspace that is asked for. */
+export async function checkWorkspace(
+  { workspace }: JobSpec,
+  owners: readonly string[],
+  has: SubmitPorts['hasWorkspace'],
+): Promise<void> {
+  if (workspace === '') return
+  const found = await Promise.all(owners.map((owner) => has(owner, workspace)))
+  if (!found.includes(true)) throw mediatorError('WORKSPACE_NOT_FOUND', { workspace })
 }
 
 function bodyHash(tenant: string, request: SubmitJobRequest): Uint8Array {
@@ -117,7 +132,7 @@ export class SubmitHandler {
   async submit(request: SubmitJobRequest, context: CallContext): Promise<SubmitJobResponse> {
     const { principal } = context
     const tenant = tenantOf(request, principal)
-    const spec = specOf(request)
+    const spec = describedIn(request)
     // A repeated request gets its first answer, whatever the fleet looks like by now.
     const { requestId, validateOnly } = request
     const repeated = requestId !== '' && (await this.#knows(requestId))
@@ -157,12 +172,7 @@ export class SubmitHandler {
   }) {
     const { request, tenant, spec, context } = init
     const { scheduler, hasWorkspace, clock } = this.#ports
-    const owners = [tenant, context.principal.tenant]
-    const { workspace } = spec
-    if (workspace !== '') {
-      const found = await Promise.all(owners.map((owner) => hasWorkspace(owner, workspace)))
-      if (!found.includes(true)) throw mediatorError('WORKSPACE_NOT_FOUND', { workspace })
-    }
+    await checkWorkspace(spec, [tenant, context.principal.tenant], hasWorkspace)
     const job = jobRequest({ jobId: '', tenant, spec, submittedMs: 0 })
     if (!request.validateOnly && this.#advice.has(job, clock.monotonicMs())) return undefined
     const options = { signal: context.signal, timeoutMs: VALIDATE_TIMEOUT_MS }

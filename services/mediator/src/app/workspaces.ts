@@ -7,6 +7,7 @@ import type {
 import type { CallContext } from '@serverless-ai/kernel'
 import { mediatorError } from '../adapters/errors.ts'
 import { isFinished } from '../core/model.ts'
+import { workspacesOf } from '../core/revisions.ts'
 import type { MediatorRuntime } from './definition.ts'
 
 /** Largest archive, bytes. */
@@ -98,7 +99,7 @@ export class WorkspaceHandlers {
   async #inUse(): Promise<ReadonlySet<string>> {
     const { value } = await this.#runtime.read((state) => {
       const open = [...state.jobs.values()].filter((job) => !isFinished(job.state))
-      return new Set(open.map((job) => job.spec.workspace))
+      return new Set(open.flatMap(workspacesOf))
     })
     return value
   }

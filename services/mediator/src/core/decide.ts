@@ -27,7 +27,9 @@ import {
   OPEN_JOBS_MAX,
   SCALING_LEVEL,
 } from './model.ts'
+import { withModel } from './models.ts'
 import { replaceReplicas, replicaOf, seeRelease, seeReplica } from './replicas.ts'
+import { earlyUpdate, settleUpdate, updateService } from './updates.ts'
 
 type Outcome = Decision<MediatorEvent>
 type CommandOf<T extends MediatorCommand['type']> = Extract<MediatorCommand, { type: T }>
@@ -87,24 +89,14 @@ function describe(
     return refuse('FEATURE_NOT_ENABLED', { level: SCALING_LEVEL })
   }
   if (service === undefined) return { accepted: true, spec }
-  let model: JobRecord | undefined
   for (const job of state.jobs.values()) {
     if (job.tenant !== tenant) continue
     const serves = job.spec.service !== undefined && !isFinished(job.state)
     if (serves && job.spec.name === name) {
       return refuse('SERVICE_EXISTS', { name, jobId: job.jobId })
     }
-    const meant = service.model?.job
-    if (job.checkpoint === null || meant === undefined) continue
-    // Jobs come in the order of their submission: the newest of a name is the last.
-    if (job.jobId === meant || (job.spec.name === meant && model?.jobId !== meant)) model = job
   }
-  if (service.model === undefined) return { accepted: true, spec }
-  const checkpoint = model?.checkpoint ?? null
-  if (checkpoint === null) return refuse('MODEL_NOT_FOUND', { job: service.model.job })
-  const { path, step } = checkpoint
-  const found = { ...service, model: { ...service.model, path, step } }
-  return { accepted: true, spec: { ...spec, service: found } }
+  return withModel(spec, tenant, state)
 }
 
 /** The scheduler is known to hold the job now, by its answer or its first event. */
@@ -113,7 +105,7 @@ function enqueued(job: JobRecord): { events: MediatorEvent[]; effects: EffectReq
   const { jobId, cancelRequestedBy } = job
   return {
     events: [{ type: 'JobEnqueued', jobId }],
-    effects: cancelRequestedBy === '' ? [] : [cancelEffect(jobId, cancelRequestedBy)],
+    effects: cancelRequestedBy === '' ? earlyUpdate(job) : [cancelEffect(jobId, cancelRequestedBy)],
   }
 }
 
@@ -160,6 +152,7 @@ function changes(job: JobRecord, view: SchedulerView): boolean {
     view.generation !== job.generation ||
     view.message !== job.message ||
     JSON.stringify(view.scale) !== JSON.stringify(job.scale) ||
+    JSON.stringify(view.update) !== JSON.stringify(job.update) ||
     job.observedMs === 0 ||
     JSON.stringify(view.reason) !== JSON.stringify(job.reason)
   )
@@ -274,6 +267,10 @@ export function decide(
   switch (command.type) {
     case 'SubmitJob':
       return submit(command, state, context)
+    case 'UpdateService':
+      return updateService(command, state, context)
+    case 'SettleUpdate':
+      return settleUpdate(command, state)
     case 'SettleEnqueue':
       return settleEnqueue(command, state)
     case 'CancelJob':

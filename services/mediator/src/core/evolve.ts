@@ -9,6 +9,7 @@ import {
   STORY_MAX,
 } from './model.ts'
 import { replicaOf } from './replicas.ts'
+import { revisionsOf, specOf, withRevision } from './revisions.ts'
 
 function known(state: MediatorState, jobId: string): JobRecord {
   const job = state.jobs.get(jobId)
@@ -73,6 +74,7 @@ function observed(state: MediatorState, { view }: EventOf<'JobStateObserved'>): 
   job.code = view.code
   if (view.resultJson !== '') job.resultJson = view.resultJson
   if (view.scale !== undefined) job.scale = view.scale
+  if (view.update !== undefined) job.update = view.update
   if (view.state === 'Running' && job.startedMs === 0) job.startedMs = view.atMs
   if (!isFinished(view.state)) return
   if (job.replicas !== undefined) job.replicas = []
@@ -92,6 +94,25 @@ function launchPrepared(job: JobRecord, placement: Placement, atMs: number): voi
     nodes: nodes.join(','),
     checkpointStep: String(checkpointStep),
   })
+}
+
+/** A service has another description, or a former one. */
+function serviceUpdated(job: JobRecord, event: EventOf<'ServiceUpdated'>, atMs: number): void {
+  const { number, revision, spec, by } = event
+  invariant(number === (job.updates ?? 0) + 1, `update ${number} of ${job.jobId} out of order`)
+  job.updates = number
+  job.revisions =
+    spec === undefined ? revisionsOf(job) : withRevision(job, { revision, spec, atMs })
+  job.revision = revision
+  job.spec = specOf(job, revision)
+  const details = { number: String(number), revision: String(revision), by }
+  tell(job, atMs, 'UPDATE_REQUESTED', details)
+}
+
+function updateRefused(job: JobRecord, event: EventOf<'UpdateRefused'>, atMs: number): void {
+  const { number, rejection } = event
+  const details = { number: String(number), reason: rejection.reason }
+  tell(job, atMs, 'UPDATE_REFUSED', details)
 }
 
 /** A replica gets its first generation, or the next one. */
@@ -147,6 +168,12 @@ export function evolve(state: MediatorState, event: MediatorEvent, atMs: number)
       finish(state, job, atMs)
       return state
     }
+    case 'ServiceUpdated':
+      serviceUpdated(known(state, event.jobId), event, atMs)
+      return state
+    case 'UpdateRefused':
+      updateRefused(known(state, event.jobId), event, atMs)
+      return state
     case 'JobCancelRequested': {
       const job = known(state, event.jobId)
       job.cancelRequestedBy = event.by

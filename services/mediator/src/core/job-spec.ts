@@ -14,6 +14,13 @@ export type ServiceSpec = {
   readonly objectives: readonly string[]
   /** Time of a replica that goes for the requests it has. */
   readonly drainMs: number
+  /** How replicas are replaced by those of another revision. */
+  readonly update: {
+    /** Above the wanted number meanwhile. */
+    readonly maxSurge: number
+    /** Below the wanted number meanwhile. */
+    readonly maxUnavailable: number
+  }
   readonly replicas: { readonly min: number; readonly max: number; readonly initial: number }
   readonly readiness: {
     /** Path of a GET; empty = a TCP connection. */
@@ -25,6 +32,8 @@ export type ServiceSpec = {
     /** A replica that is not ready this long after its start is replaced. */
     readonly startupDeadlineMs: number
   }
+  /** How the number of replicas follows the load; absent = the defaults. */
+  readonly scaling?: ScalingSpec
   /** The trained model that replicas are given. `path` and `step`: found at the submission. */
   readonly model?: {
     /** Id or name of a job, as written. */
@@ -33,6 +42,17 @@ export type ServiceSpec = {
     readonly path: string
     readonly step: number
   }
+}
+
+/** How the number of replicas follows the load. */
+export type ScalingSpec = {
+  readonly policy: 'predictive' | 'kpa' | 'hpa'
+  /** Without a request for so long it goes to zero, where it may. */
+  readonly idleMs: number
+  /** Requests at once of a replica, thousandths. */
+  readonly targetMilli?: number
+  /** Requests a second that a replica surely bears, thousandths. */
+  readonly capacityMilli?: number
 }
 
 /** How the number of tasks of a Training job may change. */

@@ -8,6 +8,7 @@ import type {
   Rejection,
   ReplicaNews,
   Scale,
+  Update,
 } from './model.ts'
 
 /** What the scheduler said of a job. */
@@ -22,6 +23,8 @@ export type SchedulerView = {
   readonly resultJson: string
   /** Of an Inference or elastic job. */
   readonly scale?: Scale
+  /** Of an Inference job that was updated. */
+  readonly update?: Update
 }
 
 /** A gang's generations up to this one are over. */
@@ -40,6 +43,19 @@ export type PlacedGang = {
   readonly placement: Placement
 }
 
+/** Give a service another description, or a former one. */
+export type UpdateService = {
+  readonly type: 'UpdateService'
+  readonly jobId: string
+  /** Empty = may update every job. */
+  readonly tenant: string
+  readonly by: string
+  /** `null` with `toRevision`. */
+  readonly spec: JobSpec | null
+  /** 0 = what is described. */
+  readonly toRevision: number
+}
+
 /** Requests of callers, what the owners said, effects that are done. */
 export type MediatorCommand =
   | {
@@ -50,6 +66,13 @@ export type MediatorCommand =
       readonly requestId: string
       readonly spec: JobSpec
       /** What was said against it before: it is refused so. `null` = nothing. */
+      readonly rejection: Rejection | null
+    }
+  | UpdateService
+  | {
+      readonly type: 'SettleUpdate'
+      readonly jobId: string
+      readonly number: number
       readonly rejection: Rejection | null
     }
   | { readonly type: 'SettleEnqueue'; readonly jobId: string; readonly rejection: Rejection | null }
@@ -81,6 +104,18 @@ export type MediatorCommand =
   /** The pool manager's reports are not part of its bootstrap feed; what is ready is. */
   | { readonly type: 'ReplacePool'; readonly replicas?: readonly ReplicaSeen[] }
 
+/** A service has another description from now on; its replicas follow. */
+export type ServiceUpdated = {
+  readonly type: 'ServiceUpdated'
+  readonly jobId: string
+  /** Counts the updates of the job, from 1. */
+  readonly number: number
+  readonly revision: number
+  /** Absent = a revision that it had before. */
+  readonly spec?: JobSpec
+  readonly by: string
+}
+
 /** What is recorded. */
 export type MediatorEvent =
   | {
@@ -93,6 +128,13 @@ export type MediatorEvent =
     }
   | { readonly type: 'JobEnqueued'; readonly jobId: string }
   | { readonly type: 'JobRejected'; readonly jobId: string; readonly rejection: Rejection }
+  | ServiceUpdated
+  | {
+      readonly type: 'UpdateRefused'
+      readonly jobId: string
+      readonly number: number
+      readonly rejection: Rejection
+    }
   | { readonly type: 'JobCancelRequested'; readonly jobId: string; readonly by: string }
   | { readonly type: 'JobStateObserved'; readonly view: SchedulerView }
   | {
@@ -108,4 +150,9 @@ export type MediatorEvent =
   | { readonly type: 'JobForgotten'; readonly jobId: string }
 
 /** Events that the level of the log must allow first. */
-export const SCALING_EVENTS = ['ReplicaObserved', 'ReplicaReleased'] as const
+export const SCALING_EVENTS = [
+  'ReplicaObserved',
+  'ReplicaReleased',
+  'ServiceUpdated',
+  'UpdateRefused',
+] as const

@@ -55,6 +55,8 @@ export type Placement = {
   readonly checkpointStep: number
   /** True when any of its devices is emulated. */
   readonly emulated: boolean
+  /** Of a replica: which description it runs; absent = the first. */
+  readonly revision?: number
 }
 
 /** Last progress of a task. */
@@ -110,6 +112,29 @@ export type Scale = {
   readonly notBeforeMs: number
 }
 
+/** The last update of a service; the scheduler's words as they are. */
+export type Update = {
+  readonly number: number
+  readonly revision: number
+  readonly fromRevision: number
+  readonly state: 'Rolling' | 'Stalled' | 'Done'
+  readonly updated: number
+  readonly outdated: number
+  readonly cause: string
+  readonly code: string
+  readonly startedMs: number
+  readonly changedMs: number
+}
+
+/** A description of a service. */
+export type Revision = {
+  /** From 1. */
+  readonly revision: number
+  readonly spec: JobSpec
+  /** When it was given first. */
+  readonly atMs: number
+}
+
 /** What is said of a replica beside its placement. */
 export type ReplicaNews = {
   readonly gang: number
@@ -139,7 +164,8 @@ export type JobRecord = {
   readonly tenant: string
   readonly submittedBy: string
   readonly requestId: string
-  readonly spec: JobSpec
+  /** Of a service: that of its current revision. */
+  spec: JobSpec
   readonly submittedMs: number
   state: JobState
   /** True once the scheduler is known to hold it. */
@@ -163,6 +189,14 @@ export type JobRecord = {
   scale?: Scale
   /** Of an Inference job, by gang. */
   replicas?: Replica[]
+  /** Revision that `spec` is, of a service that was updated; absent = 1. */
+  revision?: number
+  /** The newest ones and those in use, oldest first; absent = there is one. */
+  revisions?: readonly Revision[]
+  /** How often it was updated. */
+  updates?: number
+  /** How far the last update is, once the scheduler told it. */
+  update?: Update
   readonly story: StoryEntry[]
 }
 
@@ -180,6 +214,8 @@ export interface MediatorState {
 export const FINISHED_JOBS_MAX = 10_000
 /** Jobs of a cell that have not finished. */
 export const OPEN_JOBS_MAX = 100_000
+/** Descriptions of a service that are kept beside those in use. */
+export const REVISIONS_KEPT = 10
 /** Own story entries per job; older ones of the middle are dropped. */
 export const STORY_MAX = 100
 /** Feature level from which on there are Inference and elastic jobs. */

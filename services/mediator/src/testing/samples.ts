@@ -35,6 +35,7 @@ export function serviceSpec(more: Partial<ServiceSpec> = {}): ServiceSpec {
     requestClass: 'standard',
     objectives: [],
     drainMs: 5_000,
+    update: { maxSurge: 1, maxUnavailable: 0 },
     replicas: { min: 0, max: 4, initial: 1 },
     readiness: {
       httpGet: '/healthz',

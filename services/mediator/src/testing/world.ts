@@ -6,6 +6,7 @@ import {
   type ResizeRequest,
   SchedulerServiceService,
   type StoryEntry,
+  type UpdateRequest,
 } from '@serverless-ai/contracts/schedule/v1/schedule'
 import {
   createMemoryLogStore,
@@ -45,6 +46,8 @@ export class MediatorWorld {
   /** What the scheduler answers; undefined = it takes the job. */
   validateError: RpcError | undefined
   readonly resized: ResizeRequest[] = []
+  readonly updated: UpdateRequest[] = []
+  updateError: RpcError | undefined
   enqueueError: RpcError | undefined
   /** Advice of the scheduler before that answer: it may take its time, or refuse. */
   advise: () => Promise<void> = async () => undefined
@@ -94,6 +97,11 @@ export class MediatorWorld {
           this.resized.push(request)
           return { position: 'scheduler:0:3:3', scale: undefined, waiting: undefined }
         },
+        update: async (request) => {
+          if (this.updateError !== undefined) throw this.updateError
+          this.updated.push(request)
+          return { position: 'scheduler:0:4:4' }
+        },
         explain: async () => ({
           state: 'Running',
           reason: undefined,
@@ -102,6 +110,7 @@ export class MediatorWorld {
           position: 'scheduler:0:9:9',
           queuePosition: 0,
           scale: undefined,
+          update: undefined,
         }),
       }),
     )

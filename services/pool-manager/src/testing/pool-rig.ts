@@ -162,6 +162,7 @@ export class PoolRig {
       masterAddress: '127.0.0.1',
       nodeEmulated: nodes.map(() => true),
       restartsCharged: 0,
+      revision: 0,
     }
     await this.#emit('scheduler', 'GangPlaced', jobId, GangPlaced.encode(message).finish())
   }
@@ -179,6 +180,7 @@ export class PoolRig {
       stopGraceMs: 3_000n,
       logMaxBytes: 0n,
       readiness: undefined,
+      revision: 0,
     }
     await this.#emit('mediator', 'LaunchPrepared', jobId, LaunchPrepared.encode(message).finish())
   }

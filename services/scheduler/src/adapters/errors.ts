@@ -26,6 +26,7 @@ const SENTENCES = {
     return `${fromReason(details)}${models}`
   },
   NOT_SCALABLE: ({ jobId }) => `job ${jobId} is neither an Inference job nor elastic`,
+  NOT_UPDATABLE: ({ jobId }) => `job ${jobId} is no Inference job`,
   QUEUE_EXISTS: ({ queue }) => `queue ${queue} exists already`,
   RESIZE_COOLDOWN: ({ jobId, untilMs }) =>
     `the size of job ${jobId} was changed a short time ago; the next change is possible from ` +

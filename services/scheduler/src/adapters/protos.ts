@@ -14,11 +14,14 @@ import {
   type Scale,
   Scale_Unit,
   type ServiceRequest,
+  type ServiceUpdate,
+  ServiceUpdate_State,
+  type UpdateRequest,
 } from '@serverless-ai/contracts/schedule/v1/schedule'
 import { RpcError } from '@serverless-ai/kernel'
 import type { GiveUpJob, RecoverGang, ResizeJob } from '../core/messages.ts'
 import type { ScaleNow } from '../core/scale.ts'
-import type { QueueState } from '../core/state.ts'
+import type { QueueState, UpdateState } from '../core/state.ts'
 import type {
   ElasticSpec,
   GangSpec,
@@ -29,6 +32,8 @@ import type {
   Resources,
   ServiceSpec,
 } from '../core/types.ts'
+import type { UpdateService } from '../core/update-messages.ts'
+import type { UpdateNow } from '../core/updates.ts'
 
 /**
  * Contracts ↔ core. 64-bit numbers of the contracts are whole numbers here; all ranges are checked
@@ -220,6 +225,45 @@ export function scaleToProto(scale: ScaleNow | undefined): Scale | undefined {
     decisionId,
     changedMs: BigInt(Math.floor(changedAtMs)),
     notBeforeMs: BigInt(Math.ceil(notBeforeMs)),
+  }
+}
+
+export function updateFromProto(proto: UpdateRequest): UpdateService {
+  const { jobId, revision, maxSurge, maxUnavailable, by } = proto
+  return {
+    type: 'UpdateService',
+    jobId,
+    number: Number(proto.number),
+    revision,
+    drainMs: Number(proto.drainMs),
+    maxSurge,
+    maxUnavailable,
+    startupDeadlineMs: Number(proto.startupDeadlineMs),
+    by,
+  }
+}
+
+const UPDATE_STATES: Readonly<Record<UpdateState['at'], ServiceUpdate['state']>> = {
+  Rolling: ServiceUpdate_State.ROLLING,
+  Stalled: ServiceUpdate_State.STALLED,
+  Done: ServiceUpdate_State.DONE,
+}
+
+/** Undefined where there was no update. */
+export function updateToProto(update: UpdateNow | undefined): ServiceUpdate | undefined {
+  if (update === undefined) return undefined
+  const { at, number, revision, from, cause, startedAtMs, changedAtMs } = update.state
+  return {
+    number: BigInt(number),
+    revision,
+    fromRevision: from,
+    state: UPDATE_STATES[at],
+    updated: update.updated,
+    outdated: update.outdated,
+    cause,
+    code: at === 'Stalled' ? 'UPDATE_STALLED' : '',
+    startedMs: BigInt(Math.floor(startedAtMs)),
+    changedMs: BigInt(Math.floor(changedAtMs)),
   }
 }
 

@@ -16,7 +16,14 @@ import { scaleNow, waitingReplica } from '../core/scale.ts'
 import type { Holding, Job, SchedulerState, Service } from '../core/state.ts'
 import { gangOf, holdingKey, unitOf } from '../core/state.ts'
 import type { JobSpec, QueueSpec, Resources } from '../core/types.ts'
-import { queueToProto, reasonToProto, resourcesToProto, scaleToProto } from './protos.ts'
+import { updateNow } from '../core/updates.ts'
+import {
+  queueToProto,
+  reasonToProto,
+  resourcesToProto,
+  scaleToProto,
+  updateToProto,
+} from './protos.ts'
 import { jobSentence, serviceSentence } from './sentence.ts'
 
 /**
@@ -71,6 +78,9 @@ export function publish(event: SchedulerEvent, state: SchedulerState, atMs: numb
     case 'ScaleChanged':
     case 'ReplicaReady':
     case 'ReplicaRemoved':
+    case 'UpdateStarted':
+    case 'UpdateStalled':
+    case 'UpdateFinished':
       return jobChanged(state, event.jobId, atMs)
     // With the change of scale, or the service, that they follow.
     case 'ReplicasAdded':
@@ -190,7 +200,8 @@ function jobChanged(state: SchedulerState, jobId: string, atMs?: number): Public
   const common = { jobId, tenant, queue, reason, scale: scaleToProto(scale) }
   const changedMs = BigInt(Math.floor(told.changedAtMs))
   const queuedMs = BigInt(Math.floor(queuedAtMs))
-  const changed = { ...common, ...told, reason, atMs: changedMs, queuedMs, name }
+  const update = updateToProto(updateNow(state, jobId))
+  const changed = { ...common, ...told, reason, atMs: changedMs, queuedMs, name, update }
   const stateChanged = jobDraft('JobStateChanged', spec, encodeMessage(JobStateChanged, changed))
   if (scale === undefined) return [stateChanged]
   const { by, cause } = scale.state
@@ -253,6 +264,7 @@ function gangPlaced(
     masterAddress: holding.masterAddress,
     nodeEmulated: holding.nodeEmulated,
     restartsCharged: job?.restartsCharged ?? 0,
+    revision: job?.revision ?? 0,
   })
   return jobDraft('GangPlaced', spec, payload)
 }

@@ -1,4 +1,4 @@
-import { counted, isReady } from '../core/services.ts'
+import { counted, isReady, revisionOf } from '../core/services.ts'
 import type { Job, Service } from '../core/state.ts'
 import type { Dimension, Reason, Shortfall } from '../core/types.ts'
 
@@ -53,6 +53,19 @@ export function reasonSentence(reason: Reason): string {
   }
 }
 
+/** What there is to say of its update; empty = nothing. */
+function updateSentence(service: Service): string {
+  const { update } = service
+  if (update === undefined || update.at === 'Done') return ''
+  const { revision, cause } = update
+  if (update.at === 'Stalled') return `UPDATE_STALLED: ${cause}`
+  const present = counted(service)
+  const fresh = present.filter((job) => revisionOf(job) === revision)
+  const left = present.length - fresh.length
+  const ready = fresh.filter(isReady).length
+  return `updating to revision ${revision}: ${ready} new ready, ${left} old left`
+}
+
 /** One line for people about the state of a service; empty = nothing to say. */
 export function serviceSentence(service: Service, reason: Reason | undefined): string {
   const { end, scale } = service
@@ -60,9 +73,11 @@ export function serviceSentence(service: Service, reason: Reason | undefined): s
   if (end?.at === 'Cancelled') return end.by === '' ? '' : `cancelled by ${end.by}`
   const replicas = counted(service)
   const ready = replicas.filter(isReady).length
-  if (scale.wanted === 0) return 'scaled to zero'
-  if (ready === scale.wanted) return ''
-  const told = `${ready} of ${scale.wanted} replicas ready`
+  const updated = updateSentence(service)
+  const before = updated === '' ? '' : `${updated}; `
+  if (scale.wanted === 0) return `${before}scaled to zero`
+  if (ready >= scale.wanted && reason === undefined) return updated
+  const told = `${before}${ready} of ${scale.wanted} replicas ready`
   const cause = replicas.find(({ phase }) => phase.at === 'Recovering')?.phase
   const why = cause?.at === 'Recovering' ? `; ${cause.cause}` : ''
   return `${told}${why}${reason === undefined ? '' : `; ${reasonSentence(reason)}`}`

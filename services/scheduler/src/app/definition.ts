@@ -28,10 +28,14 @@ export function schedulerDefinition(): ServiceDefinition<
   }
 }
 
-/** `round`, `backoff:<job>:<generation>[:<gang>]` or `drain:<job>:<generation>:<gang>`. */
+/**
+ * `round`, `backoff:<job>:<generation>[:<gang>]`, `drain:<job>:<generation>:<gang>` or
+ * `startup:<job>:<generation>:<gang>`.
+ */
 export function commandOfTimer(key: string): SchedulerCommand {
   if (key === ROUND_TIMER) return { type: 'ContinueRound' }
   const [kind, jobId = '', generation = '', gang = '0'] = key.split(':')
   const of = { jobId, gang: Number(gang), generation: Number(generation) }
-  return kind === 'drain' ? { type: 'EndDrain', ...of } : { type: 'EndBackoff', ...of }
+  if (kind === 'drain') return { type: 'EndDrain', ...of }
+  return { type: kind === 'startup' ? 'EndStartup' : 'EndBackoff', ...of }
 }

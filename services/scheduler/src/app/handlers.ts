@@ -27,6 +27,8 @@ import {
   recoverFromProto,
   resizeFromProto,
   scaleToProto,
+  updateFromProto,
+  updateToProto,
 } from '../adapters/protos.ts'
 import { assessJob, type Explanation, explainJob } from '../core/explain.ts'
 import type { SchedulerCommand } from '../core/messages.ts'
@@ -59,6 +61,7 @@ export class SchedulerHandlers {
       recover: (request, context) => this.#execute(recoverFromProto(request), context),
       giveUp: (request, context) => this.#execute(giveUpFromProto(request), context),
       resize: (request, context) => this.#resize(request, context),
+      update: (request, context) => this.#execute(updateFromProto(request), context),
       explain: (request, context) => this.#explain(request, context),
     }
   }
@@ -190,6 +193,7 @@ export class SchedulerHandlers {
       position: about.position,
       queuePosition,
       scale: scaleToProto(explanation.scale),
+      update: updateToProto(explanation.update),
     }
   }
 }

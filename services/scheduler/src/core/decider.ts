@@ -28,6 +28,7 @@ import { resizeJob } from './resize.ts'
 import { placementRound } from './round.ts'
 import { endDrain, observeReadiness } from './services.ts'
 import { initialState, type SchedulerState } from './state.ts'
+import { endStartup, updateRound, updateService } from './updates.ts'
 
 function decide(
   command: SchedulerCommand,
@@ -55,19 +56,23 @@ function decide(
     case 'ObserveNodeLost':
       return observeNodeLost(state, command.nodeId)
     case 'ObserveTasks':
-      return observeTasks(state, command)
+      return observeTasks(state, command, atMs)
     case 'ObserveResult':
       return observeResult(state, command)
     case 'ObserveFreed':
       return observeFreed(state, command)
     case 'ResizeJob':
       return resizeJob(state, command, atMs)
+    case 'UpdateService':
+      return updateService(state, command, context)
+    case 'EndStartup':
+      return endStartup(state, command, atMs)
     case 'ObserveReadiness':
       return observeReadiness(state, command)
     case 'EndDrain':
       return endDrain(state, command)
     case 'ReplacePool':
-      return replacePool(state, command)
+      return replacePool(state, command, atMs)
     default:
       return unreachable(command)
   }
@@ -78,7 +83,8 @@ export const schedulerDecider: Decider<SchedulerState, SchedulerCommand, Schedul
   initial: initialState,
   decide,
   evolve,
-  afterBatch: placementRound,
+  // What an update takes and adds is placed by the round after it.
+  afterBatch: (state, context) => updateRound(state, context) ?? placementRound(state, context),
   toJson,
   fromJson,
 }

@@ -1,5 +1,6 @@
 import { invariant } from '@serverless-ai/kernel'
 import type { JobEvent } from './evolve.ts'
+import { endUpdate, noteReady, startUpdate } from './evolve-updates.ts'
 import {
   firstScale,
   forgetOldest,
@@ -61,16 +62,26 @@ export function changeService(
       service.scale = scaleOf(event, service.scale, atMs)
       return true
     case 'ReplicasAdded':
-      for (const gang of event.gangs) add(state, service, gang, atMs)
+      for (const gang of event.gangs) add(state, service, { gang, ...event }, atMs)
       return true
-    case 'ReplicaReady':
-      ready(replicaOf(service, event.gang), event, atMs)
+    case 'ReplicaReady': {
+      const job = replicaOf(service, event.gang)
+      ready(job, event, atMs)
+      if (event.ready) noteReady(service, job)
       return true
+    }
     case 'ReplicaDraining':
       drain(replicaOf(service, event.gang), event, atMs)
       return true
     case 'ReplicaRemoved':
       remove(state, service, replicaOf(service, event.gang))
+      return true
+    case 'UpdateStarted':
+      startUpdate(state, service, event, atMs)
+      return true
+    case 'UpdateStalled':
+    case 'UpdateFinished':
+      endUpdate(state, service, event, atMs)
       return true
     case 'JobFailed':
     case 'JobCancelled':
@@ -87,10 +98,16 @@ function replicaOf(service: Service, gang: number): Job {
   return job
 }
 
-function add(state: SchedulerState, service: Service, gang: number, atMs: number): void {
+function add(
+  state: SchedulerState,
+  service: Service,
+  { gang, revision }: { readonly gang: number; readonly revision?: number },
+  atMs: number,
+): void {
   const { spec, story } = service
   invariant(gang === service.nextGang, `gang ${gang} of ${spec.jobId} out of order`)
-  const job: Job = { ...newJob(spec, state.nextOrder++, atMs), gang, story }
+  const base = { ...newJob(spec, state.nextOrder++, atMs), gang, story }
+  const job: Job = revision === undefined ? base : { ...base, revision }
   service.nextGang++
   service.replicas.set(gang, job)
   addWaiting(state.queues.get(spec.queue)!, job)
@@ -124,6 +141,7 @@ function end(
   atMs: number,
 ): void {
   const { jobId } = service.spec
+  state.rolling.delete(jobId)
   invariant(service.replicas.size === 0 && service.end === undefined, `${jobId} cannot end now`)
   if (event.type === 'JobFailed') {
     const { code, cause, incidentId } = event

@@ -1,5 +1,6 @@
 import { invariant, unreachable } from '@serverless-ai/kernel'
 import { changeService, queueService, show } from './evolve-services.ts'
+import { noteFailure } from './evolve-updates.ts'
 import { free, hold } from './holdings.ts'
 import { enter, firstScale, forgetOldest, newJob, notice, rescale, tell } from './job-changes.ts'
 import type {
@@ -86,6 +87,7 @@ function evolveService(
   atMs: number,
 ): void {
   if (!changeService(state, service, event, atMs)) {
+    if (event.type === 'JobRecovering') noteFailure(service, event.gang)
     evolveJob(state, jobOf(state, event), event, atMs)
   }
   show(service, atMs)
@@ -148,6 +150,9 @@ function evolveJob(state: SchedulerState, job: Job, event: JobEvent, atMs: numbe
     case 'ReplicaReady':
     case 'ReplicaDraining':
     case 'ReplicaRemoved':
+    case 'UpdateStarted':
+    case 'UpdateStalled':
+    case 'UpdateFinished':
       invariant(false, `${event.jobId} has no replicas`)
       break
     default:
@@ -215,6 +220,7 @@ function place(state: SchedulerState, job: Job, event: GangPlaced, atMs: number)
     tasksOnNode: event.tasksOnNode.join(','),
     checkpoint: event.checkpointPath,
     checkpointStep: String(event.checkpointStep),
+    ...(event.revision === undefined ? {} : { revision: String(event.revision) }),
   }
   enter(job, { at: 'Admitted', tally }, { atMs, code: 'PLACED', details })
 }

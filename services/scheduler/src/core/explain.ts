@@ -6,6 +6,7 @@ import { type ScaleNow, scaleNow, waitingReplica } from './scale.ts'
 import type { Job, PhaseName, QueueState, SchedulerState, Service, StoryItem } from './state.ts'
 import type { JobSpec, Reason } from './types.ts'
 import { leastGang, shapeKey } from './types.ts'
+import { type UpdateNow, updateNow } from './updates.ts'
 
 /** Jobs named that stand before a waiting one. */
 const AHEAD_NAMED_MAX = 5
@@ -23,6 +24,8 @@ export type Explanation = {
   readonly queuePosition: number
   /** Of a service or an elastic job. */
   readonly scale: ScaleNow | undefined
+  /** Of a service that was updated. */
+  readonly update?: UpdateNow | undefined
 }
 
 /** The story of a job in this state; undefined when it is not known (any more). */
@@ -60,7 +63,8 @@ function explainService(state: SchedulerState, service: Service): Explanation {
   const queue = state.queues.get(spec.queue)!
   const ahead = waiting?.phase.at === 'Queued' ? jobsAhead(queue, waiting) + 1 : 0
   const scale = scaleNow(state, spec.jobId)
-  const common = { tenant: spec.tenant, state: shows, generation: 0, story, scale }
+  const update = updateNow(state, spec.jobId)
+  const common = { tenant: spec.tenant, state: shows, generation: 0, story, scale, update }
   return { ...common, reason, queuePosition: ahead }
 }
 

@@ -57,6 +57,8 @@ type JobJson = {
   readonly gang?: number
   readonly ready?: Job['ready'] & object
   readonly drain?: Job['drain'] & object
+  readonly served?: true
+  readonly revision?: number
   readonly scale?: Job['scale'] & object
   readonly notice?: Job['notice'] & object
   readonly resizing?: true
@@ -151,6 +153,9 @@ export function fromJson(json: Json): SchedulerState {
   for (const item of from.jobs) state.jobs.set(item.spec.jobId, jobFromJson(item))
   const services = from.services ?? []
   for (const item of services) state.services.set(item.spec.jobId, serviceFromJson(item))
+  for (const [jobId, { update, end }] of state.services) {
+    if (update?.at === 'Rolling' && end === undefined) state.rolling.add(jobId)
+  }
   const units = new Map<string, Job>()
   for (const job of allUnits(state)) units.set(unitKey(job), job)
   for (const job of units.values()) file(state, job)

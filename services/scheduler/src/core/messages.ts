@@ -1,4 +1,5 @@
 import type { JobSpec, NodeFacts, QueueSpec, Reason, RecoveryPlan } from './types.ts'
+import type { EndStartup, UpdateEvent, UpdateService } from './update-messages.ts'
 
 /** Commands: requests of callers, observations from the pool manager, due timers. */
 export type SchedulerCommand =
@@ -21,6 +22,8 @@ export type SchedulerCommand =
   | ObserveResult
   | ObserveFreed
   | ResizeJob
+  | UpdateService
+  | EndStartup
   | ObserveReadiness
   | {
       readonly type: 'EndDrain'
@@ -151,6 +154,7 @@ export type SchedulerEvent =
   | ReplicaDraining
   | ReplicaRemoved
   | CheckpointRequested
+  | UpdateEvent
 
 /** Events that the level of each log must allow first. */
 export const SCALING_EVENTS = [
@@ -161,6 +165,9 @@ export const SCALING_EVENTS = [
   'ReplicaDraining',
   'ReplicaRemoved',
   'CheckpointRequested',
+  'UpdateStarted',
+  'UpdateStalled',
+  'UpdateFinished',
 ] as const satisfies readonly SchedulerEvent['type'][]
 
 /** An Inference job was taken; it has no replicas yet. */
@@ -184,6 +191,8 @@ export type ReplicasAdded = {
   readonly type: 'ReplicasAdded'
   readonly jobId: string
   readonly gangs: readonly number[]
+  /** Absent = 1. */
+  readonly revision?: number
 }
 
 /** A replica became ready for requests, or stopped being it. */
@@ -204,7 +213,7 @@ export type ReplicaDraining = {
   readonly gang: number
   readonly generation: number
   readonly untilMs: number
-  readonly cause: 'SCALED_DOWN'
+  readonly cause: 'SCALED_DOWN' | 'UPDATED'
 }
 
 /** A replica that holds no allocation is not wanted any more. */
@@ -274,6 +283,8 @@ export type GangPlaced = {
   readonly checkpointPath: string
   readonly checkpointStep: number
   readonly restartsCharged: number
+  /** Of a replica; absent = 1. */
+  readonly revision?: number
 }
 
 /** Ranks of the current generation started or ended by themselves with code 0. */

@@ -1,4 +1,4 @@
-import { accept, type Decision, refuse } from '@serverless-ai/kernel'
+import { accept, type Decision, refuse, type TimerRequest } from '@serverless-ai/kernel'
 import type {
   ObserveFreed,
   ObserveReadiness,
@@ -13,6 +13,7 @@ import type { SchedulerState } from './state.ts'
 import { holdingKey, isPlaced, unitOf } from './state.ts'
 import type { NodeFacts } from './types.ts'
 import { NODE_DEVICES_MAX, NODES_MAX, RESULT_MAX_CHARS } from './types.ts'
+import { startupTimers } from './updates.ts'
 
 type Decided = Decision<SchedulerEvent>
 
@@ -37,7 +38,7 @@ export function observeNodeLost(state: SchedulerState, nodeId: string): Decided 
 }
 
 /** Ranks started or ended well; those of other generations are nobody's news. */
-export function observeTasks(state: SchedulerState, seen: ObserveTasks): Decided {
+export function observeTasks(state: SchedulerState, seen: ObserveTasks, atMs: number): Decided {
   const job = unitOf(state, seen.jobId, seen.gang)
   if (job === undefined || seen.generation !== job.generation) return accept([])
   if (!isPlaced(job.phase)) return accept([])
@@ -57,7 +58,7 @@ export function observeTasks(state: SchedulerState, seen: ObserveTasks): Decided
   if (endedBefore + ended.length === ranks.length && job.gang === undefined) {
     events.push(...released(job, 'FINISHED'), { type: 'JobSucceeded', jobId })
   }
-  return accept(events)
+  return accept(events, { timers: started.includes(0) ? startupTimers(state, job, atMs) : [] })
 }
 
 /**
@@ -88,10 +89,13 @@ export function observeFreed(state: SchedulerState, seen: ObserveFreed): Decided
  * had just been observed. Each part concerns other things than the parts before it, so their
  * decisions can be taken against the same state.
  */
-export function replacePool(state: SchedulerState, seen: ReplacePool): Decided {
+export function replacePool(state: SchedulerState, seen: ReplacePool, atMs: number): Decided {
   const events: SchedulerEvent[] = []
+  const timers: TimerRequest[] = []
   const add = (decision: Decided) => {
-    if (decision.accepted) events.push(...decision.events)
+    if (!decision.accepted) return
+    events.push(...decision.events)
+    timers.push(...(decision.timers ?? []))
   }
   const lost = new Set(seen.lost)
   const present = new Set(seen.nodes.map((node) => node.nodeId))
@@ -100,10 +104,10 @@ export function replacePool(state: SchedulerState, seen: ReplacePool): Decided {
   }
   for (const nodeId of state.fleet.ids)
     if (!present.has(nodeId)) add(observeNodeLost(state, nodeId))
-  for (const tasks of mergeTasks(seen.tasks)) add(observeTasks(state, tasks))
+  for (const tasks of mergeTasks(seen.tasks)) add(observeTasks(state, tasks, atMs))
   for (const freed of mergeFreed(seen.freed)) add(observeFreed(state, freed))
   for (const readiness of lastOf(seen.readiness ?? [])) add(observeReadiness(state, readiness))
-  return accept(events)
+  return accept(events, { timers })
 }
 
 function mergeTasks(all: readonly ObserveTasks[]): ObserveTasks[] {

@@ -27,5 +27,6 @@ export function placedEvent(state: SchedulerState, job: Job, plan: Plan): GangPl
     checkpointPath: job.checkpointPath,
     checkpointStep: job.checkpointStep,
     restartsCharged: job.restartsCharged,
+    ...(job.revision === undefined ? {} : { revision: job.revision }),
   }
 }

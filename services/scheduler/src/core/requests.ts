@@ -13,6 +13,7 @@ import type { Job, SchedulerState, Service } from './state.ts'
 import { isFinished, isPlaced, unitOf } from './state.ts'
 import type { GangSpec, JobSpec, QueueSpec, Reason, Resources, Shortfall } from './types.ts'
 import {
+  HOUR_MS,
   LIVE_JOBS_MAX,
   leastGang,
   NOT_YET,
@@ -30,7 +31,6 @@ const JOB_ID = /^[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}$/
 /** Device models of the fleet that a refusal names. */
 const MODELS_NAMED_MAX = 10
 const AMOUNT_MAX = 1_000_000_000
-const HOUR_MS = 3_600_000
 const DIMENSIONS = ['devices', 'cpuMillis', 'memoryMib'] as const
 
 /** Makes a queue. */

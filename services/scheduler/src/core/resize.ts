@@ -42,6 +42,8 @@ function resizeService(service: Service, command: ResizeJob, atMs: number): Deci
   const next = nextScale(service.scale, command, range)
   if (!next.accepted) return next
   if (next.event === undefined) return accept([])
+  // The round of the update brings replicas of both revisions to the number.
+  if (service.update?.at === 'Rolling') return accept([next.event])
   const { events, timers, cancelTimers } = adjust(service, next.event.wanted, atMs)
   return accept([next.event, ...events], { timers, cancelTimers })
 }

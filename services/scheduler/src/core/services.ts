@@ -1,5 +1,5 @@
 import { type Accepted, accept, type Decision, refuse } from '@serverless-ai/kernel'
-import type { GangReleased, ObserveReadiness, SchedulerEvent } from './messages.ts'
+import type { GangReleased, ObserveReadiness, ReplicaDraining, SchedulerEvent } from './messages.ts'
 import { backoffTimers, released } from './releases.ts'
 import type { Job, PhaseName, SchedulerState, Service } from './state.ts'
 import { gangOf, isPlaced, unitOf } from './state.ts'
@@ -10,6 +10,8 @@ export type Steps = {
   readonly timers: { readonly key: string; readonly dueMs: number }[]
   readonly cancelTimers: string[]
 }
+
+export const noSteps = (): Steps => ({ events: [], timers: [], cancelTimers: [] })
 
 /** Replicas that count: those that are draining are on their way out. */
 export function counted(service: Service): Job[] {
@@ -77,32 +79,68 @@ function dispensability(job: Job): number {
  * ready one drains first, all others go at once.
  */
 export function adjust(service: Service, wanted: number, atMs: number): Steps {
-  const steps: Steps = { events: [], timers: [], cancelTimers: [] }
-  const { jobId, service: spec } = service.spec
+  const steps = noSteps()
   const present = counted(service)
-  if (present.length < wanted) {
-    const gangs = Array.from({ length: wanted - present.length }, (_, i) => service.nextGang + i)
-    steps.events.push({ type: 'ReplicasAdded', jobId, gangs })
-    return steps
-  }
-  const order = present.sort(
-    (a, b) => dispensability(a) - dispensability(b) || gangOf(b) - gangOf(a),
-  )
-  for (const job of order.slice(0, present.length - wanted)) {
-    steps.cancelTimers.push(...timersOf(job))
-    const drainMs = spec?.drainMs ?? 0
-    if (!isReady(job) || drainMs === 0) {
-      steps.events.push(...removal(job, 'DRAINED'))
-      continue
-    }
-    const { generation } = job
-    const gang = gangOf(job)
-    const untilMs = atMs + drainMs
-    const cause = 'SCALED_DOWN'
-    steps.events.push({ type: 'ReplicaDraining', jobId, gang, generation, untilMs, cause })
-    steps.timers.push({ key: drainKey(jobId, gang, generation), dueMs: untilMs })
+  const surplus = present.length - wanted
+  if (surplus < 0) add(steps, service, { revision: revisionToAdd(service), count: -surplus })
+  for (const job of dispensable(present, surplus)) {
+    takeAway(steps, service, { job, atMs, cause: 'SCALED_DOWN' })
   }
   return steps
+}
+
+/** The replicas that go first. */
+export function dispensable(replicas: readonly Job[], count: number): Job[] {
+  const order = [...replicas].sort(
+    (a, b) => dispensability(a) - dispensability(b) || gangOf(b) - gangOf(a),
+  )
+  return order.slice(0, Math.max(0, count))
+}
+
+/** New replicas wait in the queue. */
+export function add(
+  steps: Steps,
+  { spec, nextGang }: Service,
+  what: { readonly revision: number; readonly count: number },
+): void {
+  const before = steps.events.reduce(
+    (sum, event) => sum + (event.type === 'ReplicasAdded' ? event.gangs.length : 0),
+    0,
+  )
+  const gangs = Array.from({ length: what.count }, (_, i) => nextGang + before + i)
+  const revision = what.revision === 1 ? {} : { revision: what.revision }
+  steps.events.push({ type: 'ReplicasAdded', jobId: spec.jobId, gangs, ...revision })
+}
+
+/** A replica goes: a ready one drains first, every other at once. */
+export function takeAway(
+  steps: Steps,
+  service: Service,
+  of: { readonly job: Job; readonly atMs: number; readonly cause: ReplicaDraining['cause'] },
+): void {
+  const { job, atMs, cause } = of
+  const { jobId, service: spec } = service.spec
+  const drainMs = spec?.drainMs ?? 0
+  steps.cancelTimers.push(...timersOf(job))
+  if (!isReady(job) || drainMs === 0) {
+    steps.events.push(...removal(job, 'DRAINED'))
+    return
+  }
+  const { generation } = job
+  const gang = gangOf(job)
+  const untilMs = atMs + drainMs
+  steps.events.push({ type: 'ReplicaDraining', jobId, gang, generation, untilMs, cause })
+  steps.timers.push({ key: drainKey(jobId, gang, generation), dueMs: untilMs })
+}
+
+/** Revision that a replica runs. */
+export const revisionOf = (job: Job): number => job.revision ?? 1
+
+/** Revision of replicas that are added now: none that has not shown yet that it works. */
+export function revisionToAdd({ update }: Service): number {
+  if (update === undefined) return 1
+  if (update.at === 'Done') return update.revision
+  return update.at === 'Rolling' && update.proven ? update.revision : update.from
 }
 
 /** The time of a draining replica is over. */

@@ -64,6 +64,10 @@ export type Job = WaitingJob & {
   readonly gang?: number
   /** Of a replica: what its probe said in this generation; absent = nothing yet. */
   ready?: { readonly now: boolean; readonly cause: string }
+  /** Of a replica: it was ready at some time. */
+  served?: true
+  /** Of a replica: revision of the description that it runs; absent = 1. */
+  readonly revision?: number
   /** Of a replica that gets no new requests. */
   drain?: { readonly untilMs: number; readonly cause: string }
   /** Of an elastic job alone. */
@@ -92,15 +96,39 @@ export type Job = WaitingJob & {
   story: StoryItem[]
 }
 
+/** The last update of a service. */
+export type UpdateState = {
+  readonly at: 'Rolling' | 'Stalled' | 'Done'
+  /** Counts the updates of the service, from 1. */
+  readonly number: number
+  readonly revision: number
+  /** Revision that was whole before. */
+  readonly from: number
+  readonly maxSurge: number
+  readonly maxUnavailable: number
+  readonly startupDeadlineMs: number
+  /** A replica of the revision was ready: it works. */
+  readonly proven: boolean
+  /** Replicas of it that failed in a row and never were ready. */
+  readonly failures: number
+  /** Why it stalled; empty = it did not. */
+  readonly cause: string
+  readonly startedAtMs: number
+  readonly changedAtMs: number
+}
+
 /** An Inference job. Its replicas are jobs as far as placement knows. */
 export type Service = {
-  readonly spec: JobSpec
+  /** How long a replica drains may change with its revision. */
+  spec: JobSpec
   readonly queuedAtMs: number
   scale: ScaleState
   /** Gang of the next replica. */
   nextGang: number
   /** By gang, ascending. */
   readonly replicas: Map<number, Job>
+  /** Absent = it was never updated. */
+  update?: UpdateState
   /** Set once it is over. */
   end: Extract<Phase, { at: 'Failed' | 'Cancelled' }> | undefined
   /** State as its owner sees it; follows from the replicas. */
@@ -151,6 +179,8 @@ export type SchedulerState = {
   /** Jobs that are one gang. */
   readonly jobs: Map<string, Job>
   readonly services: Map<string, Service>
+  /** Services whose update goes on. Not part of the JSON. */
+  readonly rolling: Set<string>
   /** Finished jobs, oldest first. */
   readonly finished: string[]
   readonly holdings: Map<string, Holding>
@@ -185,6 +215,7 @@ export function initialState(): SchedulerState {
     queues: new Map(),
     jobs: new Map(),
     services: new Map(),
+    rolling: new Set(),
     finished: [],
     holdings: new Map(),
     nextOrder: 1,

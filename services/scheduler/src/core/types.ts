@@ -168,6 +168,7 @@ export type RecoveryPlan = {
 
 /** Feature level from which on there are services and elastic gangs. */
 export const SCALING_LEVEL = 2
+export const HOUR_MS = 3_600_000
 /** Most replicas of a service. */
 export const REPLICAS_MAX = 1_000
 /** Most tasks of a gang; a commit still holds their columns. */

@@ -28,6 +28,7 @@ export class Actions {
     if (roll < 28 && this.#live().length < LIVE_MAX) return this.#enqueue()
     if (roll < 34) return this.#readiness()
     if (roll < 39) return this.#resize()
+    if (roll < 40) return this.#update()
     if (roll < 50) return this.#tasks()
     if (roll < 85) return this.#freed()
     if (roll < 92) return this.#recover(atMs)
@@ -76,6 +77,23 @@ export class Actions {
       decisionId: `d-${dice.chance(95) ? ++this.#decisions : this.#decisions}`,
       cause: 'walk',
       release: user && dice.chance(40),
+    }
+  }
+
+  #update(): SchedulerCommand {
+    const dice = this.#dice
+    const jobId = dice.pick([...this.#ledger.services.keys()]) ?? this.#someJobId()
+    const known = this.#ledger.services.get(jobId)?.update?.asked.number ?? 0
+    return {
+      type: 'UpdateService',
+      jobId,
+      number: dice.chance(90) ? known + 1 : known,
+      revision: 1 + dice.below(4),
+      drainMs: dice.chance(10) ? 0 : dice.below(3_000),
+      maxSurge: dice.below(3),
+      maxUnavailable: dice.below(3),
+      startupDeadlineMs: 500 + dice.below(8_000),
+      by: 'walk',
     }
   }
 

@@ -1,5 +1,6 @@
 import type { GangPlaced, SchedulerEvent } from '../core/messages.ts'
 import type { GangSpec, JobSpec, NodeFacts, QueueSpec } from '../core/types.ts'
+import type { UpdateStarted } from '../core/update-messages.ts'
 
 /** What one rank of a generation came to. */
 export type Rank = {
@@ -42,6 +43,10 @@ export type Unit = {
   /** Between two sizes: it waits for what it held itself. */
   resizing: boolean
   draining: boolean
+  /** Of a replica: what its probe said last. */
+  ready: boolean
+  /** Of a replica: what it runs. */
+  readonly revision: number
   /** Open request for a checkpoint; empty = none. */
   notice: string
   resizedAtMs: number
@@ -53,6 +58,8 @@ export type ServiceUnit = {
   wanted: number
   version: number
   lastGang: number
+  /** The last update. */
+  update: { readonly asked: UpdateStarted; at: 'Rolling' | 'Stalled' | 'Done' } | undefined
 }
 
 /** Names a job or a replica. */
@@ -95,6 +102,8 @@ export class Ledger {
         this.#place(event)
         break
       case 'GangReleased':
+        if (event.cause === 'DRAINED') this.#checkServing(event)
+        this.#unready(event)
         for (const grant of this.grantsOf(event.jobId, event.gang)) grant.released = true
         if (event.cause === 'RESIZE') this.jobs.get(event.jobId)!.resizing = true
         this.#forget()
@@ -124,11 +133,24 @@ export class Ledger {
       case 'ServiceQueued': {
         const { jobId, service } = event.job
         const wanted = service!.replicas
-        this.services.set(jobId, { spec: event.job, wanted, version: 1, lastGang: 0 })
+        const nothing = { version: 1, lastGang: 0, update: undefined }
+        this.services.set(jobId, { spec: event.job, wanted, ...nothing })
         return true
       }
       case 'ReplicasAdded':
-        for (const gang of event.gangs) this.#addReplica(event.jobId, gang)
+        for (const gang of event.gangs) this.#addReplica(event.jobId, gang, event.revision ?? 1)
+        return true
+      case 'ReplicaReady':
+        this.jobs.get(unitName(event.jobId, event.gang))!.ready = event.ready
+        return true
+      case 'UpdateStarted':
+        this.services.get(event.jobId)!.update = { asked: event, at: 'Rolling' }
+        return true
+      case 'UpdateStalled':
+        this.services.get(event.jobId)!.update!.at = 'Stalled'
+        return true
+      case 'UpdateFinished':
+        this.#finishUpdate(event.jobId)
         return true
       case 'ReplicaRemoved': {
         const name = unitName(event.jobId, event.gang)
@@ -139,6 +161,7 @@ export class Ledger {
       case 'ReplicaDraining': {
         const unit = this.jobs.get(unitName(event.jobId, event.gang))!
         check(!unit.draining, `${event.jobId}/${event.gang} drains twice`)
+        this.#checkServing(event)
         check(this.current(event.jobId, event.gang) !== undefined, 'what holds nothing drains')
         unit.draining = true
         return true
@@ -161,11 +184,45 @@ export class Ledger {
     }
   }
 
-  #addReplica(jobId: string, gang: number): void {
+  #addReplica(jobId: string, gang: number, revision: number): void {
     const service = this.services.get(jobId)!
     check(gang === service.lastGang + 1, `gang ${gang} of ${jobId} after ${service.lastGang}`)
     service.lastGang = gang
-    this.jobs.set(unitName(jobId, gang), newUnit(service.spec, gang))
+    const { asked } = service.update ?? {}
+    const known = asked === undefined ? [1] : [asked.revision, asked.fromRevision]
+    check(known.includes(revision), `${jobId}/${gang} is of revision ${revision}`)
+    this.jobs.set(unitName(jobId, gang), newUnit(service.spec, gang, revision))
+  }
+
+  #unready(of: { readonly jobId: string; readonly gang: number }): void {
+    const unit = this.jobs.get(unitName(of.jobId, of.gang))
+    if (unit !== undefined) unit.ready = false
+  }
+
+  /** Replicas of a service that do not drain. */
+  #counted(jobId: string): Unit[] {
+    return [...this.jobs.values()].filter(
+      ({ spec, gang, draining }) => spec.jobId === jobId && gang > 0 && !draining,
+    )
+  }
+
+  /** A ready replica goes in an update: as many as are promised are left. */
+  #checkServing({ jobId, gang }: { readonly jobId: string; readonly gang: number }): void {
+    const unit = this.jobs.get(unitName(jobId, gang))
+    const service = this.services.get(jobId)
+    if (service?.update?.at !== 'Rolling' || unit?.ready !== true || unit.draining) return
+    const least = service.wanted - service.update.asked.maxUnavailable
+    const ready = this.#counted(jobId).filter((one) => one.ready).length
+    check(ready > least, `${jobId} has ${ready} ready replicas, at least ${least} stay`)
+  }
+
+  #finishUpdate(jobId: string): void {
+    const { update, wanted } = this.services.get(jobId)!
+    const replicas = this.#counted(jobId)
+    const { revision } = update!.asked
+    const done = replicas.every((one) => one.ready && one.revision === revision)
+    check(done && replicas.length === wanted, `the update of ${jobId} is not done`)
+    update!.at = 'Done'
   }
 
   #scale(event: Extract<SchedulerEvent, { type: 'ScaleChanged' }>): void {
@@ -196,9 +253,11 @@ export class Ledger {
       if (gang === 0 || draining) continue
       counts.set(spec.jobId, (counts.get(spec.jobId) ?? 0) + 1)
     }
-    for (const [jobId, { wanted }] of this.services) {
+    for (const [jobId, { wanted, update }] of this.services) {
       const count = counts.get(jobId) ?? 0
-      check(count === wanted, `${jobId} has ${count} replicas, ${wanted} are wanted`)
+      const { maxSurge = 0, maxUnavailable = 0 } = update?.at === 'Rolling' ? update.asked : {}
+      const right = count >= wanted - maxUnavailable && count <= wanted + maxSurge
+      check(right, `${jobId} has ${count} replicas, ${wanted} are wanted`)
     }
   }
 
@@ -216,6 +275,7 @@ export class Ledger {
     if (job === undefined) throw new Error(`${event.jobId} is placed after its end`)
     const { gang } = job.spec
     check(event.generation === job.generation + 1, `${event.jobId}: generation out of order`)
+    check((event.revision ?? 1) === job.revision, `${event.jobId}: another revision`)
     check(this.current(event.jobId, event.gang) === undefined, `${event.jobId} has two generations`)
     const before = this.grantsOf(event.jobId, event.gang)
     if (gang.exclusive || job.resizing) for (const grant of before) this.#checkGone(grant)
@@ -414,8 +474,9 @@ function least(gang: GangSpec): GangSpec {
   return gang.elastic === undefined ? gang : { ...gang, tasks: gang.elastic.minTasks }
 }
 
-function newUnit(spec: JobSpec, gang: number): Unit {
-  const nothing = { generation: 0, resizing: false, draining: false, notice: '' }
+function newUnit(spec: JobSpec, gang: number, revision = 1): Unit {
+  const before = { generation: 0, resizing: false, draining: false, notice: '' }
+  const nothing = { ...before, ready: false, revision }
   return { spec, gang, wanted: spec.gang.tasks, ...nothing, resizedAtMs: Number.NEGATIVE_INFINITY }
 }
 

@@ -18,6 +18,9 @@ test(`5,000 random steps from seed ${seed} keep every promise`, () => {
   }
   expect(refusals['NO_MATCHING_NODE']).toBeGreaterThan(0)
   expect(refusals['STALE_GENERATION']).toBeGreaterThan(0)
+  for (const type of ['UpdateStarted', 'UpdateStalled', 'UpdateFinished']) {
+    expect(events[type], type).toBeGreaterThan(1)
+  }
   for (const type of ['CheckpointRequested', 'ReplicaDraining']) {
     expect(events[type], type).toBeGreaterThan(1)
   }

@@ -82,11 +82,13 @@ class Walk {
       decider.afterBatch?.(this.#state, context)
       this.#command(this.#choose(), context)
     }
+    let more = true
     for (let rounds = 0; ; rounds++) {
       check(rounds < 10, 'rounds do not end')
       const round = decider.afterBatch?.(this.#state, context)
       if (round === undefined) break
-      check(rounds === 0 || round.timers !== undefined, 'a settled round finds more to do')
+      check(more, 'a settled round finds more to do')
+      more = round.timers?.some(({ key }) => key === ROUND_TIMER) ?? false
       this.#apply(round)
     }
     this.#checkWaiting()

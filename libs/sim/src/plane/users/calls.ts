@@ -93,6 +93,18 @@ export class UserCalls {
     await jobs.scaleJob(request, { timeoutMs })
   }
 
+  /** One attempt to update a service; an empty description = back to the first one. */
+  async update(requestId: string, jobId: string, manifest: string): Promise<void> {
+    const { random } = this.#init
+    const timeoutMs = random.pick(DEADLINES_MS)
+    const jobs = random.chance(DIRECT_SHARE) ? this.#direct() : this.#jobs
+    const toRevision = manifest === '' ? 1 : 0
+    await jobs.updateService(
+      { requestId, jobId, manifest, fileName: '', toRevision },
+      { timeoutMs },
+    )
+  }
+
   /** One attempt to read a job at any replica. */
   async read(jobId: string, minPosition: string): Promise<Job | undefined> {
     const request = { jobId, minPosition }

@@ -8,7 +8,7 @@ import type { Observation } from '../../check/types.ts'
 import type { SimTime, Trace } from '../../world/types.ts'
 import type { Accepted, UserCalls } from './calls.ts'
 import { type Answer, insist } from './patience.ts'
-import type { JobPlan, ScalePlan } from './plans.ts'
+import type { JobPlan, ScalePlan, UpdatePlan } from './plans.ts'
 
 /** Time between two reads of a job that runs, ms. */
 const READ_EVERY_MS = [5_000, 25_000] as const
@@ -79,6 +79,7 @@ export class JobOwner {
       ...again,
       ...(plan.cancelAfterMs === undefined ? [] : [this.#cancel(jobId, plan.cancelAfterMs)]),
       ...(plan.scales ?? []).map((scale) => this.#scale(jobId, scale)),
+      ...(plan.updates ?? []).map((update) => this.#update(jobId, update)),
     ]
     await this.#read(jobId, position)
     await (plan.watches ? this.#watch(jobId) : this.#poll(jobId))
@@ -147,6 +148,13 @@ export class JobOwner {
     await timers.sleep(afterMs)
     const requestId = calls.newRequestId()
     await this.#insist(() => calls.scale(requestId, jobId, wanted), 'scale')
+  }
+
+  async #update(jobId: string, { afterMs, manifest }: UpdatePlan): Promise<void> {
+    const { calls, timers } = this.#init
+    await timers.sleep(afterMs)
+    const requestId = calls.newRequestId()
+    await this.#insist(() => calls.update(requestId, jobId, manifest), 'update')
   }
 
   async #cancel(jobId: string, ms: number): Promise<void> {

@@ -32,12 +32,21 @@ export interface JobPlan {
   readonly twice: boolean
   /** It is scaled so; absent = it cannot be. */
   readonly scales?: readonly ScalePlan[]
+  /** It is updated so; absent = it cannot be. */
+  readonly updates?: readonly UpdatePlan[]
 }
 
 /** A number of replicas or tasks, so long after the job was accepted. */
 export interface ScalePlan {
   readonly afterMs: number
   readonly wanted: number | 'auto'
+}
+
+/** Another description of a service, so long after the job was accepted. */
+export interface UpdatePlan {
+  readonly afterMs: number
+  /** JSON; empty = back to the first revision. */
+  readonly manifest: string
 }
 
 /** Submissions begin when the first nodes are there, ms. */

@@ -2,7 +2,14 @@
 import type { SeededRandomness } from '@serverless-ai/kernel/testing'
 import type { Scenario } from '../../scenarios/types.ts'
 import { commandOf, QUIET_SCRIPT } from '../nodes/script.ts'
-import { FIRST_MS, type JobPlan, LAST_SHARE, type QueuePlan, type ScalePlan } from './plans.ts'
+import {
+  FIRST_MS,
+  type JobPlan,
+  LAST_SHARE,
+  type QueuePlan,
+  type ScalePlan,
+  type UpdatePlan,
+} from './plans.ts'
 
 /** Such jobs for each job of the scenario. */
 const SHARE = 0.12
@@ -47,6 +54,22 @@ function training(random: SeededRandomness) {
   }
 }
 
+/** Updates of a service: to servers that mostly fail, to good ones, and back. */
+function updatesFor(
+  random: SeededRandomness,
+  manifest: { readonly spec: object },
+  withinMs: number,
+): readonly UpdatePlan[] {
+  return Array.from({ length: random.int(3) }, () => {
+    const failShare = random.chance(0.3) ? 0.9 : 0
+    const command = commandOf({ ...QUIET_SCRIPT, seconds: FOR_EVER_S, failShare })
+    const env = { REVISION: String(random.int(3)) }
+    const next = { ...manifest, spec: { ...manifest.spec, command, env } }
+    const back = random.chance(0.2)
+    return { afterMs: random.float() * withinMs, manifest: back ? '' : JSON.stringify(next) }
+  })
+}
+
 /** The jobs of a scenario that are scaled, by time. */
 export function scalingPlans(
   scenario: Scenario,
@@ -82,6 +105,7 @@ export function scalingPlans(
       twice: random.chance(0.1),
       reusedAfterMs: undefined,
       scales: scalesFor(random, lifeMs),
+      ...(serves ? { updates: updatesFor(random, manifest, lifeMs) } : {}),
     }
   })
   return plans.sort((a, b) => a.atMs - b.atMs)

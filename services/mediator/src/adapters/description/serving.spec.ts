@@ -32,6 +32,7 @@ describe('an Inference job', () => {
         requestClass: 'standard',
         objectives: [],
         drainMs: 10_000,
+        update: { maxSurge: 1, maxUnavailable: 0 },
         replicas: { min: 1, max: 1, initial: 1 },
         readiness: {
           httpGet: '',
@@ -64,6 +65,7 @@ describe('an Inference job', () => {
       '  class: interactive',
       '  objectives: [fast-answers]',
       '  drain: 2500ms',
+      '  update: {maxSurge: 0, maxUnavailable: 2}',
       '  readiness: {httpGet: /healthz, period: 500ms, startupDeadline: 5m}',
       'model: {job: digits}',
     )
@@ -86,6 +88,10 @@ describe('an Inference job', () => {
       'spec.serve.readiness.tcp: stands beside httpGet: one of them',
       'spec.serve.readiness.period: must be at least 100ms',
       'spec.serve.readiness.timeout: must be at least 100ms',
+    ])
+    const still = 'serve: {update: {maxSurge: 0}}'
+    expect(problems('type: Inference', still)).toEqual([
+      'spec.serve.update.maxSurge: must be above 0, or maxUnavailable',
     ])
     const path = 'serve: {readiness: {httpGet: "healthz"}}'
     expect(problems('type: Inference', path)[0]).toContain('must be a path that starts with "/"')

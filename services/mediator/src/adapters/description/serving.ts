@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { ElasticSpec, ServiceSpec } from '../../core/job-spec.ts'
 import { count, duration, durationOf, name } from './fields.ts'
+import { scaling, scalingConflicts, scalingOf, writeScaling } from './scaling.ts'
 
 /** What an Inference job adds to a description, and what an elastic Training job adds. */
 
@@ -23,6 +24,13 @@ const readiness = z.strictObject({
   startupDeadline: duration()
     .default('120s')
     .describe('a replica that is not ready by then is replaced'),
+})
+
+const update = z.strictObject({
+  maxSurge: count(0, 1000).default(1).describe('replicas above the wanted number meanwhile'),
+  maxUnavailable: count(0, 1000)
+    .default(0)
+    .describe('replicas below the wanted number that may be missing meanwhile'),
 })
 
 /** How many replicas an Inference job has. */
@@ -48,7 +56,9 @@ export const serve = z.strictObject({
   class: name().default('standard').describe('class of requests that name none'),
   objectives: z.array(name()).max(16).default([]).describe('objectives that hold for it'),
   drain: duration().default('10s').describe('time of a replica that goes for what it has'),
+  update: update.prefault({}).describe('how replicas are replaced when the job is updated'),
   readiness: readiness.prefault({}).describe('how a replica is asked whether it is ready'),
+  scaling: scaling.optional().describe('how the number of replicas follows the load'),
 })
 
 /** The trained model that replicas are given. */
@@ -104,9 +114,16 @@ export function conflicts(written: Written): { path: string[]; message: string }
   else if (initial < min || initial > max) {
     say(`must be from min to max, ${min} to ${max}`, 'replicas', 'initial')
   }
+  for (const { field, message } of scalingConflicts(written.serve?.scaling, min)) {
+    say(message, 'serve', 'scaling', field)
+  }
   const probe = written.serve?.readiness
   if (probe?.httpGet !== undefined && probe.tcp === true) {
     say('stands beside httpGet: one of them', 'serve', 'readiness', 'tcp')
+  }
+  const rolling = written.serve?.update
+  if (rolling !== undefined && rolling.maxSurge + rolling.maxUnavailable === 0) {
+    say('must be above 0, or maxUnavailable', 'serve', 'update', 'maxSurge')
   }
   if (probe !== undefined && durationOf(probe.period) < 100) {
     say('must be at least 100ms', 'serve', 'readiness', 'period')
@@ -127,7 +144,7 @@ function replicasOf(written: Written['replicas']): ServiceSpec['replicas'] {
 /** The service of an Inference job, with all defaults. */
 export function serviceOf(written: Written): ServiceSpec {
   const told = written.serve ?? serve.parse({})
-  const { readiness: probe, port, drain, class: requestClass, ...same } = told
+  const { readiness: probe, port, drain, class: requestClass, scaling: scaled, ...same } = told
   return {
     ...same,
     portName: port,
@@ -142,6 +159,7 @@ export function serviceOf(written: Written): ServiceSpec {
       successThreshold: probe.successThreshold,
       startupDeadlineMs: durationOf(probe.startupDeadline),
     },
+    ...(scaled === undefined ? {} : { scaling: scalingOf(scaled) }),
     ...(written.model === undefined ? {} : { model: { ...written.model, path: '', step: 0 } }),
   }
 }
@@ -168,6 +186,7 @@ export function writeService(service: ServiceSpec): object {
       class: service.requestClass,
       objectives: service.objectives,
       drain: ms(service.drainMs),
+      update: service.update,
       readiness: {
         ...(probe.httpGet === '' ? { tcp: true } : { httpGet: probe.httpGet }),
         period: ms(probe.periodMs),
@@ -176,6 +195,7 @@ export function writeService(service: ServiceSpec): object {
         successThreshold: probe.successThreshold,
         startupDeadline: ms(probe.startupDeadlineMs),
       },
+      ...(service.scaling === undefined ? {} : { scaling: writeScaling(service.scaling) }),
     },
     ...(of === undefined ? {} : { model: { job: of.job } }),
   }

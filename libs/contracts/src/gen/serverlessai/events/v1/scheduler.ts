@@ -7,7 +7,7 @@
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Reason, Resources } from "../../common/v1/common.ts";
-import { Queue, Scale } from "../../schedule/v1/schedule.ts";
+import { Queue, Scale, ServiceUpdate } from "../../schedule/v1/schedule.ts";
 
 /** A queue was made or changed. Key: queue name. */
 export interface QueueChanged {
@@ -48,6 +48,8 @@ export interface JobStateChanged {
     | undefined;
   /** Log time at which it was queued, ms since 1970; 0 in what 0.2.0 wrote. */
   readonly queuedMs: bigint;
+  /** Last update of an Inference job; absent = it was never updated. */
+  readonly update: ServiceUpdate | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -157,6 +159,8 @@ export interface GangPlaced {
   readonly nodeEmulated: readonly boolean[];
   /** Restarts charged so far. */
   readonly restartsCharged: number;
+  /** Revision of the description, of a replica: it decides what is launched; 0 = the first. */
+  readonly revision: number;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -274,6 +278,7 @@ function createBaseJobStateChanged(): JobStateChanged {
     name: "",
     scale: undefined,
     queuedMs: 0n,
+    update: undefined,
     _unknownFields: {},
   };
 }
@@ -324,6 +329,9 @@ export const JobStateChanged: MessageFns<JobStateChanged> = {
         throw new globalThis.Error("value provided for field message.queuedMs of type int64 too large");
       }
       writer.uint32(104).int64(message.queuedMs);
+    }
+    if (message.update !== undefined) {
+      ServiceUpdate.encode(message.update, writer.uint32(114).fork()).join();
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -453,6 +461,14 @@ export const JobStateChanged: MessageFns<JobStateChanged> = {
             message.queuedMs = reader.int64() as bigint;
             continue;
           }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.update = ServiceUpdate.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -500,6 +516,7 @@ export const JobStateChanged: MessageFns<JobStateChanged> = {
         : isSet(object.queued_ms)
         ? BigInt(object.queued_ms)
         : 0n,
+      update: isSet(object.update) ? ServiceUpdate.fromJSON(object.update) : undefined,
     };
   },
 
@@ -544,6 +561,9 @@ export const JobStateChanged: MessageFns<JobStateChanged> = {
     if (message.queuedMs !== 0n) {
       obj.queuedMs = message.queuedMs.toString();
     }
+    if (message.update !== undefined) {
+      obj.update = ServiceUpdate.toJSON(message.update);
+    }
     return obj;
   },
 
@@ -567,6 +587,9 @@ export const JobStateChanged: MessageFns<JobStateChanged> = {
     message.name = object.name ?? "";
     message.scale = (object.scale !== undefined && object.scale !== null) ? Scale.fromPartial(object.scale) : undefined;
     message.queuedMs = (object.queuedMs !== undefined && object.queuedMs !== null) ? BigInt(object.queuedMs) : 0n;
+    message.update = (object.update !== undefined && object.update !== null)
+      ? ServiceUpdate.fromPartial(object.update)
+      : undefined;
     return message;
   },
 };
@@ -1200,6 +1223,7 @@ function createBaseGangPlaced(): GangPlaced {
     masterAddress: "",
     nodeEmulated: [],
     restartsCharged: 0,
+    revision: 0,
     _unknownFields: {},
   };
 }
@@ -1269,6 +1293,9 @@ export const GangPlaced: MessageFns<GangPlaced> = {
     }
     if (message.restartsCharged !== 0) {
       writer.uint32(120).uint32(message.restartsCharged);
+    }
+    if (message.revision !== 0) {
+      writer.uint32(128).uint32(message.revision);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -1454,6 +1481,14 @@ export const GangPlaced: MessageFns<GangPlaced> = {
             message.restartsCharged = reader.uint32();
             continue;
           }
+          case 16: {
+            if (tag !== 128) {
+              break;
+            }
+
+            message.revision = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1531,6 +1566,7 @@ export const GangPlaced: MessageFns<GangPlaced> = {
         : isSet(object.restarts_charged)
         ? globalThis.Number(object.restarts_charged)
         : 0,
+      revision: isSet(object.revision) ? globalThis.Number(object.revision) : 0,
     };
   },
 
@@ -1581,6 +1617,9 @@ export const GangPlaced: MessageFns<GangPlaced> = {
     if (message.restartsCharged !== 0) {
       obj.restartsCharged = Math.round(message.restartsCharged);
     }
+    if (message.revision !== 0) {
+      obj.revision = Math.round(message.revision);
+    }
     return obj;
   },
 
@@ -1608,6 +1647,7 @@ export const GangPlaced: MessageFns<GangPlaced> = {
     message.masterAddress = object.masterAddress ?? "";
     message.nodeEmulated = object.nodeEmulated?.map((e) => e) || [];
     message.restartsCharged = object.restartsCharged ?? 0;
+    message.revision = object.revision ?? 0;
     return message;
   },
 };

@@ -24,7 +24,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { Reason } from "../../common/v1/common.ts";
-import { Scale, StoryEntry } from "../../schedule/v1/schedule.ts";
+import { Scale, ServiceUpdate, StoryEntry } from "../../schedule/v1/schedule.ts";
 
 /** A job as its owner sees it. */
 export interface Job {
@@ -80,6 +80,10 @@ export interface Job {
     | undefined;
   /** Replicas of an Inference job that hold devices, by gang; left out of lists. */
   readonly replicas: readonly Replica[];
+  /** Revision of the description that `manifest` shows, of an Inference job, from 1; 0 = other jobs. */
+  readonly revision: number;
+  /** Last update of an Inference job; absent = it was never updated. */
+  readonly update: ServiceUpdate | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -215,6 +219,8 @@ export interface Replica {
   readonly port: number;
   /** Why it is not ready; empty when it is. */
   readonly cause: string;
+  /** Revision of the description that it runs, from 1. */
+  readonly revision: number;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -391,6 +397,35 @@ export interface ScaleJobResponse {
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
+/** Updates a service. */
+export interface UpdateServiceRequest {
+  /**
+   * UUIDv7; the same id with the same body gives the first answer again, with another body
+   * ALREADY_EXISTS `REQUEST_ID_REUSED`.
+   */
+  readonly requestId: string;
+  /** Id. */
+  readonly jobId: string;
+  /** `serverlessai.job/v1` description, YAML or JSON, at most 1 MiB; empty with `to_revision`. */
+  readonly manifest: string;
+  /** Name of the file it came from, for error messages. */
+  readonly fileName: string;
+  /** Back to this revision instead of a description; 0 = the description. The 10 newest are kept. */
+  readonly toRevision: number;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/** Updating. */
+export interface UpdateServiceResponse {
+  /** The job; `revision` is the one that replicas become. */
+  readonly job:
+    | Job
+    | undefined;
+  /** Position of the commit. */
+  readonly position: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
 /** Asks why. */
 export interface ExplainJobRequest {
   /** Id. */
@@ -481,6 +516,8 @@ function createBaseJob(): Job {
     kind: "",
     scale: undefined,
     replicas: [],
+    revision: 0,
+    update: undefined,
     _unknownFields: {},
   };
 }
@@ -561,6 +598,12 @@ export const Job: MessageFns<Job> = {
     }
     for (const v of message.replicas) {
       Replica.encode(v!, writer.uint32(178).fork()).join();
+    }
+    if (message.revision !== 0) {
+      writer.uint32(184).uint32(message.revision);
+    }
+    if (message.update !== undefined) {
+      ServiceUpdate.encode(message.update, writer.uint32(194).fork()).join();
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -762,6 +805,22 @@ export const Job: MessageFns<Job> = {
             message.replicas.push(Replica.decode(reader, reader.uint32()));
             continue;
           }
+          case 23: {
+            if (tag !== 184) {
+              break;
+            }
+
+            message.revision = reader.uint32();
+            continue;
+          }
+          case 24: {
+            if (tag !== 194) {
+              break;
+            }
+
+            message.update = ServiceUpdate.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -838,6 +897,8 @@ export const Job: MessageFns<Job> = {
       replicas: globalThis.Array.isArray(object?.replicas)
         ? object.replicas.map((e: any) => Replica.fromJSON(e))
         : [],
+      revision: isSet(object.revision) ? globalThis.Number(object.revision) : 0,
+      update: isSet(object.update) ? ServiceUpdate.fromJSON(object.update) : undefined,
     };
   },
 
@@ -909,6 +970,12 @@ export const Job: MessageFns<Job> = {
     if (message.replicas?.length) {
       obj.replicas = message.replicas.map((e) => Replica.toJSON(e));
     }
+    if (message.revision !== 0) {
+      obj.revision = Math.round(message.revision);
+    }
+    if (message.update !== undefined) {
+      obj.update = ServiceUpdate.toJSON(message.update);
+    }
     return obj;
   },
 
@@ -949,12 +1016,26 @@ export const Job: MessageFns<Job> = {
     message.kind = object.kind ?? "";
     message.scale = (object.scale !== undefined && object.scale !== null) ? Scale.fromPartial(object.scale) : undefined;
     message.replicas = object.replicas?.map((e) => Replica.fromPartial(e)) || [];
+    message.revision = object.revision ?? 0;
+    message.update = (object.update !== undefined && object.update !== null)
+      ? ServiceUpdate.fromPartial(object.update)
+      : undefined;
     return message;
   },
 };
 
 function createBaseReplica(): Replica {
-  return { gang: 0, generation: 0, state: "", node: "", address: "", port: 0, cause: "", _unknownFields: {} };
+  return {
+    gang: 0,
+    generation: 0,
+    state: "",
+    node: "",
+    address: "",
+    port: 0,
+    cause: "",
+    revision: 0,
+    _unknownFields: {},
+  };
 }
 
 export const Replica: MessageFns<Replica> = {
@@ -979,6 +1060,9 @@ export const Replica: MessageFns<Replica> = {
     }
     if (message.cause !== "") {
       writer.uint32(58).string(message.cause);
+    }
+    if (message.revision !== 0) {
+      writer.uint32(64).uint32(message.revision);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -1060,6 +1144,14 @@ export const Replica: MessageFns<Replica> = {
             message.cause = reader.string();
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.revision = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1089,6 +1181,7 @@ export const Replica: MessageFns<Replica> = {
       address: isSet(object.address) ? globalThis.String(object.address) : "",
       port: isSet(object.port) ? globalThis.Number(object.port) : 0,
       cause: isSet(object.cause) ? globalThis.String(object.cause) : "",
+      revision: isSet(object.revision) ? globalThis.Number(object.revision) : 0,
     };
   },
 
@@ -1115,6 +1208,9 @@ export const Replica: MessageFns<Replica> = {
     if (message.cause !== "") {
       obj.cause = message.cause;
     }
+    if (message.revision !== 0) {
+      obj.revision = Math.round(message.revision);
+    }
     return obj;
   },
 
@@ -1130,6 +1226,7 @@ export const Replica: MessageFns<Replica> = {
     message.address = object.address ?? "";
     message.port = object.port ?? 0;
     message.cause = object.cause ?? "";
+    message.revision = object.revision ?? 0;
     return message;
   },
 };
@@ -2850,6 +2947,272 @@ export const ScaleJobResponse: MessageFns<ScaleJobResponse> = {
   },
 };
 
+function createBaseUpdateServiceRequest(): UpdateServiceRequest {
+  return { requestId: "", jobId: "", manifest: "", fileName: "", toRevision: 0, _unknownFields: {} };
+}
+
+export const UpdateServiceRequest: MessageFns<UpdateServiceRequest> = {
+  encode(message: UpdateServiceRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.requestId !== "") {
+      writer.uint32(10).string(message.requestId);
+    }
+    if (message.jobId !== "") {
+      writer.uint32(18).string(message.jobId);
+    }
+    if (message.manifest !== "") {
+      writer.uint32(26).string(message.manifest);
+    }
+    if (message.fileName !== "") {
+      writer.uint32(34).string(message.fileName);
+    }
+    if (message.toRevision !== 0) {
+      writer.uint32(40).uint32(message.toRevision);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UpdateServiceRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUpdateServiceRequest() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.jobId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.manifest = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.fileName = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.toRevision = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): UpdateServiceRequest {
+    return {
+      requestId: isSet(object.requestId)
+        ? globalThis.String(object.requestId)
+        : isSet(object.request_id)
+        ? globalThis.String(object.request_id)
+        : "",
+      jobId: isSet(object.jobId)
+        ? globalThis.String(object.jobId)
+        : isSet(object.job_id)
+        ? globalThis.String(object.job_id)
+        : "",
+      manifest: isSet(object.manifest) ? globalThis.String(object.manifest) : "",
+      fileName: isSet(object.fileName)
+        ? globalThis.String(object.fileName)
+        : isSet(object.file_name)
+        ? globalThis.String(object.file_name)
+        : "",
+      toRevision: isSet(object.toRevision)
+        ? globalThis.Number(object.toRevision)
+        : isSet(object.to_revision)
+        ? globalThis.Number(object.to_revision)
+        : 0,
+    };
+  },
+
+  toJSON(message: UpdateServiceRequest): unknown {
+    const obj: any = {};
+    if (message.requestId !== "") {
+      obj.requestId = message.requestId;
+    }
+    if (message.jobId !== "") {
+      obj.jobId = message.jobId;
+    }
+    if (message.manifest !== "") {
+      obj.manifest = message.manifest;
+    }
+    if (message.fileName !== "") {
+      obj.fileName = message.fileName;
+    }
+    if (message.toRevision !== 0) {
+      obj.toRevision = Math.round(message.toRevision);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<UpdateServiceRequest>, I>>(base?: I): UpdateServiceRequest {
+    return UpdateServiceRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<UpdateServiceRequest>, I>>(object: I): UpdateServiceRequest {
+    const message = createBaseUpdateServiceRequest() as any;
+    message.requestId = object.requestId ?? "";
+    message.jobId = object.jobId ?? "";
+    message.manifest = object.manifest ?? "";
+    message.fileName = object.fileName ?? "";
+    message.toRevision = object.toRevision ?? 0;
+    return message;
+  },
+};
+
+function createBaseUpdateServiceResponse(): UpdateServiceResponse {
+  return { job: undefined, position: "", _unknownFields: {} };
+}
+
+export const UpdateServiceResponse: MessageFns<UpdateServiceResponse> = {
+  encode(message: UpdateServiceResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.job !== undefined) {
+      Job.encode(message.job, writer.uint32(10).fork()).join();
+    }
+    if (message.position !== "") {
+      writer.uint32(18).string(message.position);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UpdateServiceResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUpdateServiceResponse() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.job = Job.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.position = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): UpdateServiceResponse {
+    return {
+      job: isSet(object.job) ? Job.fromJSON(object.job) : undefined,
+      position: isSet(object.position) ? globalThis.String(object.position) : "",
+    };
+  },
+
+  toJSON(message: UpdateServiceResponse): unknown {
+    const obj: any = {};
+    if (message.job !== undefined) {
+      obj.job = Job.toJSON(message.job);
+    }
+    if (message.position !== "") {
+      obj.position = message.position;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<UpdateServiceResponse>, I>>(base?: I): UpdateServiceResponse {
+    return UpdateServiceResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<UpdateServiceResponse>, I>>(object: I): UpdateServiceResponse {
+    const message = createBaseUpdateServiceResponse() as any;
+    message.job = (object.job !== undefined && object.job !== null) ? Job.fromPartial(object.job) : undefined;
+    message.position = object.position ?? "";
+    return message;
+  },
+};
+
 function createBaseExplainJobRequest(): ExplainJobRequest {
   return { jobId: "", atPosition: "", _unknownFields: {} };
 }
@@ -3635,6 +3998,25 @@ export const JobServiceService = {
     responseSerialize: (value: ScaleJobResponse): Buffer => encodeMessage(ScaleJobResponse, value),
     responseDeserialize: (value: Buffer): ScaleJobResponse => ScaleJobResponse.decode(value),
   },
+  /**
+   * Gives an Inference job another revision of its description: its replicas are replaced one after
+   * another, without a request lost. Workspace, command, environment, model and how it is served
+   * may change; what it needs of the fleet, its name and its type stay. A description that the job
+   * had before is that revision again. Answered when it is written down; `Job.update` says how far
+   * it is. Errors: NOT_FOUND, NOT_FOUND `REVISION_NOT_FOUND`, INVALID_ARGUMENT `INVALID_SPEC`,
+   * FAILED_PRECONDITION `NOT_UPDATABLE` (with the fields that may not change), `JOB_FINISHED`,
+   * `MODEL_NOT_FOUND`.
+   */
+  updateService: {
+    path: "/serverlessai.job.v1.JobService/UpdateService" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: UpdateServiceRequest): Buffer => encodeMessage(UpdateServiceRequest, value),
+    requestDeserialize: (value: Buffer): UpdateServiceRequest => UpdateServiceRequest.decode(value),
+    responseSerialize: (value: UpdateServiceResponse): Buffer =>
+      encodeMessage(UpdateServiceResponse, value),
+    responseDeserialize: (value: Buffer): UpdateServiceResponse => UpdateServiceResponse.decode(value),
+  },
   /** Why is it as it is: the owners' explanations, merged by time. Errors: NOT_FOUND, OUT_OF_RANGE. */
   explainJob: {
     path: "/serverlessai.job.v1.JobService/ExplainJob" as const,
@@ -3672,6 +4054,16 @@ export interface JobServiceServer extends UntypedServiceImplementation {
    * FAILED_PRECONDITION `NOT_SCALABLE`, `JOB_FINISHED`, `RESIZE_COOLDOWN`.
    */
   scaleJob: handleUnaryCall<ScaleJobRequest, ScaleJobResponse>;
+  /**
+   * Gives an Inference job another revision of its description: its replicas are replaced one after
+   * another, without a request lost. Workspace, command, environment, model and how it is served
+   * may change; what it needs of the fleet, its name and its type stay. A description that the job
+   * had before is that revision again. Answered when it is written down; `Job.update` says how far
+   * it is. Errors: NOT_FOUND, NOT_FOUND `REVISION_NOT_FOUND`, INVALID_ARGUMENT `INVALID_SPEC`,
+   * FAILED_PRECONDITION `NOT_UPDATABLE` (with the fields that may not change), `JOB_FINISHED`,
+   * `MODEL_NOT_FOUND`.
+   */
+  updateService: handleUnaryCall<UpdateServiceRequest, UpdateServiceResponse>;
   /** Why is it as it is: the owners' explanations, merged by time. Errors: NOT_FOUND, OUT_OF_RANGE. */
   explainJob: handleUnaryCall<ExplainJobRequest, ExplainJobResponse>;
 }
@@ -3775,6 +4167,30 @@ export interface JobServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ScaleJobResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Gives an Inference job another revision of its description: its replicas are replaced one after
+   * another, without a request lost. Workspace, command, environment, model and how it is served
+   * may change; what it needs of the fleet, its name and its type stay. A description that the job
+   * had before is that revision again. Answered when it is written down; `Job.update` says how far
+   * it is. Errors: NOT_FOUND, NOT_FOUND `REVISION_NOT_FOUND`, INVALID_ARGUMENT `INVALID_SPEC`,
+   * FAILED_PRECONDITION `NOT_UPDATABLE` (with the fields that may not change), `JOB_FINISHED`,
+   * `MODEL_NOT_FOUND`.
+   */
+  updateService(
+    request: UpdateServiceRequest,
+    callback: (error: ServiceError | null, response: UpdateServiceResponse) => void,
+  ): ClientUnaryCall;
+  updateService(
+    request: UpdateServiceRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: UpdateServiceResponse) => void,
+  ): ClientUnaryCall;
+  updateService(
+    request: UpdateServiceRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: UpdateServiceResponse) => void,
   ): ClientUnaryCall;
   /** Why is it as it is: the owners' explanations, merged by time. Errors: NOT_FOUND, OUT_OF_RANGE. */
   explainJob(

@@ -128,7 +128,10 @@ export interface Scale {
   readonly max: number;
   /** Asked for. */
   readonly wanted: number;
-  /** Of those that are not draining, how many hold devices now. */
+  /**
+   * Of those that are not draining, how many hold devices now; during an update this may be above
+   * `wanted`.
+   */
   readonly granted: number;
   /** Of those, how many are ready (replicas: their probe says so; tasks: they run). */
   readonly ready: number;
@@ -197,6 +200,131 @@ export function scale_UnitToJSON(object: Scale_Unit): string {
     default:
       return "UNRECOGNIZED";
   }
+}
+
+/** A rolling update of an Inference job: its replicas become those of another revision. */
+export interface ServiceUpdate {
+  /** Counts the updates of the job, from 1. */
+  readonly number: bigint;
+  /** Revision that replicas become, from 1: the description that was submitted. */
+  readonly revision: number;
+  /**
+   * Revision that was whole before; replicas that are added while the new one was never ready, or
+   * after a stall, are of it.
+   */
+  readonly fromRevision: number;
+  /** Where it stands. */
+  readonly state: ServiceUpdate_State;
+  /** Replicas of the new revision that are ready. */
+  readonly updated: number;
+  /** Replicas of other revisions that take requests or could; draining ones are not among them. */
+  readonly outdated: number;
+  /** Why it stalled, one line for people; empty otherwise. */
+  readonly cause: string;
+  /** Code of a stall: `UPDATE_STALLED`; empty otherwise. */
+  readonly code: string;
+  /** Log time at which it began, ms since 1970. */
+  readonly startedMs: bigint;
+  /** Log time at which it came to its state, ms since 1970. */
+  readonly changedMs: bigint;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/** Where it stands. */
+export const ServiceUpdate_State = {
+  /** UNSPECIFIED - Never sent. */
+  UNSPECIFIED: 0,
+  /** ROLLING - Replicas are being replaced. */
+  ROLLING: 1,
+  /**
+   * STALLED - Replicas of the new revision do not become ready: those of it that are not were taken away,
+   * all others go on. Another update (forward, or back) goes on from there.
+   */
+  STALLED: 2,
+  /** DONE - All replicas are of the new revision. */
+  DONE: 3,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type ServiceUpdate_State = typeof ServiceUpdate_State[keyof typeof ServiceUpdate_State];
+
+export namespace ServiceUpdate_State {
+  export type UNSPECIFIED = typeof ServiceUpdate_State.UNSPECIFIED;
+  export type ROLLING = typeof ServiceUpdate_State.ROLLING;
+  export type STALLED = typeof ServiceUpdate_State.STALLED;
+  export type DONE = typeof ServiceUpdate_State.DONE;
+  export type UNRECOGNIZED = typeof ServiceUpdate_State.UNRECOGNIZED;
+}
+
+export function serviceUpdate_StateFromJSON(object: any): ServiceUpdate_State {
+  switch (object) {
+    case 0:
+    case "STATE_UNSPECIFIED":
+      return ServiceUpdate_State.UNSPECIFIED;
+    case 1:
+    case "STATE_ROLLING":
+      return ServiceUpdate_State.ROLLING;
+    case 2:
+    case "STATE_STALLED":
+      return ServiceUpdate_State.STALLED;
+    case 3:
+    case "STATE_DONE":
+      return ServiceUpdate_State.DONE;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return ServiceUpdate_State.UNRECOGNIZED;
+  }
+}
+
+export function serviceUpdate_StateToJSON(object: ServiceUpdate_State): string {
+  switch (object) {
+    case ServiceUpdate_State.UNSPECIFIED:
+      return "STATE_UNSPECIFIED";
+    case ServiceUpdate_State.ROLLING:
+      return "STATE_ROLLING";
+    case ServiceUpdate_State.STALLED:
+      return "STATE_STALLED";
+    case ServiceUpdate_State.DONE:
+      return "STATE_DONE";
+    case ServiceUpdate_State.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
+/** Asks for another revision of the replicas. */
+export interface UpdateRequest {
+  /** Job. */
+  readonly jobId: string;
+  /** Number of the update, from 1, growing; one at or below that of a known update changes nothing. */
+  readonly number: bigint;
+  /** Revision that replicas shall have, from 1; a former one rolls back. */
+  readonly revision: number;
+  /** Time between the news that a ready replica goes and its SIGTERM, ms, 0 to 3,600,000. */
+  readonly drainMs: bigint;
+  /**
+   * Replicas above the wanted number while it goes on, 0 to 1,000; above 0 where `max_unavailable`
+   * is 0.
+   */
+  readonly maxSurge: number;
+  /** Replicas below the wanted number that may be missing meanwhile, 0 to 1,000. */
+  readonly maxUnavailable: number;
+  /**
+   * A replica of the revision that is not ready this long after its start stalls the update, ms, 1
+   * to 86,400,000.
+   */
+  readonly startupDeadlineMs: bigint;
+  /** Who asked, for the record. */
+  readonly by: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/** Taken. */
+export interface UpdateResponse {
+  /** Position of the commit. */
+  readonly position: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 /** Asks for a scale. */
@@ -374,7 +502,11 @@ export interface ExplainResponse {
   /** Queue position, from 1; 0 when not queued. */
   readonly queuePosition: number;
   /** Of an Inference or elastic Training job. */
-  readonly scale: Scale | undefined;
+  readonly scale:
+    | Scale
+    | undefined;
+  /** Last update of an Inference job; absent = it was never updated. */
+  readonly update: ServiceUpdate | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -1676,6 +1808,585 @@ export const Scale: MessageFns<Scale> = {
     message.notBeforeMs = (object.notBeforeMs !== undefined && object.notBeforeMs !== null)
       ? BigInt(object.notBeforeMs)
       : 0n;
+    return message;
+  },
+};
+
+function createBaseServiceUpdate(): ServiceUpdate {
+  return {
+    number: 0n,
+    revision: 0,
+    fromRevision: 0,
+    state: 0,
+    updated: 0,
+    outdated: 0,
+    cause: "",
+    code: "",
+    startedMs: 0n,
+    changedMs: 0n,
+    _unknownFields: {},
+  };
+}
+
+export const ServiceUpdate: MessageFns<ServiceUpdate> = {
+  encode(message: ServiceUpdate, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.number !== 0n) {
+      if (BigInt.asUintN(64, message.number) !== message.number) {
+        throw new globalThis.Error("value provided for field message.number of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.number);
+    }
+    if (message.revision !== 0) {
+      writer.uint32(16).uint32(message.revision);
+    }
+    if (message.fromRevision !== 0) {
+      writer.uint32(24).uint32(message.fromRevision);
+    }
+    if (message.state !== 0) {
+      writer.uint32(32).int32(message.state);
+    }
+    if (message.updated !== 0) {
+      writer.uint32(40).uint32(message.updated);
+    }
+    if (message.outdated !== 0) {
+      writer.uint32(48).uint32(message.outdated);
+    }
+    if (message.cause !== "") {
+      writer.uint32(58).string(message.cause);
+    }
+    if (message.code !== "") {
+      writer.uint32(66).string(message.code);
+    }
+    if (message.startedMs !== 0n) {
+      if (BigInt.asIntN(64, message.startedMs) !== message.startedMs) {
+        throw new globalThis.Error("value provided for field message.startedMs of type int64 too large");
+      }
+      writer.uint32(72).int64(message.startedMs);
+    }
+    if (message.changedMs !== 0n) {
+      if (BigInt.asIntN(64, message.changedMs) !== message.changedMs) {
+        throw new globalThis.Error("value provided for field message.changedMs of type int64 too large");
+      }
+      writer.uint32(80).int64(message.changedMs);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ServiceUpdate {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseServiceUpdate() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.number = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.revision = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.fromRevision = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.updated = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.outdated = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.cause = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.code = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.startedMs = reader.int64() as bigint;
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.changedMs = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ServiceUpdate {
+    return {
+      number: isSet(object.number) ? BigInt(object.number) : 0n,
+      revision: isSet(object.revision) ? globalThis.Number(object.revision) : 0,
+      fromRevision: isSet(object.fromRevision)
+        ? globalThis.Number(object.fromRevision)
+        : isSet(object.from_revision)
+        ? globalThis.Number(object.from_revision)
+        : 0,
+      state: isSet(object.state) ? serviceUpdate_StateFromJSON(object.state) : 0,
+      updated: isSet(object.updated) ? globalThis.Number(object.updated) : 0,
+      outdated: isSet(object.outdated) ? globalThis.Number(object.outdated) : 0,
+      cause: isSet(object.cause) ? globalThis.String(object.cause) : "",
+      code: isSet(object.code) ? globalThis.String(object.code) : "",
+      startedMs: isSet(object.startedMs)
+        ? BigInt(object.startedMs)
+        : isSet(object.started_ms)
+        ? BigInt(object.started_ms)
+        : 0n,
+      changedMs: isSet(object.changedMs)
+        ? BigInt(object.changedMs)
+        : isSet(object.changed_ms)
+        ? BigInt(object.changed_ms)
+        : 0n,
+    };
+  },
+
+  toJSON(message: ServiceUpdate): unknown {
+    const obj: any = {};
+    if (message.number !== 0n) {
+      obj.number = message.number.toString();
+    }
+    if (message.revision !== 0) {
+      obj.revision = Math.round(message.revision);
+    }
+    if (message.fromRevision !== 0) {
+      obj.fromRevision = Math.round(message.fromRevision);
+    }
+    if (message.state !== 0) {
+      obj.state = serviceUpdate_StateToJSON(message.state);
+    }
+    if (message.updated !== 0) {
+      obj.updated = Math.round(message.updated);
+    }
+    if (message.outdated !== 0) {
+      obj.outdated = Math.round(message.outdated);
+    }
+    if (message.cause !== "") {
+      obj.cause = message.cause;
+    }
+    if (message.code !== "") {
+      obj.code = message.code;
+    }
+    if (message.startedMs !== 0n) {
+      obj.startedMs = message.startedMs.toString();
+    }
+    if (message.changedMs !== 0n) {
+      obj.changedMs = message.changedMs.toString();
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ServiceUpdate>, I>>(base?: I): ServiceUpdate {
+    return ServiceUpdate.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ServiceUpdate>, I>>(object: I): ServiceUpdate {
+    const message = createBaseServiceUpdate() as any;
+    message.number = (object.number !== undefined && object.number !== null) ? BigInt(object.number) : 0n;
+    message.revision = object.revision ?? 0;
+    message.fromRevision = object.fromRevision ?? 0;
+    message.state = object.state ?? 0;
+    message.updated = object.updated ?? 0;
+    message.outdated = object.outdated ?? 0;
+    message.cause = object.cause ?? "";
+    message.code = object.code ?? "";
+    message.startedMs = (object.startedMs !== undefined && object.startedMs !== null) ? BigInt(object.startedMs) : 0n;
+    message.changedMs = (object.changedMs !== undefined && object.changedMs !== null) ? BigInt(object.changedMs) : 0n;
+    return message;
+  },
+};
+
+function createBaseUpdateRequest(): UpdateRequest {
+  return {
+    jobId: "",
+    number: 0n,
+    revision: 0,
+    drainMs: 0n,
+    maxSurge: 0,
+    maxUnavailable: 0,
+    startupDeadlineMs: 0n,
+    by: "",
+    _unknownFields: {},
+  };
+}
+
+export const UpdateRequest: MessageFns<UpdateRequest> = {
+  encode(message: UpdateRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.jobId !== "") {
+      writer.uint32(10).string(message.jobId);
+    }
+    if (message.number !== 0n) {
+      if (BigInt.asUintN(64, message.number) !== message.number) {
+        throw new globalThis.Error("value provided for field message.number of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.number);
+    }
+    if (message.revision !== 0) {
+      writer.uint32(24).uint32(message.revision);
+    }
+    if (message.drainMs !== 0n) {
+      if (BigInt.asIntN(64, message.drainMs) !== message.drainMs) {
+        throw new globalThis.Error("value provided for field message.drainMs of type int64 too large");
+      }
+      writer.uint32(32).int64(message.drainMs);
+    }
+    if (message.maxSurge !== 0) {
+      writer.uint32(40).uint32(message.maxSurge);
+    }
+    if (message.maxUnavailable !== 0) {
+      writer.uint32(48).uint32(message.maxUnavailable);
+    }
+    if (message.startupDeadlineMs !== 0n) {
+      if (BigInt.asIntN(64, message.startupDeadlineMs) !== message.startupDeadlineMs) {
+        throw new globalThis.Error("value provided for field message.startupDeadlineMs of type int64 too large");
+      }
+      writer.uint32(56).int64(message.startupDeadlineMs);
+    }
+    if (message.by !== "") {
+      writer.uint32(66).string(message.by);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UpdateRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUpdateRequest() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.jobId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.number = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.revision = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.drainMs = reader.int64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.maxSurge = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.maxUnavailable = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.startupDeadlineMs = reader.int64() as bigint;
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.by = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): UpdateRequest {
+    return {
+      jobId: isSet(object.jobId)
+        ? globalThis.String(object.jobId)
+        : isSet(object.job_id)
+        ? globalThis.String(object.job_id)
+        : "",
+      number: isSet(object.number) ? BigInt(object.number) : 0n,
+      revision: isSet(object.revision) ? globalThis.Number(object.revision) : 0,
+      drainMs: isSet(object.drainMs) ? BigInt(object.drainMs) : isSet(object.drain_ms) ? BigInt(object.drain_ms) : 0n,
+      maxSurge: isSet(object.maxSurge)
+        ? globalThis.Number(object.maxSurge)
+        : isSet(object.max_surge)
+        ? globalThis.Number(object.max_surge)
+        : 0,
+      maxUnavailable: isSet(object.maxUnavailable)
+        ? globalThis.Number(object.maxUnavailable)
+        : isSet(object.max_unavailable)
+        ? globalThis.Number(object.max_unavailable)
+        : 0,
+      startupDeadlineMs: isSet(object.startupDeadlineMs)
+        ? BigInt(object.startupDeadlineMs)
+        : isSet(object.startup_deadline_ms)
+        ? BigInt(object.startup_deadline_ms)
+        : 0n,
+      by: isSet(object.by) ? globalThis.String(object.by) : "",
+    };
+  },
+
+  toJSON(message: UpdateRequest): unknown {
+    const obj: any = {};
+    if (message.jobId !== "") {
+      obj.jobId = message.jobId;
+    }
+    if (message.number !== 0n) {
+      obj.number = message.number.toString();
+    }
+    if (message.revision !== 0) {
+      obj.revision = Math.round(message.revision);
+    }
+    if (message.drainMs !== 0n) {
+      obj.drainMs = message.drainMs.toString();
+    }
+    if (message.maxSurge !== 0) {
+      obj.maxSurge = Math.round(message.maxSurge);
+    }
+    if (message.maxUnavailable !== 0) {
+      obj.maxUnavailable = Math.round(message.maxUnavailable);
+    }
+    if (message.startupDeadlineMs !== 0n) {
+      obj.startupDeadlineMs = message.startupDeadlineMs.toString();
+    }
+    if (message.by !== "") {
+      obj.by = message.by;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<UpdateRequest>, I>>(base?: I): UpdateRequest {
+    return UpdateRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<UpdateRequest>, I>>(object: I): UpdateRequest {
+    const message = createBaseUpdateRequest() as any;
+    message.jobId = object.jobId ?? "";
+    message.number = (object.number !== undefined && object.number !== null) ? BigInt(object.number) : 0n;
+    message.revision = object.revision ?? 0;
+    message.drainMs = (object.drainMs !== undefined && object.drainMs !== null) ? BigInt(object.drainMs) : 0n;
+    message.maxSurge = object.maxSurge ?? 0;
+    message.maxUnavailable = object.maxUnavailable ?? 0;
+    message.startupDeadlineMs = (object.startupDeadlineMs !== undefined && object.startupDeadlineMs !== null)
+      ? BigInt(object.startupDeadlineMs)
+      : 0n;
+    message.by = object.by ?? "";
+    return message;
+  },
+};
+
+function createBaseUpdateResponse(): UpdateResponse {
+  return { position: "", _unknownFields: {} };
+}
+
+export const UpdateResponse: MessageFns<UpdateResponse> = {
+  encode(message: UpdateResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.position !== "") {
+      writer.uint32(10).string(message.position);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UpdateResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUpdateResponse() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.position = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): UpdateResponse {
+    return { position: isSet(object.position) ? globalThis.String(object.position) : "" };
+  },
+
+  toJSON(message: UpdateResponse): unknown {
+    const obj: any = {};
+    if (message.position !== "") {
+      obj.position = message.position;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<UpdateResponse>, I>>(base?: I): UpdateResponse {
+    return UpdateResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<UpdateResponse>, I>>(object: I): UpdateResponse {
+    const message = createBaseUpdateResponse() as any;
+    message.position = object.position ?? "";
     return message;
   },
 };
@@ -3397,6 +4108,7 @@ function createBaseExplainResponse(): ExplainResponse {
     position: "",
     queuePosition: 0,
     scale: undefined,
+    update: undefined,
     _unknownFields: {},
   };
 }
@@ -3423,6 +4135,9 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
     }
     if (message.scale !== undefined) {
       Scale.encode(message.scale, writer.uint32(58).fork()).join();
+    }
+    if (message.update !== undefined) {
+      ServiceUpdate.encode(message.update, writer.uint32(66).fork()).join();
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -3504,6 +4219,14 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
             message.scale = Scale.decode(reader, reader.uint32());
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.update = ServiceUpdate.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3537,6 +4260,7 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
         ? globalThis.Number(object.queue_position)
         : 0,
       scale: isSet(object.scale) ? Scale.fromJSON(object.scale) : undefined,
+      update: isSet(object.update) ? ServiceUpdate.fromJSON(object.update) : undefined,
     };
   },
 
@@ -3563,6 +4287,9 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
     if (message.scale !== undefined) {
       obj.scale = Scale.toJSON(message.scale);
     }
+    if (message.update !== undefined) {
+      obj.update = ServiceUpdate.toJSON(message.update);
+    }
     return obj;
   },
 
@@ -3580,6 +4307,9 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
     message.position = object.position ?? "";
     message.queuePosition = object.queuePosition ?? 0;
     message.scale = (object.scale !== undefined && object.scale !== null) ? Scale.fromPartial(object.scale) : undefined;
+    message.update = (object.update !== undefined && object.update !== null)
+      ? ServiceUpdate.fromPartial(object.update)
+      : undefined;
     return message;
   },
 };
@@ -4402,6 +5132,20 @@ export const SchedulerServiceService = {
     responseDeserialize: (value: Buffer): ResizeResponse => ResizeResponse.decode(value),
   },
   /**
+   * Replaces the replicas of an Inference job by those of another revision, one after another: new
+   * ones become ready before old ones drain. Idempotent by the number of the update. Errors:
+   * NOT_FOUND, INVALID_ARGUMENT, FAILED_PRECONDITION `NOT_UPDATABLE`, `JOB_FINISHED`.
+   */
+  update: {
+    path: "/serverlessai.schedule.v1.SchedulerService/Update" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: UpdateRequest): Buffer => encodeMessage(UpdateRequest, value),
+    requestDeserialize: (value: Buffer): UpdateRequest => UpdateRequest.decode(value),
+    responseSerialize: (value: UpdateResponse): Buffer => encodeMessage(UpdateResponse, value),
+    responseDeserialize: (value: Buffer): UpdateResponse => UpdateResponse.decode(value),
+  },
+  /**
    * The scheduler's story of a job, also at a past position. Errors: NOT_FOUND, OUT_OF_RANGE
    * (position no longer kept).
    */
@@ -4441,6 +5185,12 @@ export interface SchedulerServiceServer extends UntypedServiceImplementation {
    * `RESIZE_COOLDOWN` (with `untilMs`), ABORTED `STALE_SCALE` (another version is current).
    */
   resize: handleUnaryCall<ResizeRequest, ResizeResponse>;
+  /**
+   * Replaces the replicas of an Inference job by those of another revision, one after another: new
+   * ones become ready before old ones drain. Idempotent by the number of the update. Errors:
+   * NOT_FOUND, INVALID_ARGUMENT, FAILED_PRECONDITION `NOT_UPDATABLE`, `JOB_FINISHED`.
+   */
+  update: handleUnaryCall<UpdateRequest, UpdateResponse>;
   /**
    * The scheduler's story of a job, also at a past position. Errors: NOT_FOUND, OUT_OF_RANGE
    * (position no longer kept).
@@ -4556,6 +5306,26 @@ export interface SchedulerServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ResizeResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Replaces the replicas of an Inference job by those of another revision, one after another: new
+   * ones become ready before old ones drain. Idempotent by the number of the update. Errors:
+   * NOT_FOUND, INVALID_ARGUMENT, FAILED_PRECONDITION `NOT_UPDATABLE`, `JOB_FINISHED`.
+   */
+  update(
+    request: UpdateRequest,
+    callback: (error: ServiceError | null, response: UpdateResponse) => void,
+  ): ClientUnaryCall;
+  update(
+    request: UpdateRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: UpdateResponse) => void,
+  ): ClientUnaryCall;
+  update(
+    request: UpdateRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: UpdateResponse) => void,
   ): ClientUnaryCall;
   /**
    * The scheduler's story of a job, also at a past position. Errors: NOT_FOUND, OUT_OF_RANGE
