@@ -5,7 +5,9 @@ import { addCerts } from './commands/certs.ts'
 import { addFleet } from './commands/fleet.ts'
 import { addJob } from './commands/job.ts'
 import { addLevel } from './commands/level.ts'
+import { addProfile } from './commands/profile.ts'
 import { addRun } from './commands/run.ts'
+import { addScaling } from './commands/scaling.ts'
 import { type CommandScope, withGlobals } from './commands/shared.ts'
 import { addSlo } from './commands/slo.ts'
 import { addStatus } from './commands/status.ts'
@@ -43,6 +45,8 @@ function programOf(scope: CommandScope): Command {
   addJob(program, scope)
   addFleet(program, scope)
   addSlo(program, scope)
+  addScaling(program, scope)
+  addProfile(program, scope)
   addStatus(program, scope)
   addWorkspace(program, scope)
   const admin = program.command('admin').description('the work of operators')
