@@ -21,6 +21,11 @@ import {
   CheckpointServiceService,
   RecoveryServiceService,
 } from '@serverless-ai/contracts/recovery/v1/recovery'
+import {
+  type Mode,
+  ScalingServiceService,
+  type SetModeResponse,
+} from '@serverless-ai/contracts/scaling/v1/scaling'
 import { Queue, QueueServiceService } from '@serverless-ai/contracts/schedule/v1/schedule'
 import {
   type ClientOf,
@@ -247,6 +252,7 @@ export interface PlatformClient extends AsyncDisposable {
   readonly checkpoints: ClientOf<typeof CheckpointServiceService>
   readonly objectives: ClientOf<typeof ObjectiveServiceService>
   readonly profiles: ClientOf<typeof ProfileServiceService>
+  readonly scaling: ClientOf<typeof ScalingServiceService>
   readonly admin: ClientOf<typeof AdminServiceService>
   /** Public events and the present state as events: see `@serverless-ai/client/events`. */
   readonly feeds: ClientOf<typeof EventFeedServiceService>
@@ -261,6 +267,8 @@ export interface PlatformClient extends AsyncDisposable {
   ): Promise<Objective>
   /** Ends an objective by its id. */
   deleteObjective(objectiveId: string): Promise<void>
+  /** Whether decisions about a scaling target are carried out. `target`: job id or name. */
+  setScalingMode(target: string, mode: Mode): Promise<SetModeResponse>
   close(): Promise<void>
 }
 
@@ -281,6 +289,7 @@ export function connect(options: ConnectOptions): PlatformClient {
   const queues = transport.client(QueueServiceService, target)
   const workspaces = transport.client(WorkspaceServiceService, target)
   const objectives = transport.client(ObjectiveServiceService, target)
+  const scaling = transport.client(ScalingServiceService, target)
   const close = async (): Promise<void> => {
     if (options.transport === undefined) await transport.close()
   }
@@ -292,6 +301,7 @@ export function connect(options: ConnectOptions): PlatformClient {
     checkpoints: transport.client(CheckpointServiceService, target),
     objectives,
     profiles: transport.client(ProfileServiceService, target),
+    scaling,
     admin: transport.client(AdminServiceService, target),
     feeds: transport.client(EventFeedServiceService, target),
     async uploadWorkspace(archive) {
@@ -315,6 +325,8 @@ export function connect(options: ConnectOptions): PlatformClient {
     async deleteObjective(objectiveId) {
       await objectives.deleteObjective({ requestId: newRequestId(ports), objectiveId })
     },
+    setScalingMode: (wanted, mode) =>
+      scaling.setMode({ requestId: newRequestId(ports), target: wanted, mode }),
     close,
     [Symbol.asyncDispose]: close,
   }

@@ -86,6 +86,14 @@ describe('what is measured', () => {
     expect(decision?.model['demandPerS']).toBe(60_000)
   })
 
+  it.each(['kpa', 'hpa'] as const)('keeps %s within budget and quota as well', (policy) => {
+    const facts = { settings: settings({ policy, targetMilli: 1_000 }) }
+    const now = { max: 6, wanted: 1, granted: 1, ready: 1 }
+    const stage = cell(8).queue('q', 2).service(S, now, facts).holds(S, 1, 'n1', 1)
+    const [decision] = stage.step(busy(S, 60))
+    expect(decision).toMatchObject({ outcome: 'APPLIED', from: 1, wanted: 2, policy })
+  })
+
   it('holds the last value when metrics are lost, and says so once', () => {
     const stage = cell(8).service(S, { max: 6, wanted: 4, granted: 4, ready: 4 })
     stage.step(busy(S, 20))

@@ -8,7 +8,7 @@ import { devicesEach, heldBy, leavable, limitsOf } from './limits-of.ts'
 import type { Signals, Stepped } from './messages.ts'
 import type { AutoscalerState, CapacityView, PolicyName, PolicyRun, Target } from './model.ts'
 import { isActive, observe } from './observe.ts'
-import type { Decision, Note } from './policy.ts'
+import { type Decision, type Note, withinLimits } from './policy.ts'
 import { beginRun, goesOn, stepRun, withNewCapacity } from './run.ts'
 import { type ShareState, shareDevices } from './share.ts'
 
@@ -71,7 +71,10 @@ function stepService(
   const kept = target.run !== undefined && goesOn(target.run, policyOf) ? target.run : undefined
   const before = kept === undefined ? beginRun(policyOf) : same ? kept : withNewCapacity(kept)
   const limits = limitsOf(state, target, of)
-  const { run, decision } = stepRun(before, observe(target, row, { nowMs, atMs, limits }), policyOf)
+  const seen = observe(target, row, { nowMs, atMs, limits })
+  const { run, decision: own } = stepRun(before, seen, policyOf)
+  // Not every policy knows of budgets and quotas.
+  const decision = { ...own, wanted: withinLimits(own.wanted, limits, scale.wanted) }
   const activeMs = isActive(row) ? nowMs : target.activeMs
   return { jobId: target.jobId, run, capacity, clockMs: nowMs, activeMs, busy: row.busy, decision }
 }

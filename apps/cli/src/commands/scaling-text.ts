@@ -1,0 +1,131 @@
+/** Scaling targets and decisions as people read them. */
+import {
+  type ExplainResponse,
+  type Input,
+  type ListTargetsResponse,
+  Mode,
+  type NamedNumber,
+  type Note,
+  type ScaleDecision,
+  type Target,
+} from '@serverless-ai/contracts/scaling/v1/scaling'
+import type { StoryEntry } from '@serverless-ai/contracts/schedule/v1/schedule'
+import { scaleText } from '../output/states.ts'
+import { age, clockTime, duration, plain, table } from '../output/text.ts'
+
+export const MODES: ReadonlyMap<string, Mode> = new Map([
+  ['automatic', Mode.AUTOMATIC],
+  ['advise', Mode.ADVISE],
+  ['off', Mode.OFF],
+])
+
+const modeWord = (mode: Mode): string =>
+  [...MODES].find(([, known]) => known === mode)?.[0] ?? `mode ${mode}`
+
+const numbersText = (numbers: readonly NamedNumber[]): string =>
+  numbers.map(({ name, value }) => `${name} ${value}`).join(', ')
+
+function noteText({ code, numbers }: Note): string {
+  const told = numbersText(numbers)
+  return told === '' ? code : `${code} (${told})`
+}
+
+/** What keeps decisions from being carried out. */
+const BLOCKED: Readonly<Record<string, string>> = {
+  OWNED: 'a user decides; `sai job scale --auto` gives it back',
+  COOLDOWN: 'its last change is too new',
+  PENDING: 'the scheduler has not answered yet',
+  SCHEDULER_REFUSED: 'the scheduler refused; it is asked again soon',
+  MODE: 'its mode',
+}
+
+const OUTCOMES: Readonly<Record<string, string>> = {
+  APPLIED: 'asked for',
+  ADVISED: 'advised',
+  HELD: 'kept',
+}
+
+function decisionLine(decision: ScaleDecision): string {
+  const { from, wanted, outcome, policy, policyWanted } = decision
+  const what = from === wanted ? `${wanted}` : `${from} → ${wanted}`
+  const more = policyWanted === wanted || policy === 'share' ? '' : `, it wanted ${policyWanted}`
+  return `${OUTCOMES[outcome] ?? outcome} ${what} (${policy}${more})`
+}
+
+/** `sai scale list`. */
+export function listText({ targets, budget }: ListTargetsResponse, nowMs: number): string {
+  if (targets.length === 0) return 'nothing is scaled: no Inference job, no elastic one\n'
+  const rows = targets.map((target) => {
+    const { name, tenant, mode, decision, blocked, resting } = target
+    const state = blocked === '' ? (resting ? 'at rest' : 'awake') : blocked.toLowerCase()
+    return [
+      plain(name),
+      plain(tenant),
+      scaleText(target),
+      modeWord(mode),
+      state,
+      decision === undefined ? '-' : age(decision.atMs, nowMs),
+      decision === undefined ? 'nothing decided yet' : plain(decisionLine(decision)),
+    ]
+  })
+  const heading = ['NAME', 'TENANT', 'SCALE', 'MODE', 'STATE', 'DECIDED', 'WHAT']
+  const { devices = 0, heldByTargets = 0, heldByOthers = 0, unknown = true } = budget ?? {}
+  const told = unknown
+    ? 'devices: not known yet, nothing grows\n'
+    : `devices: ${devices}, ${heldByTargets} held by these, ${heldByOthers} by others\n`
+  return `${table([heading, ...rows])}${told}`
+}
+
+function inputText({ name, ageMs, unused, numbers }: Input): string {
+  const told = numbersText(numbers)
+  const old = ageMs === undefined ? '' : `, ${duration(Number(ageMs))} old`
+  const why = unused === '' ? '' : `, not used: ${unused}`
+  return `      ${name}: ${told === '' ? 'not known' : told}${old}${why}\n`
+}
+
+function decisionText(decision: ScaleDecision): string {
+  const { atMs, decisionId, granted, hold, notes, rejected, inputs, model, policyVersion } =
+    decision
+  const lines = [
+    `${clockTime(atMs)}  ${decisionLine(decision)}; ${granted} had devices; ${decisionId}, ` +
+      `version ${policyVersion}\n`,
+    ...(hold === undefined ? [] : [`    stays: ${noteText(hold)}\n`]),
+    ...notes.map((note) => `    ${noteText(note)}\n`),
+    ...rejected.map(({ wanted, why }) => `    not ${wanted}: ${why ? noteText(why) : ''}\n`),
+    ...(inputs.length === 0 ? [] : ['    known\n', ...inputs.map(inputText)]),
+    ...(model.length === 0 ? [] : [`    believed: ${numbersText(model)}\n`]),
+  ]
+  return lines.map((line) => `${plain(line.trimEnd())}\n`).join('')
+}
+
+function storyLine({ atMs, code, details }: StoryEntry): string {
+  const said = Object.entries(details).map(([name, value]) => `${name}=${value}`)
+  return `${clockTime(atMs)}  ${plain([code.toLowerCase(), ...said].join(' '))}\n`
+}
+
+function headText(target: Target): string {
+  const { name, jobId, mode, settings, devicesEach, blocked, startupMs, capacityMilli } = target
+  const policy = settings === undefined ? 'elastic training' : `policy ${settings.policy}`
+  const start = startupMs === 0n ? '' : `, start-up ${duration(Number(startupMs))}`
+  const bears =
+    capacityMilli === 0n ? '' : `, a replica bears ${Number(capacityMilli) / 1_000} requests/s`
+  const why = blocked === '' ? '' : `not carried out: ${BLOCKED[blocked] ?? blocked}\n`
+  return (
+    `${plain(name)} (${jobId}): ${scaleText(target)}, ${modeWord(mode)}, ${policy}, ` +
+    `${devicesEach} device${devicesEach === 1 ? '' : 's'} each${start}${bears}\n${why}`
+  )
+}
+
+/** `sai scale why TARGET`. */
+export function whyText({ target, decisions, story }: ExplainResponse): string {
+  const head = target === undefined ? '' : headText(target)
+  const told = [
+    ...decisions.map((one) => ({ atMs: one.atMs, text: decisionText(one) })),
+    ...story.map((one) => ({ atMs: one.atMs, text: storyLine(one) })),
+  ].sort((a, b) => Number(a.atMs - b.atMs))
+  return `${head}${told.map(({ text }) => text).join('')}`
+}
+
+/** `sai scale mode TARGET MODE`. */
+export const modeText = (target: Target | undefined): string =>
+  target === undefined ? '' : headText(target)
