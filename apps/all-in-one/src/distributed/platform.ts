@@ -148,7 +148,7 @@ export async function startDistributed(
   const addresses = {
     pool: addressesOf(plan, 'pool-manager'),
     workspaces: addressesOf(plan, 'mediator'),
-    telemetry: '',
+    telemetry: addressesOf(plan, 'resource-profiler'),
   }
   const configs = localNodeConfigs({ config, dataDir, tokens: credentials.nodes, addresses })
   const nodes = new LocalNodes(ports, { dataDir, configs })

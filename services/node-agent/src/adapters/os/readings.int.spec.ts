@@ -62,7 +62,10 @@ it('reads processes where there is no group', async () => {
   expect(source).toBe('procfs')
   expect(memoryUsedMib).toBeLessThan(500)
   expect(threads).toBeGreaterThan(1)
-  expect(readings.cpuUs(pid)).toBeUndefined()
+  const before = readings.cpuUs(pid) ?? 0
+  expect(before).toBeGreaterThanOrEqual(100_000)
+  const grows = () => ((readings.cpuUs(pid) ?? 0) > before + 50_000 ? true : undefined)
+  while (grows() === undefined) await new Promise((resolve) => setTimeout(resolve, 20))
 })
 
 it('says nothing of processes that are gone', async () => {
@@ -74,6 +77,7 @@ it('says nothing of processes that are gone', async () => {
   child?.kill('SIGKILL')
   await gone
   expect(readings.task(pid)).toEqual([])
+  expect(readings.cpuUs(pid)).toBeUndefined()
 })
 
 /** Makes a group under a hierarchy; undefined where that is not allowed. */

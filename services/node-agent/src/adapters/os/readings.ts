@@ -16,6 +16,7 @@ import { eachOnce } from '../../core/telemetry/each-once.ts'
 import {
   type ProcessFiles,
   parseMeminfo,
+  parsePidStat,
   parsePids,
   parsePressure,
   parseStat,
@@ -43,6 +44,8 @@ const V1_FILES = {
 } as const
 /** Processes of one task that are looked at. */
 const PROCESSES_MAX = 4_096
+/** With more processes they are not looked at many times a second. */
+const PROCESSES_QUICK = 16
 /** With more threads its processes are looked for no more often than this, ms. */
 const MANY_THREADS = 32
 const LOOK_AGAIN_MS = 5_000
@@ -128,10 +131,14 @@ export class OsReadings implements MachineReadings {
   }
 
   cpuUs(pid: number): number | undefined {
-    const { v2, v1 } = this.#of(pid)
-    const [stat, usage] = [v2['cpu.stat'], v1['cpuacct.usage']]
+    const known = this.#of(pid)
+    const [stat, usage] = [known.v2['cpu.stat'], known.v1['cpuacct.usage']]
     if (stat !== undefined) return parseCpuStat(readText(stat) ?? '')
-    return usage === undefined ? undefined : parseCpuacct(readText(usage) ?? '')
+    if (usage !== undefined) return parseCpuacct(readText(usage) ?? '')
+    if (known.pids.length > PROCESSES_QUICK) return undefined
+    const times = known.pids.map((one) => parsePidStat(readText(`/proc/${one}/stat`) ?? ''))
+    if (times.every((time) => time === undefined)) return undefined
+    return known.cpu.next(times.reduce<number>((sum, time) => sum + (time ?? 0), 0))
   }
 
   forget(pid: number): void {

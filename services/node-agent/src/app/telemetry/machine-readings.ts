@@ -8,7 +8,7 @@ export interface MachineReadings {
   task(pid: number): readonly TaskReading[]
   /**
    * CPU time of the task, microseconds: the counter of {@link task}, alone and quicker. Undefined
-   * where it is too coarse to be asked often.
+   * where that costs too much, or nothing of it is there.
    */
   cpuUs(pid: number): number | undefined
   /** The task has ended: what is remembered of it is not needed any more. */

@@ -10,11 +10,12 @@ import type { MachineReadings } from './machine-readings.ts'
 
 /** A node without tasks is measured so many times less often. */
 const IDLE_TIMES = 10
-/** Distance of the CPU times of a trace, ms. */
-const STRETCH_MS = 50
-/** A task is traced for its first minute, then for a part of each. */
-const TRACE_ROUND_MS = 60_000
-const TRACED_MS = 15_000
+/** Distance of the CPU times of a trace, ms: to wake up is what a trace costs. */
+const STRETCH_MS = 100
+/** A task is traced for its first minute, then for a part of each round. */
+const TRACED_FIRST_MS = 60_000
+const TRACE_ROUND_MS = 120_000
+const TRACED_MS = 20_000
 /** Who uses less, in cores, has no bursts worth their cost. */
 const TRACE_FROM_CORES = 0.2
 
@@ -134,15 +135,15 @@ export class Sampler {
   }
 
   /** The stretches since the sample before, and whether there shall be any until the next one. */
-  private traceOf(watched: Watched, { source, cpuUs }: TaskReading): TracedStretches | undefined {
-    if (cpuUs === undefined || source === 'procfs') return undefined
+  private traceOf(watched: Watched, { cpuUs }: TaskReading): TracedStretches | undefined {
+    if (cpuUs === undefined) return undefined
     const atMs = this.options.clock.monotonicMs()
     const { before, trace, sinceMs } = watched
     const taken = watched.traced ? trace.take(atMs * 1000, cpuUs) : undefined
     watched.before = { atMs, cpuUs }
     const cores = before === undefined ? 0 : (cpuUs - before.cpuUs) / 1000 / (atMs - before.atMs)
     const ageMs = atMs - sinceMs
-    const inRound = ageMs < TRACE_ROUND_MS || ageMs % TRACE_ROUND_MS < TRACED_MS
+    const inRound = ageMs < TRACED_FIRST_MS || ageMs % TRACE_ROUND_MS < TRACED_MS
     const traced = inRound && cores >= TRACE_FROM_CORES
     if (!traced) trace.stop()
     else if (!watched.traced) trace.take(atMs * 1000, cpuUs)
