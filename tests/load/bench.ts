@@ -7,6 +7,7 @@ import { benchIdle } from './bench/idle.ts'
 import { benchKafkaLog } from './bench/kafka-log.ts'
 import { benchLog } from './bench/log.ts'
 import { benchReplay } from './bench/replay.ts'
+import { benchSampler } from './bench/sampler.ts'
 import { benchSim } from './bench/sim.ts'
 import { benchKafkaSubmit, benchSubmit } from './bench/submit.ts'
 import { warmUp } from './bench/warm-broker.ts'
@@ -29,6 +30,7 @@ const EMBEDDED: Readonly<Record<string, Bench>> = {
   sim: benchSim,
   idle: benchIdle,
   gateway: benchGateway,
+  sampler: benchSampler,
 }
 /** With `--kafka`; what is not above runs on Kafka without it, too. */
 const ON_KAFKA: Readonly<Record<string, KafkaBench>> = {
