@@ -2,6 +2,7 @@ import type { Timers } from '@serverless-ai/kernel'
 import { ServiceGate } from '../core/gate.ts'
 import { type Replica, type ReplicaLimits, replicaKey } from '../core/replicas.ts'
 import { RetryBudget } from '../core/retry-budget.ts'
+import { WorkTime } from '../core/work-time.ts'
 import type { Upstream } from '../proxy/upstream.ts'
 import { openHttp1 } from '../proxy/upstream-http1.ts'
 import { openHttp2 } from '../proxy/upstream-http2.ts'
@@ -28,7 +29,7 @@ export class Service {
   arrived = 0
   /** Undefined = some request did not say. */
   arrivedTokens: number | undefined = 0
-  #workMs = 0
+  readonly #work = new WorkTime()
   readonly #upstreams = new Map<string, Upstream>()
   readonly #timers: Timers
   readonly #now: () => number
@@ -50,14 +51,14 @@ export class Service {
     })
   }
 
-  /** Time that a request takes at a replica, as the last ones did, ms; 0 = unknown. */
+  /** Time that a request takes at a replica and seldom exceeds, ms; 0 = unknown. */
   get workMs(): number {
-    return this.#workMs
+    return this.#work.ms
   }
 
   /** A request was answered in this time at its replica. */
   worked(ms: number): void {
-    this.#workMs = this.#workMs === 0 ? ms : this.#workMs + (ms - this.#workMs) / 10
+    this.#work.took(ms)
   }
 
   /** Gives what is held to whoever has room. */
