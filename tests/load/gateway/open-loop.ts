@@ -9,30 +9,61 @@ export interface Answer {
   readonly latencyMs: number
   /** HTTP status; 0 = the connection broke. */
   readonly status: number
+  /** What was answered; empty unless the load reads it. */
+  readonly body: string
 }
 
-/** One kind of requests of a loop. */
-export interface Load {
+/** One kind of requests. */
+export interface Kind {
   readonly url: string
   readonly agent: Agent
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string
+  /** What is answered is read; otherwise it is thrown away. */
+  readonly reads?: boolean
+}
+
+/** One kind of requests of a loop. */
+export interface Load extends Kind {
   /** Requests per second; arrivals are a Poisson process. */
   readonly rate: number
 }
 
 /** Sends one request; never rejects. */
-export function send({ url, agent, headers = {}, body }: Omit<Load, 'rate'>): Promise<number> {
+export function send(kind: Kind): Promise<Pick<Answer, 'status' | 'body'>> {
+  const { url, agent, headers = {}, body, reads = false } = kind
   return new Promise((resolve) => {
     const method = body === undefined ? 'GET' : 'POST'
+    const broken = (): void => resolve({ status: 0, body: '' })
     const request = httpRequest(url, { agent, method, headers }, (response) => {
-      response.resume()
-      response.once('end', () => resolve(response.complete ? (response.statusCode ?? 0) : 0))
-      response.once('error', () => resolve(0))
+      const pieces: Buffer[] = []
+      response.on('data', (piece: Buffer) => {
+        if (reads) pieces.push(piece)
+      })
+      response.once('end', () => {
+        const { complete, statusCode = 0 } = response
+        if (!complete) broken()
+        else resolve({ status: statusCode, body: Buffer.concat(pieces).toString() })
+      })
+      response.once('error', broken)
     })
-    request.once('error', () => resolve(0))
+    request.once('error', broken)
     request.end(body)
   })
+}
+
+/** Times of arrivals, drawn before the first of them, ms. */
+export function arrivals(
+  rate: number,
+  about: { readonly seed: number; readonly durationMs: number },
+): readonly number[] {
+  const dice = new Dice(about.seed)
+  const due: number[] = []
+  for (let at = 0; at < about.durationMs; ) {
+    at += (-Math.log(1 - dice.float()) * 1_000) / rate
+    if (at < about.durationMs) due.push(at)
+  }
+  return due
 }
 
 /**
@@ -40,24 +71,26 @@ export function send({ url, agent, headers = {}, body }: Omit<Load, 'rate'>): Pr
  * request, and what is sent late because of this process counts as waiting. Resolves when all are
  * answered.
  */
-export async function openLoop(
+export function openLoop(
   load: Load,
   about: { readonly seed: number; readonly durationMs: number },
 ): Promise<readonly Answer[]> {
-  const dice = new Dice(about.seed)
-  const due: number[] = []
-  for (let at = 0; at < about.durationMs; ) {
-    at += (-Math.log(1 - dice.float()) * 1_000) / load.rate
-    if (at < about.durationMs) due.push(at)
-  }
+  return sendAt(arrivals(load.rate, about), () => load)
+}
+
+/** The same for given times; `kindOf`: the request of the nth. */
+export async function sendAt(
+  due: readonly number[],
+  kindOf: (index: number) => Kind,
+): Promise<readonly Answer[]> {
   const startMs = performance.now()
   const running: Promise<Answer>[] = []
-  for (const dueMs of due) {
+  for (const [index, dueMs] of due.entries()) {
     const waitMs = dueMs - (performance.now() - startMs)
     if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs))
     running.push(
-      send(load).then((status) => {
-        return { dueMs, latencyMs: performance.now() - startMs - dueMs, status }
+      send(kindOf(index)).then((answer) => {
+        return { dueMs, latencyMs: performance.now() - startMs - dueMs, ...answer }
       }),
     )
   }
