@@ -291,6 +291,19 @@ describe('sai status', () => {
   })
 })
 
+test('sai status says where callers go, as told', async () => {
+  const file = join(bench.directory, 'cli.json')
+  const known = JSON.parse(await readFile(file, 'utf8'))
+  const edge = 'http://127.0.0.1:7072'
+  await writeFile(file, JSON.stringify({ ...known, edge }))
+  expect(await bench.sai('status', ...here())).toBe(0)
+  expect(bench.out).toContain(`callers at ${edge}\n`)
+  await bench.sai('status', '--json', ...here())
+  expect(JSON.parse(bench.out)).toMatchObject({ edge })
+  await bench.sai('status', '--address', known.address, ...here())
+  expect(bench.out).not.toContain('callers at')
+})
+
 test('sai status asks every process of a list, and names who does not answer', async () => {
   bench.partitions = [
     PartitionStatus.fromJSON({ service: 'scheduler', role: 'Leading', leader: 'r1' }),

@@ -1,12 +1,5 @@
 import type { DesiredSet, Hello } from '@serverless-ai/contracts/agent/v1/agent'
-import {
-  type Clock,
-  type Logger,
-  type Randomness,
-  RpcError,
-  type Timers,
-  type Transport,
-} from '@serverless-ai/kernel'
+import type { Clock, Logger, Randomness, Timers, Transport } from '@serverless-ai/kernel'
 import {
   assignmentFromProto,
   inventoryToProto,
@@ -18,7 +11,7 @@ import {
 import { delayMs, jitter, RECONNECT, STEADY_MS } from '../../core/backoff.ts'
 import type { NodeConfig } from '../../core/config.ts'
 import { deviceEnvironment } from '../../core/environment.ts'
-import { messageOf } from '../../core/errors.ts'
+import { problemOf } from '../../core/errors.ts'
 import { compareVersions, type DesiredVersion, isSafeName } from '../../core/keys.ts'
 import type { Report } from '../../core/outbox.ts'
 import type { RunningTask } from '../../core/running.ts'
@@ -133,8 +126,7 @@ export class Agent {
   private failed(error: unknown): void {
     this.failures += 1
     if (this.stopping.signal.aborted) return
-    const reason = error instanceof RpcError ? `${error.code} ${error.reason}: ` : ''
-    const problem = `${reason}${messageOf(error)}`
+    const problem = problemOf(error)
     // Said once, not at every attempt: the log of a node that waits for days stays small.
     if (problem === this.lastProblem) return
     this.lastProblem = problem

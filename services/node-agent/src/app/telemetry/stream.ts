@@ -3,16 +3,9 @@ import {
   type TelemetryBatch,
   TelemetryIntakeServiceService,
 } from '@serverless-ai/contracts/telemetry/v1/telemetry'
-import {
-  type Clock,
-  type Logger,
-  type Randomness,
-  RpcError,
-  type Timers,
-  type Transport,
-} from '@serverless-ai/kernel'
+import type { Clock, Logger, Randomness, Timers, Transport } from '@serverless-ai/kernel'
 import { type Backoff, delayMs, jitter } from '../../core/backoff.ts'
-import { messageOf } from '../../core/errors.ts'
+import { problemOf } from '../../core/errors.ts'
 
 /** Batches that wait; beyond them the oldest go: what is new is worth more. */
 const WAITING_MAX = 30
@@ -141,8 +134,7 @@ export class TelemetryStream {
   private failed(error: unknown): void {
     this.failures += 1
     if (this.stopping.signal.aborted) return
-    const reason = error instanceof RpcError ? `${error.code} ${error.reason}: ` : ''
-    const problem = `${reason}${messageOf(error)}`
+    const problem = problemOf(error)
     // Said once, not at every attempt.
     if (problem === this.lastProblem) return
     this.lastProblem = problem
