@@ -24,7 +24,7 @@ async function started(context: TestContext, init: PlatformInit): Promise<Platfo
 const list = (clients: Clients) =>
   clients.jobs.listJobs({ pageSize: 0, pageToken: '', minPosition: '', states: [], queue: '' })
 
-it('the quickstart trains digits once, later starts go on with its history', async (context) => {
+it('the quickstart trains and serves digits once, later starts go on with it', async (context) => {
   const platform = await started(context, { quickstart: true, leaseMs: 15_000 })
   const team = platform.as('team-a')
   const digits = await until(
@@ -46,6 +46,10 @@ it('the quickstart trains digits once, later starts go on with its history', asy
   expect(trained.emulatedDevices).toBe(true)
   for (const job of others)
     await untilJob(platform.as('team-b'), job.jobId, 'succeeds', done, 30_000)
+  const said = (line: RegExp) => async () => (line.test(platform.output) ? true : undefined)
+  await until('the model to be asked for', said(/ [1-4] of [1-4] replicas ready, [1-9]/), {
+    timeoutMs: 40_000,
+  })
   expect(platform.output).toContain('EMULATED')
   expect(await platform.interrupt()).toBeLessThan(STOP_MS)
   expect(platform.leftovers()).toEqual([])
@@ -53,7 +57,8 @@ it('the quickstart trains digits once, later starts go on with its history', asy
   platform.spawn()
   await platform.ready()
   const again = await list(platform.as('team-a'))
-  expect(again.jobs.map((job) => job.jobId)).toEqual([digits.jobId])
+  expect(again.jobs.map((job) => job.name)).toEqual(['digits-server', 'digits'])
+  expect(again.jobs[1]?.jobId).toBe(digits.jobId)
   expect(resultOf(await untilJob(team, digits.jobId, 'is there', done, 5_000))).toEqual(
     resultOf(trained),
   )

@@ -10,6 +10,9 @@ import { SchedulerModule } from '@serverless-ai/scheduler'
 import { SlaMonitorModule } from '@serverless-ai/sla-monitor'
 import type { AllInOneConfig } from './config.ts'
 
+/** The nodes end first: no replica is left that could answer what the edge still holds. */
+const EDGE_STOP_GRACE_MS = 500
+
 /**
  * All services in one process: the same modules that run alone, calling each other by gRPC over the
  * loopback. The edge is there where `edge` is.
@@ -31,6 +34,11 @@ export function createControlPlane(
     SlaMonitorModule.with(),
     AutoscalerModule.with(config.scaling),
     ResourceProfilerModule.with(),
-    ...(edge === undefined ? [] : [GatewayModule.with({ host, port }, edge)]),
+    ...(edge === undefined ? [] : [GatewayModule.with({ host, port }, endsSoon(edge))]),
   ])
 }
+
+const endsSoon = (edge: EdgeConfig): EdgeConfig => ({
+  ...edge,
+  stopGraceMs: Math.min(edge.stopGraceMs, EDGE_STOP_GRACE_MS),
+})

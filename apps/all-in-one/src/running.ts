@@ -1,5 +1,5 @@
 import { abortable } from '@serverless-ai/kernel'
-import { type QuickstartInit, runQuickstart } from './quickstart.ts'
+import { type QuickstartInit, runQuickstart } from './quickstart/index.ts'
 
 /** A running platform. */
 export interface RunningPlatform {

@@ -48,6 +48,7 @@ export const edgeConfig = z
     silenceMs: ms(D.silenceMs, 'Longest silence within an answer, ms'),
     callerHeadMs: ms(D.callerHeadMs, 'Time in which the head of a request has to be there, ms'),
     callerStallMs: ms(D.callerStallMs, 'Longest time in which a caller takes nothing, ms'),
+    stopGraceMs: ms(10_000, 'Time that requests are given to end when the gateway stops, ms'),
     bodyMaxBytes: bytes(D.bodyMaxBytes, 'Largest body of a request'),
     jsonMaxBytes: bytes(D.jsonMaxBytes, 'Largest body that is read as a whole: OpenAI, REST'),
     buffersMaxBytes: bytes(D.buffersMaxBytes, 'Bodies that are held in memory'),
@@ -73,5 +74,9 @@ export const edgeAddress = (
   edge: Pick<EdgeConfig, 'host' | 'port'>,
 ) => ({ host: edge.host ?? process.host, port: edge.port ?? process.port + 2 })
 
-export const settingsOf = ({ host: _, port: __, ...settings }: EdgeConfig): GatewaySettings =>
-  settings
+export const settingsOf = ({
+  host: _,
+  port: __,
+  stopGraceMs: ___,
+  ...settings
+}: EdgeConfig): GatewaySettings => settings

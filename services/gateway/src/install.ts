@@ -12,9 +12,6 @@ import { watchGateway } from './app/metrics.ts'
 import { type EdgeConfig, settingsOf } from './config.ts'
 import { callersTransport, callsAs } from './rest/call-as.ts'
 
-/** Time for running requests to end at a stop, ms. */
-const STOP_GRACE_MS = 10_000
-
 /** A gateway in a process of the control plane. */
 export interface InstalledGateway {
   /** Listens. Answers the port. @throws the system's error, `LISTEN_REFUSED` */
@@ -92,7 +89,7 @@ export function installGateway(
       return gateway.start()
     },
     async stop() {
-      await gateway.stop(STOP_GRACE_MS)
+      await gateway.stop(edge.stopGraceMs)
       unfollow?.()
       sender?.close()
       await callers.close()
