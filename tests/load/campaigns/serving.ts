@@ -1,4 +1,4 @@
-import { CYCLE_MAX_MS, runCycles } from '../serving/cycles.ts'
+import { CYCLE_MAX_MS, LONGER_MAX, runCycles } from '../serving/cycles.ts'
 import { fairShares, overloadByClass } from '../serving/overload.ts'
 import { RATE, runRolling, type Step } from '../serving/rolling.ts'
 import type { Campaign, CampaignInit, Case, Facts } from './campaign.ts'
@@ -22,7 +22,12 @@ const cyclesOf = countOf(CYCLES_FULL, CYCLES_PER_PLATFORM)
 export const cycles: Campaign = {
   name: 'cycles',
   about: `COUNT (default ${CYCLES_FULL}) times 0→1→0 of the digits server under requests, 0 lost`,
-  settings: (init) => ({ cycles: cyclesOf(init), cycleMaxMs: CYCLE_MAX_MS, idleMs: 1_000 }),
+  settings: (init) => ({
+    cycles: cyclesOf(init),
+    cycleMaxMs: CYCLE_MAX_MS,
+    longerMax: LONGER_MAX,
+    idleMs: 1_000,
+  }),
   cases(init) {
     const { seed } = init
     const all = cyclesOf(init)
