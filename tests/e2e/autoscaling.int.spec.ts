@@ -117,7 +117,7 @@ describe('the autoscaler on real processes', () => {
     await team.jobs.cancelJob({ requestId: requestId(), jobId })
   }, 240_000)
 
-  it('takes devices from training for a flood, and gives them back without a lost step', async () => {
+  it('takes devices from training for a flood, and gives them back', async () => {
     const trains = await submit(
       team,
       training('elastic', workspace, {

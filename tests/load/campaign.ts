@@ -3,14 +3,17 @@ import { duration, wholeNumber, withNegatives } from '../support/flags.ts'
 import type { Campaign } from './campaigns/campaign.ts'
 import { consumers } from './campaigns/consumers.ts'
 import { defects } from './campaigns/defects.ts'
+import { forecast } from './campaigns/forecast.ts'
 import { brokerFaults, failovers } from './campaigns/kafka.ts'
 import { kills, killsKafka } from './campaigns/kills.ts'
 import { nodeFaults } from './campaigns/node-faults.ts'
 import { runCampaign } from './campaigns/run.ts'
 import { scalingStudy } from './campaigns/scaling-study.ts'
+import { cycles, overload, rolling } from './campaigns/serving.ts'
 import { leaderChanges, simulation } from './campaigns/simulations.ts'
 import { slaLedger } from './campaigns/sla.ts'
 import {
+  autoscalerWalk,
   interleavings,
   poolWalk,
   runtimeHistories,
@@ -28,8 +31,13 @@ const CAMPAIGNS: readonly Campaign[] = [
   schedulerWalk,
   poolWalk,
   scalingWalk,
+  autoscalerWalk,
   scalingStudy,
   slaLedger,
+  forecast,
+  cycles,
+  rolling,
+  overload,
   simulation,
   leaderChanges,
   defects,

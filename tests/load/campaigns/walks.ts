@@ -1,4 +1,4 @@
-import { runScalingWalk } from '@serverless-ai/autoscaler/testing'
+import { runCoreWalk, runScalingWalk } from '@serverless-ai/autoscaler/testing'
 import { runInterleavings } from '@serverless-ai/eventlog/testing'
 import { runPoolWalk } from '@serverless-ai/pool-manager/testing'
 import { runRuntimeHistories } from '@serverless-ai/runtime/testing'
@@ -55,4 +55,14 @@ export const scalingWalk = inPieces({
   slice: 20_000,
   perCase: 10_000,
   run: ({ seed, first, count }) => ({ ...runScalingWalk({ seed: seed + first, steps: count }) }),
+})
+
+/** Random steps of the autoscaler as a whole: services, training, devices, refusals, replay. */
+export const autoscalerWalk = inPieces({
+  name: 'autoscaler-walk',
+  about: 'COUNT (default 200,000) random steps of the autoscaler of a whole cell, checked at each',
+  full: 200_000,
+  slice: 5_000,
+  perCase: 2_500,
+  run: ({ seed, first, count }) => ({ ...runCoreWalk({ seed: seed + first, steps: count }) }),
 })

@@ -86,9 +86,8 @@ const sai = (...argv: string[]) => bench.sai('scale', ...argv, '--data', bench.d
 describe('sai scale', () => {
   it('lists what is scaled, with the last decision and the devices', async () => {
     expect(await sai('list')).toBe(0)
-    expect(bench.out).toMatch(
-      /chat +a +1\/2 replicas ready \(0-4\) +automatic +owned .*asked for 1 → 2 \(predictive, it wanted 3\)/,
-    )
+    expect(bench.out).toMatch(/chat +a +1\/2 replicas ready \(0-4\) +automatic +owned /)
+    expect(bench.out).toContain('asked for 1 → 2 (predictive, it wanted 3)')
     expect(bench.out).toContain('devices: 4, 3 held by these, 1 by others')
     targets = []
     bench.out = ''

@@ -34,6 +34,12 @@ export function tasksOf({ scale, jobState }: Target): number {
   return jobState === 'Queued' || jobState === '' ? 0 : scale.wanted
 }
 
+/** Replicas that are wanted, or asked for and not answered; tasks that training has. */
+export function promisedCount(target: Target): number {
+  if (isTraining(target)) return tasksOf(target)
+  return Math.max(target.scale?.wanted ?? 0, target.pending?.wanted ?? 0)
+}
+
 /** Whether its size must not be touched now: it changes, starts, or did a moment ago. */
 export function isSettling(target: Target, atMs: number): boolean {
   const { scale, jobState, resizing, restartMs } = target

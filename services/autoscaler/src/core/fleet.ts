@@ -32,10 +32,13 @@ export function devicesNow(state: AutoscalerState): Devices {
   return { total: state.nodes.size === 0 ? undefined : total, free, byJob }
 }
 
-/** Devices that a queue's maximum leaves for a job; undefined = nothing is known of its queue. */
+/**
+ * Devices that a queue's maximum leaves for a job beside what others in it hold; undefined =
+ * nothing is known of its queue.
+ */
 export function quotaFor(
   state: AutoscalerState,
-  target: Target,
+  target: Pick<Target, 'jobId' | 'queue'>,
   byJob: ReadonlyMap<string, number>,
 ): number | undefined {
   const most = state.queues.get(target.queue)

@@ -1,5 +1,5 @@
 /** Between what a service's number of replicas has to stay: its own, the fleet's, its tenant's. */
-import { isOurs, isSettling, isTraining, tasksOf } from './control.ts'
+import { isOurs, isSettling, isTraining, promisedCount, tasksOf } from './control.ts'
 import { type Devices, quotaFor } from './fleet.ts'
 import type { AutoscalerState, Target } from './model.ts'
 import type { Limits } from './observation.ts'
@@ -18,8 +18,7 @@ export function heldBy(target: Target, devices: Devices): number {
 
 /** Devices that a target will hold and does not yet. */
 function promised(target: Target, devices: Devices): number {
-  const count = isTraining(target) ? tasksOf(target) : (target.scale?.wanted ?? 0)
-  return Math.max(0, count * devicesEach(target) - heldBy(target, devices))
+  return Math.max(0, promisedCount(target) * devicesEach(target) - heldBy(target, devices))
 }
 
 /** Devices that training would leave for a service. */

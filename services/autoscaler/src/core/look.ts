@@ -1,8 +1,8 @@
 /** What a step comes to: a function of the state, the signals and the time of the log alone. */
 import { learnCapacity } from './capacity.ts'
 import { clausesOf } from './clauses.ts'
-import { isOurs, isSettling, isTraining, tasksOf } from './control.ts'
-import { type Devices, devicesNow } from './fleet.ts'
+import { isOurs, isSettling, isTraining, promisedCount, tasksOf, whyBlocked } from './control.ts'
+import { type Devices, devicesNow, quotaFor } from './fleet.ts'
 import { GAP_MAX_MS } from './limits.ts'
 import { devicesEach, heldBy, leavable, limitsOf } from './limits-of.ts'
 import type { Signals, Stepped } from './messages.ts'
@@ -106,7 +106,7 @@ function divide(
   const services = targets
     .filter((target) => target.service !== undefined && devicesEach(target) > 0)
     .map((target) => {
-      const now = target.scale?.wanted ?? 0
+      const now = promisedCount(target)
       const wanted = wants.get(target.jobId) ?? now
       return {
         name: target.jobId,
@@ -122,11 +122,13 @@ function divide(
     const tasks = tasksOf(target)
     const { min = 0, max = 0 } = target.scale ?? {}
     const free = isOurs(target)
+    const quota = quotaFor(state, target, devices.byJob)
+    const most = quota === undefined ? tasks : Math.floor(quota / target.taskDevices)
     return {
       name: target.jobId,
       devicesPerTask: target.taskDevices,
       minTasks: free ? min : tasks,
-      maxTasks: free ? max : tasks,
+      maxTasks: free ? Math.min(max, Math.max(tasks, most)) : tasks,
       tasks,
       changedMs: isSettling(target, atMs) ? nowMs : undefined,
       restartCostMs: 1,
@@ -173,7 +175,8 @@ export function look(state: AutoscalerState, stepped: Stepped, atMs: number): Ou
     services.push(step)
     const decision = followed(target, step, row)
     decided.set(row.jobId, decision)
-    if (isOurs(target)) wants.set(row.jobId, decision.wanted)
+    // What cannot be carried out now neither takes nor leaves devices.
+    if (whyBlocked(target, atMs) === undefined) wants.set(row.jobId, decision.wanted)
   }
   const { nowMs, total, state: share, decision: shared } = divide(state, wants, of)
   const grants = new Map(shared.services.map((grant) => [grant.name, grant]))
@@ -193,5 +196,46 @@ export function look(state: AutoscalerState, stepped: Stepped, atMs: number): Ou
     if (!isOurs(target) || isSettling(target, atMs) || tasksOf(target) === 0) continue
     wishes.push(trainingWish(target, grant, total))
   }
-  return { services, share, shareClockMs: nowMs, wishes }
+  return { services, share, shareClockMs: nowMs, wishes: withinQueues(state, wishes, devices) }
+}
+
+/**
+ * Each wish is within the maximum of its queue for itself; here all of a step together are. What
+ * comes first gets what there is; what is given up is there for the next step.
+ */
+function withinQueues(
+  state: AutoscalerState,
+  wishes: readonly Wish[],
+  devices: Devices,
+): readonly Wish[] {
+  const rooms = new Map<string, number>()
+  for (const [queue, most] of state.queues) {
+    if (most === 0) continue
+    let room = most
+    for (const target of state.targets.values()) {
+      if (target.queue !== queue) continue
+      const held = devices.byJob.get(target.jobId) ?? 0
+      room -= Math.max(held, promisedCount(target) * devicesEach(target))
+    }
+    const targets = [...state.targets.keys()]
+    const byOthers = new Map([...devices.byJob].filter(([jobId]) => !targets.includes(jobId)))
+    room -= most - (quotaFor(state, { jobId: '', queue }, byOthers) ?? most)
+    rooms.set(queue, room)
+  }
+  return wishes.map((wish) => {
+    const target = state.targets.get(wish.jobId)!
+    const room = rooms.get(target.queue)
+    const each = devicesEach(target)
+    const now = promisedCount(target)
+    const more = wish.wanted - now
+    if (wish.wanted === target.scale?.wanted || !isOurs(target)) return wish
+    if (room === undefined || each === 0 || more <= 0) return wish
+    const given = Math.min(more, Math.max(0, Math.floor(room / each)))
+    rooms.set(target.queue, room - given * each)
+    if (given === more) return wish
+    const wanted = now + given
+    const note = { code: 'AT_QUOTA', numbers: { need: wish.wanted, limit: wanted } }
+    const notes = [...wish.decision.notes.filter(({ code }) => code !== 'AT_QUOTA'), note]
+    return { ...wish, wanted, decision: { ...wish.decision, notes } }
+  })
 }

@@ -1,0 +1,2 @@
+export { type CoreWalkResult, runCoreWalk } from './core-walk.ts'
+export { runScalingWalk, type WalkOptions, type WalkResult } from './walk.ts'
