@@ -127,7 +127,7 @@ async function running(replicas = 1) {
     await tell({ type: 'NoteJob', job })
   }
   const requestId = () => uuidV7(time.wallMs(), ports.randomness.bytes(10))
-  return { time, all, leader, client, declare, second, load, asked, says, requestId }
+  return { time, all, leader, client, declare, tell, second, load, asked, says, requestId }
 }
 
 const demand = { jobId: S, queued: 2, oldestMs: 5n, gateway: 'gateway/r1' }
@@ -159,7 +159,7 @@ describe('the autoscaler', () => {
   })
 
   it('follows a load, explains each decision, also at a past position', async () => {
-    const { client, declare, second, asked, time } = await running()
+    const { client, declare, second, asked, tell, time } = await running()
     await declare()
     await client('service').demand(demand)
     await time.advance(50)
@@ -179,6 +179,13 @@ describe('the autoscaler', () => {
     await expect(client('team-b').explain({ ...past, atPosition: '' })).rejects.toMatchObject({
       reason: 'TARGET_NOT_FOUND',
     })
+    // What was decided for a job that is over can still be asked.
+    await tell({ type: 'EndService', jobId: S })
+    const over = await client('team-a').explain({ ...past, atPosition: '' })
+    expect(over.decisions).toEqual(why.decisions)
+    await expect(
+      client('team-a').getTarget({ target: 'digits', minPosition: '' }),
+    ).rejects.toMatchObject({ reason: 'TARGET_NOT_FOUND' })
     const foreign = { target: 'digits', untilMs: 0n, atPosition: 'scheduler:0:1:1' }
     await expect(client('admin').explain(foreign)).rejects.toMatchObject({
       reason: 'POSITION_INVALID',

@@ -33,15 +33,32 @@ const NAME_MAX = 200
 const notFound = (target: string) => errorOf({ reason: 'TARGET_NOT_FOUND', details: { target } })
 
 /** By job id, or by a name: of the own tenant, for operators one that is unique. */
-function find(state: AutoscalerState, typed: string, principal: Principal): Target {
-  const byId = state.targets.get(typed)
-  if (byId !== undefined && seesTenant(principal, byId.tenant)) return byId
-  const named = [...state.targets.values()].filter(
-    ({ name, tenant }) => name === typed && seesTenant(principal, tenant),
+function search(
+  targets: readonly Target[],
+  typed: string,
+  principal: Principal,
+): Target | undefined {
+  const seen = targets.filter(({ tenant }) => seesTenant(principal, tenant))
+  const byId = seen.find(({ jobId }) => jobId === typed)
+  const [only, second] = seen.filter(({ name }) => name === typed)
+  return byId ?? (second === undefined ? only : undefined)
+}
+
+/** `over`: one that has ended does as well, the newest of its name. */
+function find(
+  state: AutoscalerState,
+  typed: string,
+  { principal, over = false }: { readonly principal: Principal; readonly over?: boolean },
+): Target {
+  const found = search([...state.targets.values()], typed, principal)
+  if (found !== undefined) return found
+  const ended = over ? state.ended.toReversed() : []
+  const past = ended.find(
+    ({ jobId, name, tenant }) =>
+      (jobId === typed || name === typed) && seesTenant(principal, tenant),
   )
-  const [only, second] = named
-  if (only === undefined || second !== undefined) throw notFound(typed)
-  return only
+  if (past === undefined) throw notFound(typed)
+  return past
 }
 
 /** Business side of `ScalingService`. */
@@ -62,7 +79,7 @@ export class ScalingHandlers {
       listTargets: (request, context) => this.#list(request, context),
       getTarget: async (request, context) => {
         const { value, token } = await this.#read(
-          (state, atMs) => targetToProto(find(state, request.target, context.principal), atMs),
+          (state, atMs) => targetToProto(find(state, request.target, context), atMs),
           context,
           request.minPosition,
         )
@@ -88,9 +105,8 @@ export class ScalingHandlers {
 
   /** Commits nothing itself: what is held is part of the next step. */
   async #demand(request: DemandRequest, context: CallContext): Promise<DemandResponse> {
-    if (!this.#stepper.leading) {
-      throw rpcError('NOT_LEADING', { metadata: { leaderAddress: this.#runtime.status().leader } })
-    }
+    // Says who leads, where this replica does not.
+    if (!this.#stepper.leading) await this.#runtime.confirm()
     const { jobId, queued, gateway } = request
     const { value: wanted } = await this.#runtime.read(
       (state) => state.targets.get(jobId)?.scale?.wanted,
@@ -128,7 +144,8 @@ export class ScalingHandlers {
   async #explain(request: ExplainRequest, context: CallContext): Promise<ExplainResponse> {
     const untilMs = request.untilMs === 0n ? Number.POSITIVE_INFINITY : Number(request.untilMs)
     const query = (state: AutoscalerState, atMs: number) => {
-      const target = find(state, request.target, context.principal)
+      const { principal } = context
+      const target = find(state, request.target, { principal, over: true })
       return {
         target: targetToProto(target, atMs),
         decisions: target.decisions
@@ -153,7 +170,7 @@ export class ScalingHandlers {
   async #setMode(request: SetModeRequest, context: CallContext): Promise<SetModeResponse> {
     const mode = modeFromProto(request.mode)
     const { value: jobId } = await this.#read(
-      (state) => find(state, request.target, context.principal).jobId,
+      (state) => find(state, request.target, context).jobId,
       context,
     )
     const body = SetModeRequest.encode({ ...request, requestId: '' }).finish()

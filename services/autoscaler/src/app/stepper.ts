@@ -4,6 +4,7 @@ import { batchFromProto } from '../adapters/telemetry.ts'
 import { clausesOf } from '../core/clauses.ts'
 import type { Signals } from '../core/messages.ts'
 import type { AutoscalerState } from '../core/model.ts'
+import { isActive } from '../core/observe.ts'
 import { type Moment, SignalBook } from '../core/signals.ts'
 import { rowsToStep } from '../core/step.ts'
 import type { AutoscalerRuntime } from './definition.ts'
@@ -142,7 +143,9 @@ export class Stepper {
     for (const target of state.targets.values()) {
       const { jobId, service, busy } = target
       if (service === undefined || target.mode === 'off') continue
-      rows.push(this.#book.row(jobId, { clauses: clausesOf(state, target), seeds: busy }, now))
+      const row = this.#book.row(jobId, { clauses: clausesOf(state, target), seeds: busy }, now)
+      // Without a bus only what gates say at once is a reason to look.
+      if (this.#subscription !== undefined || isActive(row)) rows.push(row)
     }
     return rowsToStep(state, rows, Math.max(atMs, now.wallMs))
   }

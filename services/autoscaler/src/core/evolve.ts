@@ -1,5 +1,5 @@
 import { invariant, unreachable } from '@serverless-ai/kernel'
-import { DECISIONS_KEPT, REFUSED_MS, RESTARTS_WEIGHT, STORY_KEPT } from './limits.ts'
+import { DECISIONS_KEPT, ENDED_KEPT, REFUSED_MS, RESTARTS_WEIGHT, STORY_KEPT } from './limits.ts'
 import type { AutoscalerEvent, JobFact, ResizeOutcome } from './messages.ts'
 import { type AutoscalerState, holdingKey, newTarget, type Target } from './model.ts'
 import { outlookOf, signatureOf } from './step.ts'
@@ -192,11 +192,20 @@ function evolveTarget(
       targetOf(state, event.jobId).mode = event.mode
       return
     case 'TargetEnded':
-      state.targets.delete(event.jobId)
+      end(state, event.jobId)
       return
     default:
       unreachable(event)
   }
+}
+
+/** What a policy knew is gone, what was decided stays for a while. */
+function end(state: AutoscalerState, jobId: string): void {
+  const target = state.targets.get(jobId)
+  if (target === undefined) return
+  state.targets.delete(jobId)
+  const over = { ...target, run: undefined, pending: undefined, busy: [], starting: [] }
+  state.ended = [...state.ended, over].slice(-ENDED_KEPT)
 }
 
 type FleetEvent =

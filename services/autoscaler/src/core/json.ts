@@ -45,6 +45,7 @@ export function fromJson(json: Json): AutoscalerState {
   return {
     ...state,
     targets: new Map(state.targets.map((target) => [target.jobId, targetFromJson(target)])),
+    ended: state.ended.map(targetFromJson),
     nodes: new Map(state.nodes),
     holdings: new Map(state.holdings),
     queues: new Map(state.queues),

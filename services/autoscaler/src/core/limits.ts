@@ -21,6 +21,8 @@ export const WAIT_US = 1_000_000
 export const WAIT_MISS_PPM = 10_000
 
 export const TARGETS_MAX = 10_000
+/** Targets that are over and can still be asked about. */
+export const ENDED_KEPT = 100
 export const DECISIONS_KEPT = 30
 export const STORY_KEPT = 50
 export const CLAUSES_MAX = 4

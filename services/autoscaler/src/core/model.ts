@@ -173,6 +173,8 @@ export type ObjectiveView = {
 
 export type AutoscalerState = {
   readonly targets: Map<string, Target>
+  /** Targets that are over, oldest first: their decisions can still be asked for. */
+  ended: readonly Target[]
   readonly nodes: Map<string, NodeView>
   /** By job and gang. */
   readonly holdings: Map<string, Holding>
@@ -196,6 +198,7 @@ export type AutoscalerState = {
 
 export const initialState = (): AutoscalerState => ({
   targets: new Map(),
+  ended: [],
   nodes: new Map(),
   holdings: new Map(),
   queues: new Map(),
