@@ -36,6 +36,10 @@ export const allInOneConfig = platformConfig.extend({
     .max(1_000_000)
     .default(40_960)
     .meta({ description: 'Memory each of them is said to have, MiB' }),
+  deviceCpuMillis: z.number().int().min(10).max(1_000_000).optional().meta({
+    description:
+      'CPU that stands for the compute of one of them, thousandths of a core; default: not bound',
+  }),
   leaseMs: z
     .number()
     .int()

@@ -22,6 +22,8 @@ export function localNodeConfigs(init: {
 }): readonly LocalNodeConfig[] {
   const { config, dataDir, tokens, addresses } = init
   const { devicesPerNode: count, deviceModel: model, deviceMemoryMib: memoryMib } = config
+  const { deviceCpuMillis: cpuMillis } = config
+  const bound = cpuMillis === undefined ? {} : { cpuMillis }
   return nodeIdsOf(config).map((nodeId, index) => {
     const portFirst = config.taskPortFirst + index * TASK_PORTS_PER_NODE
     return {
@@ -31,7 +33,7 @@ export function localNodeConfigs(init: {
       workspaceAddress: addresses.workspaces,
       telemetryAddress: addresses.telemetry,
       token: tokens[nodeId] ?? '',
-      emulated: count === 0 ? [] : [{ count, model, memoryMib }],
+      emulated: count === 0 ? [] : [{ count, model, memoryMib, ...bound }],
       portFirst,
       portLast: portFirst + TASK_PORTS_PER_NODE - 1,
       labels: { local: 'true' },

@@ -62,6 +62,29 @@ it('gives a task a small clean environment, its own directory and its devices', 
   }
 })
 
+it('binds what holds emulated devices to the CPU that stands for them', async () => {
+  const emulated = [{ count: 2, model: 'A100', memoryMib: 40_960, cpuMillis: 100 }]
+  try {
+    await node.start({ emulated })
+  } catch (error) {
+    // Nothing here may bind anything: the node says so instead of letting tasks run free.
+    expect(String(error)).toContain('EMULATED_CPU_UNBOUND')
+    return
+  }
+  const program = `
+    const begin = process.cpuUsage()
+    const endMs = Date.now() + 1500
+    while (Date.now() < endMs);
+    const { user, system } = process.cpuUsage(begin)
+    console.log((user + system) / 1500)`
+  node.pool.want([assignment(script(program), { deviceIndexes: [0, 1] })])
+  await node.exited()
+  // Thousandths of a core; a busy machine may give less.
+  const used = Number(await node.log())
+  expect(used).toBeGreaterThan(20)
+  expect(used).toBeLessThan(280)
+})
+
 it('gives two tenants different users, and one tenant the same user again', async () => {
   await node.start()
   const keyOf = (job: string) => ({ ...taskKey(), jobId: job })

@@ -121,8 +121,11 @@ const emulated: Check<readonly EmulatedAccelerators[]> = (value) => {
     const model = text(/^[A-Za-z0-9][\w ./-]{0,63}$/)(item.model)
     const memoryMib = whole(1, 100_000_000)(item.memoryMib)
     if (count === undefined || model === undefined || memoryMib === undefined) return undefined
-    if (Object.keys(item).length !== 3) return undefined
-    groups.push({ count, model, memoryMib })
+    const { cpuMillis: quota } = item
+    const cpuMillis = quota === undefined ? undefined : whole(10, 1_000_000)(quota)
+    if (quota !== undefined && cpuMillis === undefined) return undefined
+    if (Object.keys(item).length !== (cpuMillis === undefined ? 3 : 4)) return undefined
+    groups.push({ count, model, memoryMib, ...(cpuMillis === undefined ? {} : { cpuMillis }) })
   }
   return groups
 }
@@ -158,7 +161,7 @@ function fields(defaultBinDir: string): { readonly [K in keyof NodeConfig]: Fiel
     memoryMib: { check: whole(0, 1e9), want: 'MiB', fallback: () => 0 },
     emulated: {
       check: emulated,
-      want: 'a list of {count, model, memoryMib}',
+      want: 'a list of {count, model, memoryMib, cpuMillis (10 or more, may be left out)}',
       fallback: () => [],
     },
     portFirst: { check: whole(1024, 65_535), want: port, fallback: () => 21_000 },

@@ -8,6 +8,8 @@ export interface NodeDevice {
   readonly memoryMib: number
   readonly emulated: boolean
   readonly healthy: boolean
+  /** What stands for the compute of an emulated one, thousandths of a core; absent = any. */
+  readonly cpuMillis?: number
 }
 
 /** Accelerators without hardware behind them, for development. */
@@ -15,6 +17,11 @@ export interface EmulatedAccelerators {
   readonly count: number
   readonly model: string
   readonly memoryMib: number
+  /**
+   * CPU that stands for the compute of one of them, thousandths of a core: the tasks that hold some
+   * get no more than that. Absent = they are not bound.
+   */
+  readonly cpuMillis?: number
 }
 
 /** Emulated accelerators as devices, numbered from `firstIndex`. */
@@ -24,12 +31,14 @@ export function emulatedDevices(
   firstIndex: number,
 ): NodeDevice[] {
   const devices: NodeDevice[] = []
-  for (const { count, model, memoryMib } of groups) {
+  for (const { count, model, memoryMib, cpuMillis } of groups) {
+    const bound = cpuMillis === undefined ? {} : { cpuMillis }
     for (let i = 0; i < count; i += 1) {
       const index = firstIndex + devices.length
       const uuid = `emulated-${nodeId}-${index}`
       const name = model.startsWith('emulated/') ? model : `emulated/${model}`
-      devices.push({ index, uuid, model: name, memoryMib, emulated: true, healthy: true })
+      const device = { index, uuid, model: name, memoryMib, emulated: true, healthy: true }
+      devices.push({ ...device, ...bound })
     }
   }
   return devices

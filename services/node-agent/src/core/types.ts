@@ -36,6 +36,8 @@ export interface Assignment {
   readonly env: Readonly<Record<string, string>>
   /** Thousandths of a core; 0 = no limit. */
   readonly cpuMillis: number
+  /** What its emulated devices are bound to, thousandths of a core; absent = they are not. */
+  readonly deviceCpuMillis?: number
   /** MiB; 0 = no limit. */
   readonly memoryMib: number
   /** Ports that must be free at the start. */

@@ -54,24 +54,33 @@ export function versionToProto(version: DesiredVersion): DesiredVersionProto {
   return { epoch: BigInt(version.epoch), position: BigInt(version.position) }
 }
 
+/** What a task gets with its devices. */
+export interface DevicesGiven {
+  readonly variables: Readonly<Record<string, string>>
+  /** What they are bound to, thousandths of a core; undefined = they are not. */
+  readonly cpuMillis: number | undefined
+}
+
 /**
  * An assignment from the wire, with the node's variables; undefined when it has no key.
  *
- * @param nodeEnv variables that follow from the devices of the given indexes
+ * @param given what follows from the devices of the given indexes
  */
 export function assignmentFromProto(
   assignment: AssignmentProto,
-  nodeEnv: (deviceIndexes: readonly number[]) => Record<string, string>,
+  given: (deviceIndexes: readonly number[]) => DevicesGiven,
 ): Assignment | undefined {
   const key = keyFromProto(assignment.key)
   if (key === undefined) return undefined
   const logBytes = Number(assignment.logMaxBytes)
+  const { variables, cpuMillis: deviceCpuMillis } = given(assignment.deviceIndexes)
   return {
     key,
     tenant: assignment.tenant,
     command: assignment.command,
-    env: { ...assignment.env, ...nodeEnv(assignment.deviceIndexes) },
+    env: { ...assignment.env, ...variables },
     cpuMillis: Number(assignment.cpuMillis),
+    ...(deviceCpuMillis === undefined ? {} : { deviceCpuMillis }),
     memoryMib: Number(assignment.memoryMib),
     ports: assignment.ports,
     workspace: assignment.workspace,

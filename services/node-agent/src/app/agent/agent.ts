@@ -2,6 +2,7 @@ import type { DesiredSet, Hello } from '@serverless-ai/contracts/agent/v1/agent'
 import type { Clock, Logger, Randomness, Timers, Transport } from '@serverless-ai/kernel'
 import {
   assignmentFromProto,
+  type DevicesGiven,
   inventoryToProto,
   keyFromProto,
   type NodeInventory,
@@ -172,7 +173,7 @@ export class Agent {
     if (compareVersions(version, this.highest) < 0) return
     this.highest = version
     const assignments = set.assignments.flatMap((proto) => {
-      const assignment = assignmentFromProto(proto, (indexes) => this.nodeEnvironment(indexes))
+      const assignment = assignmentFromProto(proto, (indexes) => this.given(indexes))
       if (assignment !== undefined && isSafeName(assignment.key.jobId)) return [assignment]
       this.options.logger.log('error', 'an assignment without a usable key is passed over')
       return []
@@ -181,10 +182,14 @@ export class Agent {
     this.options.toSupervisor({ type: 'desired', version, assignments, forget })
   }
 
-  private nodeEnvironment(indexes: readonly number[]): Record<string, string> {
+  private given(indexes: readonly number[]): DevicesGiven {
     const { config, inventory } = this.options
     const devices = inventory.devices.filter((device) => indexes.includes(device.index))
     const nvidia = inventory.devices.some((device) => !device.emulated)
-    return deviceEnvironment(config.nodeId, devices, nvidia)
+    const bound = devices.flatMap(({ cpuMillis }) => cpuMillis ?? [])
+    return {
+      variables: deviceEnvironment(config.nodeId, devices, nvidia),
+      cpuMillis: bound.length === 0 ? undefined : bound.reduce((sum, millis) => sum + millis, 0),
+    }
   }
 }

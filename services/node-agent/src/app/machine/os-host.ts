@@ -1,5 +1,6 @@
 import type { Clock, Timers } from '@serverless-ai/kernel'
 import type { Cgroups } from '../../adapters/os/cgroup.ts'
+import type { CpuQuota } from '../../adapters/os/cpu-quota.ts'
 import type { Isolation } from '../../adapters/os/launch.ts'
 import { isRunning, killAll, signal } from '../../adapters/os/proc.ts'
 import type { NodeConfig } from '../../core/config.ts'
@@ -22,6 +23,8 @@ export interface OsHostOptions {
   readonly store: FileNodeStore
   readonly isolation: Isolation
   readonly cgroups: Cgroups | undefined
+  /** Binds emulated devices where `cgroups` cannot. */
+  readonly cpuQuota: CpuQuota | undefined
   readonly nodeMark: string
 }
 
@@ -44,8 +47,8 @@ export function osHost(options: OsHostOptions): NodeHost {
   }
 }
 
-function clearLeftovers(
-  { cgroups, timers, nodeMark }: OsHostOptions,
+async function clearLeftovers(
+  { cgroups, cpuQuota, timers, nodeMark }: OsHostOptions,
   left: readonly LeftExecution[],
 ): Promise<number> {
   cgroups?.clear()
@@ -54,8 +57,10 @@ function clearLeftovers(
     .map(({ start }) => start)
     .filter(({ pid, startTime }) => pid > 0 && (isRunning({ pid, startTime }) || !signal(pid, 0)))
     .map(({ pid }) => pid)
-  return killAll(
+  const killed = await killAll(
     timers,
     (marker, session) => marker.startsWith(`${nodeMark}:`) || sessions.includes(session),
   )
+  cpuQuota?.clear()
+  return killed
 }

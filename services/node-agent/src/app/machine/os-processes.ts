@@ -2,6 +2,7 @@ import type { ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
 import type { Clock, Timers } from '@serverless-ai/kernel'
 import type { Cgroups, TaskCgroup } from '../../adapters/os/cgroup.ts'
+import type { CpuQuota, QuotaGroup } from '../../adapters/os/cpu-quota.ts'
 import { type Isolation, launch } from '../../adapters/os/launch.ts'
 import { lookupCommand } from '../../adapters/os/lookup.ts'
 import {
@@ -15,6 +16,7 @@ import { isPortFree } from '../../adapters/os/port-probe.ts'
 import { killAll, signal, startTimeOf } from '../../adapters/os/proc.ts'
 import { messageOf } from '../../core/errors.ts'
 import { keyText } from '../../core/keys.ts'
+import type { Assignment } from '../../core/types.ts'
 import type {
   LaunchedProcess,
   PreparedProcess,
@@ -32,6 +34,8 @@ export interface OsProcessesOptions {
   readonly store: FileNodeStore
   readonly isolation: Isolation
   readonly cgroups: Cgroups | undefined
+  /** Binds emulated devices where `cgroups` cannot. */
+  readonly cpuQuota: CpuQuota | undefined
 }
 
 /** How long the log of an ended task may still be written after everything was killed, ms. */
@@ -40,6 +44,12 @@ const DRAIN_MS = 2000
 /** Tasks as processes of this machine. */
 export function osProcesses(options: OsProcessesOptions): TaskProcesses {
   return { check, prepare: (spec) => new OsPrepared(options, spec) }
+}
+
+/** The smaller of what the task may use and what its devices stand for. */
+function limitsOf({ cpuMillis, deviceCpuMillis = 0 }: Assignment): { cpuMillis: number } {
+  const set = [cpuMillis, deviceCpuMillis].filter((millis) => millis > 0)
+  return { cpuMillis: set.length === 0 ? 0 : Math.min(...set) }
 }
 
 /** Program of a command, as the task's user would find it. */
@@ -63,6 +73,7 @@ class OsPrepared implements PreparedProcess {
   private readonly spec: ProcessSpec
   private readonly pipe: OutputPipe
   private readonly cgroup: TaskCgroup | undefined
+  private readonly quota: QuotaGroup | undefined
   private closed = false
 
   constructor(options: OsProcessesOptions, spec: ProcessSpec) {
@@ -71,11 +82,16 @@ class OsPrepared implements PreparedProcess {
     const { key, assignment, directories } = spec
     const path = join(options.store.directory(key), 'output.pipe')
     this.pipe = openOutputPipe(path, directories.uid)
-    this.cgroup = options.cgroups?.create(keyText(key).replaceAll('/', '-'), assignment)
+    const name = keyText(key).replaceAll('/', '-')
+    const { deviceCpuMillis } = assignment
+    this.cgroup = options.cgroups?.create(name, { ...assignment, ...limitsOf(assignment) })
+    if (deviceCpuMillis !== undefined) {
+      this.quota = options.cpuQuota?.create(name, deviceCpuMillis)
+    }
   }
 
   async launch(): Promise<LaunchedProcess> {
-    const { spec, pipe, cgroup } = this
+    const { spec, pipe, cgroup, quota } = this
     const { assignment, directories, variables } = spec
     const found = programOf(spec)
     if (!found.ok) throw new Error(found.why)
@@ -85,20 +101,26 @@ class OsPrepared implements PreparedProcess {
       cwd: directories.paths.cwd,
       env: variables,
       uid: directories.uid,
-      beforeRun: cgroup === undefined ? undefined : (pid) => void cgroup.add(pid),
+      beforeRun: cgroup === undefined && quota === undefined ? undefined : (pid) => this.enter(pid),
       stdio: ['ignore', pipe.writeFd, pipe.writeFd],
     })
     const pid = await spawned(child)
     this.closeOwnEnd()
     const log = join(this.options.store.directory(spec.key), 'output.log')
     const file = new RotatingFile(log, assignment.logMaxBytes)
-    return new OsProcess({ ...this.options, spec, child, pid, cgroup, pipe, file })
+    return new OsProcess({ ...this.options, spec, child, pid, cgroup, quota, pipe, file })
   }
 
   discard(): void {
     this.closeOwnEnd()
     this.pipe.reader.destroy()
     this.cgroup?.remove()
+    this.quota?.remove()
+  }
+
+  private enter(pid: number): void {
+    this.cgroup?.add(pid)
+    this.quota?.add(pid)
   }
 
   private closeOwnEnd(): void {
@@ -120,6 +142,7 @@ interface OsProcessParts extends OsProcessesOptions {
   readonly child: ChildProcess
   readonly pid: number
   readonly cgroup: TaskCgroup | undefined
+  readonly quota: QuotaGroup | undefined
   readonly pipe: OutputPipe
   readonly file: RotatingFile
 }
@@ -154,7 +177,7 @@ class OsProcess implements LaunchedProcess {
   }
 
   private async follow(pumped: Promise<void>): Promise<ProcessEnd> {
-    const { child, cgroup, clock, timers, spec, pipe } = this.parts
+    const { child, cgroup, quota, clock, timers, spec, pipe } = this.parts
     const { code, name } = await new Promise<{ code: number | null; name: string }>((resolve) =>
       child.once('exit', (exitCode, signalName) =>
         resolve({ code: exitCode, name: signalName ?? '' }),
@@ -167,6 +190,7 @@ class OsProcess implements LaunchedProcess {
     signal(-this.pid, 'SIGKILL')
     await killAll(timers, (found, session) => found === spec.marker || session === this.pid)
     cgroup?.remove()
+    quota?.remove()
     const timeout = timers.after(DRAIN_MS, () => pipe.reader.destroy())
     const logProblem = await pumped.then(() => '', messageOf)
     timeout.cancel()

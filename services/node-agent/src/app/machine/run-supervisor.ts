@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import type { Logger } from '@serverless-ai/kernel'
 import { systemClock, systemRandomness, systemTimers } from '@serverless-ai/kernel/system'
 import { type Cgroups, openCgroups } from '../../adapters/os/cgroup.ts'
+import { type CpuQuota, openCpuQuota } from '../../adapters/os/cpu-quota.ts'
 import { writeJson } from '../../adapters/os/files.ts'
 import { createJsonLogger } from '../../adapters/os/json-logger.ts'
 import { probeIsolation } from '../../adapters/os/launch.ts'
@@ -59,6 +60,7 @@ interface Running {
   readonly agent: AgentProcess
   readonly lock: DirectoryLock
   readonly cgroups: Cgroups | undefined
+  readonly cpuQuota: CpuQuota | undefined
   readonly logger: Logger
   readonly record: (change: Partial<NodeRecord>) => void
 }
@@ -78,7 +80,9 @@ export async function runSupervisor(configFile: string): Promise<void> {
   const { logger } = running
   process.on('SIGHUP', () => {
     try {
-      config = reread(config, configFile)
+      const changed = reread(config, configFile)
+      checkBinding(changed, running)
+      config = changed
       logger.log('info', 'configuration is read again')
       running.agent.renew()
     } catch (error) {
@@ -120,10 +124,14 @@ async function start(
   const logger = createJsonLogger(clock, { name: 'supervisor', nodeId, session })
   const nodeMark = markOf(nodeDir)
   const cgroups = openCgroups(`serverless-ai-${nodeMark}`)
+  const cpuQuota = cgroups?.controllers.includes('cpu')
+    ? undefined
+    : openCpuQuota(`serverless-ai-${nodeMark}`)
+  checkBinding(config(), { cgroups, cpuQuota })
   const isolation = probeIsolation(cgroups?.controllers)
   const store = new FileNodeStore(nodeDir)
   const common = { clock, timers, logger, config, store }
-  const host = osHost({ ...common, isolation, cgroups, nodeMark })
+  const host = osHost({ ...common, isolation, cgroups, cpuQuota, nodeMark })
   const supervisor = new Supervisor({ ...common, host, session })
   const killed = await supervisor.clearLeftovers()
   logger.log('info', 'supervisor starts', { isolation: isolation.text, leftoversKilled: killed })
@@ -161,7 +169,20 @@ async function start(
   })
   supervisor.attach(agent)
   agent.start()
-  return { supervisor, agent, lock, cgroups, logger, record }
+  return { supervisor, agent, lock, cgroups, cpuQuota, logger, record }
+}
+
+/** Devices that shall be bound must not run free. */
+function checkBinding(
+  { emulated }: NodeConfig,
+  { cgroups, cpuQuota }: Pick<Running, 'cgroups' | 'cpuQuota'>,
+): void {
+  if (emulated.every(({ cpuMillis }) => cpuMillis === undefined)) return
+  if (cgroups?.controllers.includes('cpu') || cpuQuota !== undefined) return
+  throw new NodeConfigError(
+    'EMULATED_CPU_UNBOUND: emulated devices have cpuMillis, but no cpu controller of cgroups can ' +
+      'be used here; leave cpuMillis out, or start the node as root where the controller is mounted',
+  )
 }
 
 /** The agent's main beside this build: `dist/agent.js`. */
@@ -169,10 +190,12 @@ function agentMain(): string {
   return fileURLToPath(new URL('../../agent.js', import.meta.url))
 }
 
-async function stop({ supervisor, agent, lock, cgroups, logger, record }: Running): Promise<void> {
+async function stop(running: Running): Promise<void> {
+  const { supervisor, agent, lock, cgroups, cpuQuota, logger, record } = running
   await supervisor.shutdown()
   await agent.stop(AGENT_STOP_MS)
   cgroups?.close()
+  cpuQuota?.close()
   record({ stopped: true })
   logger.log('info', 'supervisor ends')
   await lock.release()
