@@ -9,7 +9,7 @@ export interface Answer {
   readonly latencyMs: number
   /** HTTP status; 0 = the connection broke. */
   readonly status: number
-  /** What was answered; empty unless the load reads it. */
+  /** What was answered, where the load reads it; why the connection broke. */
   readonly body: string
 }
 
@@ -34,7 +34,7 @@ export function send(kind: Kind): Promise<Pick<Answer, 'status' | 'body'>> {
   const { url, agent, headers = {}, body, reads = false } = kind
   return new Promise((resolve) => {
     const method = body === undefined ? 'GET' : 'POST'
-    const broken = (): void => resolve({ status: 0, body: '' })
+    const broken = (why: string): void => resolve({ status: 0, body: why })
     const request = httpRequest(url, { agent, method, headers }, (response) => {
       const pieces: Buffer[] = []
       response.on('data', (piece: Buffer) => {
@@ -42,14 +42,23 @@ export function send(kind: Kind): Promise<Pick<Answer, 'status' | 'body'>> {
       })
       response.once('end', () => {
         const { complete, statusCode = 0 } = response
-        if (!complete) broken()
+        if (!complete) broken('the answer is not whole')
         else resolve({ status: statusCode, body: Buffer.concat(pieces).toString() })
       })
-      response.once('error', broken)
+      response.once('error', ({ message }) => broken(`within the answer: ${message}`))
     })
-    request.once('error', broken)
+    request.once('error', ({ message }) => broken(message))
     request.end(body)
   })
+}
+
+/** Times of arrivals for ever, ms: the seed alone decides about them. */
+function* arrivalsOf(rate: number, seed: number): Generator<number> {
+  const dice = new Dice(seed)
+  for (let at = 0; ; ) {
+    at += (-Math.log(1 - dice.float()) * 1_000) / rate
+    yield at
+  }
 }
 
 /** Times of arrivals, drawn before the first of them, ms. */
@@ -57,11 +66,10 @@ export function arrivals(
   rate: number,
   about: { readonly seed: number; readonly durationMs: number },
 ): readonly number[] {
-  const dice = new Dice(about.seed)
   const due: number[] = []
-  for (let at = 0; at < about.durationMs; ) {
-    at += (-Math.log(1 - dice.float()) * 1_000) / rate
-    if (at < about.durationMs) due.push(at)
+  for (const at of arrivalsOf(rate, about.seed)) {
+    if (at >= about.durationMs) break
+    due.push(at)
   }
   return due
 }
@@ -78,16 +86,27 @@ export function openLoop(
   return sendAt(arrivals(load.rate, about), () => load)
 }
 
+/** The same until `over` says so; what was sent by then is waited for. */
+export function openLoopUntil(
+  load: Load,
+  about: { readonly seed: number; readonly over: () => boolean },
+): Promise<readonly Answer[]> {
+  return sendAt(arrivalsOf(load.rate, about.seed), () => load, about.over)
+}
+
 /** The same for given times; `kindOf`: the request of the nth. */
 export async function sendAt(
-  due: readonly number[],
+  due: Iterable<number>,
   kindOf: (index: number) => Kind,
+  over: () => boolean = () => false,
 ): Promise<readonly Answer[]> {
   const startMs = performance.now()
   const running: Promise<Answer>[] = []
-  for (const [index, dueMs] of due.entries()) {
+  for (const dueMs of due) {
+    const index = running.length
     const waitMs = dueMs - (performance.now() - startMs)
     if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs))
+    if (over()) break
     running.push(
       send(kindOf(index)).then((answer) => {
         return { dueMs, latencyMs: performance.now() - startMs - dueMs, ...answer }

@@ -3,7 +3,7 @@ import { Dice } from '../../support/random.ts'
 import { arrivals, sendAt } from '../gateway/open-loop.ts'
 import { quantile } from '../report.ts'
 import { Questions, serveDigits, trainDigits } from './digits.ts'
-import { Edge, isScaled, statusesOf } from './edge.ts'
+import { Edge, isScaled, lossesOf } from './edge.ts'
 
 /** Time without a request after which the server goes to zero. */
 const IDLE = '1s'
@@ -99,8 +99,8 @@ export async function runCycles(options: {
       const answers = await sendAt(due, (index) => questions.kind(requests + index))
       const wrong = answers.filter((one, at) => !questions.isRight(requests + at, one))
       if (wrong.length > 0) {
-        const statuses = JSON.stringify(statusesOf(wrong))
-        throw new Error(`cycle ${number}: ${wrong.length} of ${due.length} lost: ${statuses}`)
+        const told = lossesOf(wrong)
+        throw new Error(`cycle ${number}: ${wrong.length} of ${due.length} lost: ${told}`)
       }
       await edge.until(jobId, `cycle ${number} is at zero`, isAtZero)
       const tookMs = performance.now() - startMs

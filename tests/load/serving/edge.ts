@@ -108,3 +108,10 @@ export function statusesOf(answers: readonly Answer[]): Record<string, number> {
   for (const { status } of answers) counts[status] = (counts[status] ?? 0) + 1
   return counts
 }
+
+/** What became of requests that were lost, and of the first of them. */
+export function lossesOf(lost: readonly Answer[]): string {
+  const [first] = lost
+  const about = `due at ${Math.round(first?.dueMs ?? 0)} ms: ${first?.body.slice(0, 200)}`
+  return `${JSON.stringify(statusesOf(lost))}, the first ${about}`
+}
