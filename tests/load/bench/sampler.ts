@@ -8,7 +8,7 @@ import { cpuSeconds, memoryMib } from '../../support/process-tree.ts'
 import { until } from '../../support/until.ts'
 import { type BenchResult, metric } from '../report.ts'
 
-/** A task is traced for its first minute, and for 20 s of each two minutes later. */
+/** A task is traced for its first 45 s, and for 20 s of each two minutes later. */
 const WATCH_MS = 60_000
 
 const TASK_CORES = 0.9

@@ -15,7 +15,9 @@ const KEY = { jobId: 'j-1', gang: 0, generation: 2, rank: 1 }
 const TASK = { key: KEY, tenant: 'team-a', pid: 77 }
 
 /** A node on virtual time, and what its profiler got. */
-function world(init: { tools?: readonly DeviceTool[]; cores?: number } = {}) {
+function world(
+  init: { tools?: readonly DeviceTool[]; cores?: number | ((ms: number) => number) } = {},
+) {
   const ports = testPorts({ seed: 5 })
   const { time, clock, timers, logger, randomness } = ports
   const network = memoryNetwork({ timers })
@@ -41,7 +43,13 @@ function world(init: { tools?: readonly DeviceTool[]; cores?: number } = {}) {
     return server
   }
   const { cores = 1 } = init
-  const cpuUs = () => Math.round(clock.monotonicMs() * 1000 * cores)
+  const rate = typeof cores === 'number' ? () => cores : cores
+  let used = 0
+  let lookedMs = 0
+  const cpuUs = () => {
+    for (; lookedMs < clock.monotonicMs(); lookedMs += 10) used += rate(lookedMs) * 10_000
+    return Math.round(used)
+  }
   const machine = {
     node: (): readonly NodeReading[] => [
       { source: 'procfs', cpuUs: 5, memoryUsedMib: 6, memoryTotalMib: 7 },
@@ -125,21 +133,40 @@ describe('what an agent measures', () => {
     telemetry.stop()
   })
 
-  it('does not trace a task that hardly computes, nor any for long', async () => {
-    const idle = world({ cores: 0.1 })
-    await idle.serve()
-    idle.telemetry.watch([TASK])
-    await idle.time.advance(10_000)
-    expect(idle.tasks().some(({ cpuTrace }) => cpuTrace !== undefined)).toBe(false)
-    idle.telemetry.stop()
+  it('traces bursts that are seconds apart without a hole', async () => {
+    const { time, telemetry, serve, tasks } = world({ cores: (ms) => (ms % 4_000 < 1_000 ? 1 : 0) })
+    await serve()
+    telemetry.watch([TASK])
+    await time.advance(25_000)
+    telemetry.stop()
+    const all = tasks().filter(({ cpuUsTotal }) => cpuUsTotal !== undefined)
+    const begin = all.findIndex(({ cpuTrace }) => cpuTrace !== undefined)
+    expect(begin).toBeLessThan(8)
+    expect(all.slice(begin).every(({ cpuTrace }) => cpuTrace !== undefined)).toBe(true)
+  })
+
+  it('does not trace a task that does nothing, nor any for long', async () => {
+    const tracedOf = async (cores: number) => {
+      const { telemetry, serve, time, tasks } = world({ cores })
+      await serve()
+      telemetry.watch([TASK])
+      await time.advance(300_000)
+      telemetry.stop()
+      return tasks().filter(({ cpuTrace }) => cpuTrace !== undefined).length
+    }
+    expect(await tracedOf(0.01)).toBe(0)
+    // At first, and never again.
+    const little = await tracedOf(0.1)
+    expect(little).toBeGreaterThanOrEqual(40)
+    expect(little).toBeLessThan(60)
     const busy = world()
     await busy.serve()
     busy.telemetry.watch([TASK])
     await busy.time.advance(180_000)
     const all = busy.tasks().filter(({ cpuUsTotal }) => cpuUsTotal !== undefined)
     const traced = all.filter(({ cpuTrace }) => cpuTrace !== undefined)
-    expect(traced.length).toBeGreaterThan(70)
-    expect(traced.length).toBeLessThan(90)
+    expect(traced.length).toBeGreaterThan(60)
+    expect(traced.length).toBeLessThan(80)
     busy.telemetry.stop()
   })
 

@@ -12,11 +12,13 @@ import type { MachineReadings } from './machine-readings.ts'
 const IDLE_TIMES = 10
 /** Distance of the CPU times of a trace, ms: to wake up is what a trace costs. */
 const STRETCH_MS = 100
-/** A task is traced for its first minute, then for a part of each round. */
-const TRACED_FIRST_MS = 60_000
+/** A task is traced for so long at first, then for a part of each round. */
+const TRACED_FIRST_MS = 45_000
 const TRACE_ROUND_MS = 120_000
 const TRACED_MS = 20_000
-/** Who uses less, in cores, has no bursts worth their cost. */
+/** Who uses less, in cores, for so long has no bursts; later on, none that are worth their cost. */
+const CALM_MS = 10_000
+const FIRST_FROM_CORES = 0.02
 const TRACE_FROM_CORES = 0.2
 
 /** What measuring needs. */
@@ -35,6 +37,10 @@ interface Watched {
   readonly sinceMs: number
   readonly trace: CpuTrace
   traced: boolean
+  /** For how long it was traced so far. */
+  tracedMs: number
+  /** When it used enough to be traced; -Infinity = never. */
+  busyMs: number
   /** CPU time at the sample before, microseconds. */
   before: { readonly atMs: number; readonly cpuUs: number } | undefined
   step: { readonly value: number; readonly atMs: number; readonly told: boolean } | undefined
@@ -69,7 +75,8 @@ export class Sampler {
     for (const [text, task] of wanted) {
       if (this.watched.has(text)) continue
       const sinceMs = clock.monotonicMs()
-      const rest = { traced: false, before: undefined, step: undefined }
+      const busyMs = Number.NEGATIVE_INFINITY
+      const rest = { traced: false, tracedMs: 0, busyMs, before: undefined, step: undefined }
       this.watched.set(text, { task, sinceMs, trace: new CpuTrace(), ...rest })
     }
     if (idle && this.watched.size > 0) this.arm(periodMs)
@@ -141,10 +148,14 @@ export class Sampler {
     const { before, trace, sinceMs } = watched
     const taken = watched.traced ? trace.take(atMs * 1000, cpuUs) : undefined
     watched.before = { atMs, cpuUs }
-    const cores = before === undefined ? 0 : (cpuUs - before.cpuUs) / 1000 / (atMs - before.atMs)
-    const ageMs = atMs - sinceMs
-    const inRound = ageMs < TRACED_FIRST_MS || ageMs % TRACE_ROUND_MS < TRACED_MS
-    const traced = inRound && cores >= TRACE_FROM_CORES
+    const stretchMs = before === undefined ? 0 : atMs - before.atMs
+    const cores = before === undefined ? 0 : (cpuUs - before.cpuUs) / 1000 / stretchMs
+    if (watched.traced) watched.tracedMs += stretchMs
+    const first = watched.tracedMs < TRACED_FIRST_MS
+    const inRound = first || (atMs - sinceMs) % TRACE_ROUND_MS < TRACED_MS
+    // Bursts that are seconds apart are bursts, too.
+    if (cores >= (first ? FIRST_FROM_CORES : TRACE_FROM_CORES)) watched.busyMs = atMs
+    const traced = inRound && atMs - watched.busyMs < CALM_MS
     if (!traced) trace.stop()
     else if (!watched.traced) trace.take(atMs * 1000, cpuUs)
     watched.traced = traced
