@@ -70,6 +70,10 @@ interface Entry {
   heardMs: number
   /** Age of the load when it was heard; below 0: it claims to be from the future. */
   lagMs: number
+  /** This clock less the gate's, as far as batches that came fast can tell. */
+  offsetMs: number
+  /** Wall clock of this process when the gate said at once that it holds requests; 0 = it did not. */
+  demandedMs: number
 }
 
 interface Book {
@@ -179,8 +183,13 @@ export class SignalBook {
     if (came > PLAUSIBLE) book.absurd = true
     else if (lagMs >= 0) book.came += came
     const { atMs } = load
-    const entry = { bootId, arrivedTotal, inside, held, atMs, heardMs: monoMs, lagMs }
-    book.entries.set(source, entry)
+    const offsetMs = Math.min(known?.offsetMs ?? Number.POSITIVE_INFINITY, wallMs - sentMs)
+    const demandedMs = before?.demandedMs ?? 0
+    // The bus may be slower than what was said at once: what is older takes nothing of it back.
+    const isOlder = atMs + offsetMs < demandedMs
+    const now = isOlder ? Math.max(held, before?.held ?? 0) : held
+    const times = { atMs, heardMs: monoMs, lagMs, offsetMs, demandedMs }
+    book.entries.set(source, { bootId, arrivedTotal, inside, held: now, ...times })
   }
 
   /** A gate says at once that it holds requests. */
@@ -194,13 +203,15 @@ export class SignalBook {
     const known = book.entries.get(gateway)
     if (known === undefined) {
       if (book.entries.size >= SOURCES_MAX) return
-      const base = { bootId: '', arrivedTotal: 0, inside: 0, atMs: wallMs, lagMs: 0 }
-      book.entries.set(gateway, { ...base, held: queued, heardMs: monoMs })
+      const base = { bootId: '', arrivedTotal: 0, inside: 0, atMs: 0, lagMs: 0, offsetMs: 0 }
+      const now = { held: queued, heardMs: monoMs, demandedMs: wallMs }
+      book.entries.set(gateway, { ...base, ...now })
       return
     }
     known.held = queued
     known.heardMs = monoMs
     known.lagMs = 0
+    known.demandedMs = wallMs
   }
 
   /** Forgets services that are no targets. */
