@@ -48,6 +48,21 @@ function judged(d: Details): string {
 
 const ms = (text: string | undefined) => duration(Number(text ?? 0))
 
+const replica = (d: Details) => `replica ${d.gang}`
+
+/** What each code says that services alone have. */
+const OF_SERVICES: Readonly<Record<string, Sentence>> = {
+  SCALED: (d) => `${d.wanted} wanted instead of ${d.from}, by ${d.by}: ${d.cause}`,
+  READY: (d) => `${replica(d)} takes requests`,
+  NOT_READY: (d) => `${replica(d)} takes no requests: ${d.cause}`,
+  DRAINING: (d) => `${replica(d)} ends what it has, and gets nothing new (${d.cause})`,
+  UPDATE_REQUESTED: (d) => `${d.by} gave it revision ${d.revision}`,
+  UPDATE_REFUSED: (d) => `the scheduler refused the update: ${d.reason}`,
+  UPDATE_STARTED: (d) => `replicas become those of revision ${d.revision}, after ${d.from}`,
+  UPDATE_STALLED: (d) => `the update to revision ${d.revision} has stalled: ${d.cause}`,
+  UPDATED: (d) => `all replicas are of revision ${d.revision}`,
+}
+
 /** What each code of a story says. */
 const SENTENCES: Readonly<Record<string, Sentence>> = {
   SUBMITTED: (d) =>
@@ -67,6 +82,7 @@ const SENTENCES: Readonly<Record<string, Sentence>> = {
   SUCCEEDED: () => 'all tasks ended well',
   FAILED: (d) => `given up: ${[d.code, d.cause].filter(given).join(', ')}`,
   CANCELLED: (d) => `cancelled${given(d.by) ? ` by ${d.by}` : ''}`,
+  ...OF_SERVICES,
 }
 
 /** One line for a story entry; one with an unknown code shows its numbers. */

@@ -157,3 +157,23 @@ test('the story of a recovered job', () => {
     '',
   ])
 })
+
+test('the story of an update', () => {
+  const told = (code: string, details: Record<string, string>) => ({ atMs: '1000', code, details })
+  const story = [
+    told('UPDATE_STARTED', { number: '1', revision: '2', from: '1', by: 'token:a' }),
+    told('READY', { gang: '3', generation: '1', cause: '' }),
+    told('DRAINING', { gang: '1', untilMs: '6000', cause: 'UPDATED' }),
+    told('UPDATE_STALLED', { revision: '2', cause: 'replica 4 was not ready' }),
+  ]
+  const why = ExplainJobResponse.fromJSON({ name: 'llm', state: 'Running', story })
+  const text = storyText(why, 'j-0-1')
+  for (const line of [
+    'replicas become those of revision 2, after 1',
+    'replica 3 takes requests',
+    'replica 1 ends what it has, and gets nothing new (UPDATED)',
+    'the update to revision 2 has stalled: replica 4 was not ready',
+  ]) {
+    expect(text).toContain(line)
+  }
+})
