@@ -7,6 +7,7 @@ import { AdminServiceService, type PartitionStatus } from '@serverless-ai/contra
 import { JobServiceService, WorkspaceServiceService } from '@serverless-ai/contracts/job/v1/job'
 import { ObjectiveServiceService } from '@serverless-ai/contracts/objective/v1/objective'
 import { PoolServiceService } from '@serverless-ai/contracts/pool/v1/pool'
+import { ProfileServiceService } from '@serverless-ai/contracts/profile/v1/profile'
 import { RecoveryServiceService } from '@serverless-ai/contracts/recovery/v1/recovery'
 import { ScalingServiceService } from '@serverless-ai/contracts/scaling/v1/scaling'
 import { QueueServiceService } from '@serverless-ai/contracts/schedule/v1/schedule'
@@ -29,6 +30,7 @@ export interface Clients {
   readonly pool: ClientOf<typeof PoolServiceService>
   readonly recovery: ClientOf<typeof RecoveryServiceService>
   readonly objectives: ClientOf<typeof ObjectiveServiceService>
+  readonly profiles: ClientOf<typeof ProfileServiceService>
   readonly scaling: ClientOf<typeof ScalingServiceService>
   readonly admin: ClientOf<typeof AdminServiceService>
 }
@@ -231,6 +233,7 @@ export class Platform {
       pool: this.#transport.client(PoolServiceService, target),
       recovery: this.#transport.client(RecoveryServiceService, target),
       objectives: this.#transport.client(ObjectiveServiceService, target),
+      profiles: this.#transport.client(ProfileServiceService, target),
       scaling: this.#transport.client(ScalingServiceService, target),
       admin: this.#transport.client(AdminServiceService, target),
     }

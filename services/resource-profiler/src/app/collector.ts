@@ -13,7 +13,7 @@ import { LoadCounter } from './load-counter.ts'
 import { DeviceWindow, TaskWindow } from './usage-window.ts'
 
 /** How long measurements gather before they are recorded, ms. */
-const GATHER_MS = 5_000
+const GATHER_MS = 4_000
 /** Tasks and devices of which nothing came for so long are forgotten, ms. */
 const FORGET_MS = 60_000
 /** Tasks and devices that are followed; measurements of more are left out and counted. */

@@ -18,9 +18,9 @@ export interface Candidate {
 }
 
 /** Part of a trend that is left after each bucket. */
-const DAMPING = 0.9
+const DAMPING = 0.97
 
-/** Damped trend over so many buckets: 0.9 + 0.9² + … */
+/** Damped trend over so many buckets: 0.97 + 0.97² + … */
 function dampedSum(buckets: number): number {
   return (DAMPING * (1 - math.pow(DAMPING, buckets))) / (1 - DAMPING)
 }

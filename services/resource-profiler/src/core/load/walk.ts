@@ -2,8 +2,9 @@
  * A forecast that is carried along a series, bucket by bucket. Nothing that is said at a bucket
  * knows of later ones. What is known of a series is a pure function of its values.
  */
+import { math } from '@serverless-ai/kernel'
 import { type Candidate, candidates } from './candidates.ts'
-import { type Interval, Intervals } from './interval.ts'
+import { type Interval, Intervals, type ToldInterval } from './interval.ts'
 import { Season, seasonOf } from './season.ts'
 
 /** Distances at which candidates and intervals are judged, in buckets. */
@@ -32,14 +33,18 @@ const SEASON_EVERY = 30
 /** What was said for a bucket by all candidates, and together. */
 interface Pending {
   readonly byCandidate: readonly number[]
-  readonly told: Told
+  readonly expected: number
+  readonly told: ToldInterval
   readonly naive: number
 }
+
+/** An interval where a distance has too few errors of its own. */
+type Otherwise = (expected: number, ahead: number) => Interval
 
 /** Forecasts of one distance: who is listened to, and how far off they are. */
 class Distance {
   readonly ahead: number
-  readonly intervals = new Intervals()
+  readonly intervals: Intervals
   readonly #errors: number[]
   readonly #pending: (Pending | undefined)[] = []
   error = 0
@@ -47,27 +52,28 @@ class Distance {
 
   constructor(ahead: number, count: number) {
     this.ahead = ahead
+    this.intervals = new Intervals(ahead)
     this.#errors = Array.from({ length: count }, () => 0)
   }
 
-  /** Those that were off least count most: by the fourth power of their errors. */
+  /** Those that were off least count most: by the eighth power of their errors. */
   combine(values: readonly number[]): number {
     const least = Math.min(...this.#errors)
     let sum = 0
     let weights = 0
     for (const [index, value] of values.entries()) {
       const ratio = least <= 0 ? (this.#errors[index]! <= 0 ? 1 : 0) : least / this.#errors[index]!
-      const weight = ratio * ratio * ratio * ratio
+      const weight = math.pow(ratio, 8)
       sum += weight * value
       weights += weight
     }
     return Math.max(0, sum / weights)
   }
 
-  say(byCandidate: readonly number[], naive: number): void {
+  say(byCandidate: readonly number[], naive: number, otherwise: Otherwise): void {
     const expected = this.combine(byCandidate)
-    const told = { expected, ...this.intervals.of(expected) }
-    this.#pending.push({ byCandidate, told, naive })
+    const told = this.intervals.of(expected, () => otherwise(expected, this.ahead))
+    this.#pending.push({ byCandidate, expected, told, naive })
   }
 
   /** The bucket that was spoken of so long ago has come; below 0 = it is not known. */
@@ -79,9 +85,9 @@ class Distance {
       const off = Math.abs(value - Math.max(0, said))
       this.#errors[index] = this.#errors[index]! * FORGET + off
     }
-    const { told, naive } = pending
-    this.intervals.judge(told.expected, told, value)
-    this.error += Math.abs(value - told.expected)
+    const { expected, told, naive } = pending
+    this.intervals.judge(expected, told, value)
+    this.error += Math.abs(value - expected)
     this.naiveError += Math.abs(value - naive)
   }
 
@@ -92,10 +98,32 @@ class Distance {
   }
 }
 
+/** How far all values so far lie apart. */
+class Spread {
+  #count = 0
+  #sum = 0
+  #squares = 0
+
+  push(value: number): void {
+    this.#count += 1
+    this.#sum += value
+    this.#squares += value * value
+  }
+
+  /** Two deviations to each side. */
+  around(expected: number): Interval {
+    const mean = this.#sum / Math.max(1, this.#count)
+    const variance = this.#squares / Math.max(1, this.#count) - mean * mean
+    const off = 2 * math.pow(Math.max(1, variance), 0.5)
+    return { low: Math.max(0, expected - off), high: expected + off }
+  }
+}
+
 export class Walk {
   readonly #family = candidates()
   readonly #distances = DISTANCES.map((ahead) => new Distance(ahead, this.#family.all.length))
   readonly #values: number[] = []
+  readonly #spread = new Spread()
   #season = new Season(0)
   #naive = 0
 
@@ -106,7 +134,7 @@ export class Walk {
     this.#values.push(value)
     if (this.#values.length % SEASON_EVERY === 0) this.#lookForSeason()
     for (const distance of this.#distances) {
-      distance.say(this.#saidFor(distance.ahead), this.#naive)
+      distance.say(this.#saidFor(distance.ahead), this.#naive, this.#otherwise)
     }
   }
 
@@ -118,6 +146,7 @@ export class Walk {
       return
     }
     this.#naive = value
+    this.#spread.push(value)
     const season = this.#season.at(bucket)
     for (const candidate of all) candidate.push(value, season)
     this.#season.push(bucket, value - level.level)
@@ -153,7 +182,22 @@ export class Walk {
     const distance =
       this.#distances.find(({ ahead }) => ahead >= buckets) ?? this.#distances.at(-1)!
     const expected = distance.combine(this.#saidFor(buckets))
-    return { expected, ...distance.intervals.of(expected) }
+    const { low, high } = distance.intervals.of(expected, () => this.#otherwise(expected, buckets))
+    return { expected, low, high }
+  }
+
+  /** By the next nearer distance that has errors, as a random walk widens; else by all values. */
+  readonly #otherwise: Otherwise = (expected, ahead) => {
+    const nearer = this.#distances.findLast(
+      (distance) => distance.ahead < ahead && distance.intervals.isReady,
+    )
+    if (nearer === undefined) return this.#spread.around(expected)
+    const { low, high } = nearer.intervals.of(expected, () => this.#spread.around(expected))
+    const wider = math.pow(ahead / nearer.ahead, 0.5)
+    return {
+      low: Math.max(0, expected - (expected - low) * wider),
+      high: expected + (high - expected) * wider,
+    }
   }
 
   get level(): number {

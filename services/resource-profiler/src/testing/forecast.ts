@@ -1,0 +1,1 @@
+export { DISTANCES, type Quality, type Told, Walk } from '../core/load/walk.ts'
