@@ -29,10 +29,14 @@ export function description(
     readonly name: string
     readonly replicas: { readonly min: number; readonly max: number; readonly initial?: number }
     readonly concurrency?: number
+    /** Time of a replica that goes for what it has. */
+    readonly drain?: string
+    /** Between SIGTERM and SIGKILL. */
+    readonly stopGracePeriod?: string
   },
 ): string {
   const { name, replicas, version, neverReady = false, startupDeadline = '60s' } = init
-  const { concurrency = 8 } = init
+  const { concurrency = 8, drain = '1s', stopGracePeriod = '3s' } = init
   const readiness = { httpGet: '/healthz', period: '100ms', startupDeadline }
   return stringify({
     apiVersion: 'serverlessai.job/v1',
@@ -45,7 +49,8 @@ export function description(
       env: { VERSION: version, NEVER_READY: neverReady ? '1' : '0' },
       resources: { devices: 1, cpu: '100m', memory: '128Mi' },
       replicas,
-      serve: { concurrency, drain: '1s', readiness },
+      stopGracePeriod,
+      serve: { concurrency, drain, readiness },
     },
   })
 }

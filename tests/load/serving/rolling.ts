@@ -28,6 +28,9 @@ const manifest = (version: string): string =>
     name: 'echo',
     version,
     concurrency: 32,
+    // Long enough for a machine that others use as well: what is cut then was late, not lost.
+    drain: '5s',
+    stopGracePeriod: '60s',
     replicas: { min: 1, max: REPLICAS + 1, initial: REPLICAS },
   })
 
@@ -112,7 +115,8 @@ export async function runRolling(options: {
   readonly say: (line: string) => void
 }): Promise<Rolled> {
   // A machine that others use as well answers late: that is no loss.
-  const settings = { heldPerTenant: 100_000, heldPerService: 100_000 }
+  const held = 100_000
+  const settings = { heldPerTenant: held, heldPerService: held, callerHeadMs: 120_000 }
   const edge = await Edge.start({
     nodes: 2,
     devicesPerNode: 4,
