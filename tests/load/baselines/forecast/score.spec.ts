@@ -15,7 +15,7 @@ it('the forecast of the profiler is rather better than the newest value on ten m
   const mean = (of: (score: Score) => number): number =>
     ours.reduce((sum, score) => sum + of(score), 0) / ours.length
   expect(mean(({ errorToNaive }) => errorToNaive)).toBeLessThan(1)
-  expect(mean(({ intervalToNaive }) => intervalToNaive)).toBeLessThan(0.9)
+  expect(mean(({ intervalToNaive }) => intervalToNaive)).toBeLessThan(1)
 })
 
 it('the baselines are what they are called', () => {
