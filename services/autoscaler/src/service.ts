@@ -7,5 +7,5 @@ export const autoscalerService = defineService({
   name: 'autoscaler',
   schema: serviceConfig.extend(autoscalerConfig.shape),
   module: (config) => AutoscalerModule.with(config),
-  peers: ['mediator', 'scheduler', 'pool-manager', 'sla-monitor'],
+  peers: ['mediator', 'scheduler', 'pool-manager', 'sla-monitor', 'resource-profiler'],
 })

@@ -1,6 +1,7 @@
 import { Reason_Code } from '@serverless-ai/contracts/common/v1/common'
 import { ServiceDeclared, ServiceEnded } from '@serverless-ai/contracts/events/v1/mediator'
 import { NodeChanged, NodeLost } from '@serverless-ai/contracts/events/v1/pool_manager'
+import { ForecastChanged } from '@serverless-ai/contracts/events/v1/resource_profiler'
 import {
   CheckpointRequested,
   GangPlaced,
@@ -18,7 +19,7 @@ import {
 import { Node_State } from '@serverless-ai/contracts/pool/v1/pool'
 import type { InputSource, PublicEvent } from '@serverless-ai/runtime'
 import type { AutoscalerCommand, AutoscalerInput } from '../core/messages.ts'
-import type { Clause, ObjectiveView } from '../core/model.ts'
+import type { Clause, ForecastView, ObjectiveView } from '../core/model.ts'
 import { scaleFromProto, settingsFromProto } from './from-proto.ts'
 
 /**
@@ -164,6 +165,36 @@ function fromObjectives(event: PublicEvent): AutoscalerInput | undefined {
   }
 }
 
+/** Ahead of now; what is further ahead changes before it comes. */
+const AHEAD_MAX_MS = 300_000
+/** A forecast is followed when it did better than the newest value does, and often enough. */
+const JUDGED_MIN = 10n
+
+/** A forecast of arrivals that may be followed; undefined = none is. */
+function forecastOf(changed: ForecastChanged): ForecastView | undefined {
+  const bucketMs = Number(changed.bucketMs)
+  const arrivals = changed.series.find(({ series }) => series === 'arrivals')
+  const [first] = arrivals?.points ?? []
+  if (arrivals === undefined || first === undefined || bucketMs <= 0) return undefined
+  const proven = arrivals.quality.some(
+    ({ judged, errorToNaive = 1 }) => judged >= JUDGED_MIN && errorToNaive < 1,
+  )
+  if (!proven) return undefined
+  const points = arrivals.points.slice(0, Math.ceil(AHEAD_MAX_MS / bucketMs))
+  const perSMilli = points.map(({ expected }) =>
+    Math.max(0, Math.round((expected * 1_000_000) / bucketMs)),
+  )
+  return { atMs: Number(changed.atMs), bucketMs, startMs: Number(first.startMs), perSMilli }
+}
+
+function fromProfiler(event: PublicEvent): AutoscalerInput | undefined {
+  if (event.type !== `${EVENTS}ForecastChanged`) return undefined
+  const changed = ForecastChanged.decode(event.payload)
+  const forecast = forecastOf(changed)
+  const told = forecast === undefined ? {} : { forecast }
+  return { type: 'NoteForecast', jobId: changed.jobId, ...told }
+}
+
 function source(
   service: string,
   toCommand: (event: PublicEvent) => AutoscalerInput | undefined,
@@ -185,4 +216,5 @@ export const inputs: readonly InputSource<AutoscalerCommand>[] = [
   source('scheduler', fromScheduler),
   source('pool-manager', fromPool),
   source('sla-monitor', fromObjectives),
+  source('resource-profiler', fromProfiler),
 ]

@@ -134,6 +134,27 @@ describe('what is measured', () => {
     expect(stage.of(S).scale?.wanted).toBe(1)
   })
 
+  it('provides for what the profiler expects, as long as that holds', () => {
+    const stage = cell(8).service(S, { max: 6, wanted: 1, granted: 1, ready: 1 })
+    const forecast = {
+      atMs: stage.atMs,
+      bucketMs: 10_000,
+      startMs: stage.atMs,
+      perSMilli: [5_000, 24_000, 9_000],
+    }
+    stage.tell({ type: 'NoteForecast', jobId: S, forecast })
+    const [decision] = stage.step(busy(S, 5))
+    expect(decision).toMatchObject({ outcome: 'APPLIED', wanted: 4 })
+    const expected = decision?.inputs.find(({ name }) => name === 'expected')
+    expect(expected).toMatchObject({ ageMs: 1_000, numbers: { requestsPerS: 24 } })
+    const late = cell(8).service(S, { max: 6, wanted: 1, granted: 1, ready: 1 })
+    late.tell({ type: 'NoteForecast', jobId: S, forecast })
+    late.atMs += 30_000
+    expect(late.step(busy(S, 5))).toEqual([])
+    late.tell({ type: 'ReplaceSource', source: 'resource-profiler', commands: [] })
+    expect(late.of(S).forecast).toBeUndefined()
+  })
+
   it('learns what a replica bears from what it did', () => {
     const facts = { settings: settings({ capacityMilli: 0 }) }
     const stage = cell(8).service(S, { wanted: 1, granted: 1, ready: 1 }, facts)

@@ -99,6 +99,14 @@ function noteObjective(command: CommandOf<'NoteObjective'>, state: AutoscalerSta
   return one({ type: 'ObjectiveNoted', objectiveId, objective })
 }
 
+function noteForecast(command: CommandOf<'NoteForecast'>, state: AutoscalerState): Decided {
+  const { jobId, forecast } = command
+  const target = state.targets.get(jobId)
+  if (target?.service === undefined || same(target.forecast, forecast)) return nothing()
+  const told = forecast === undefined ? {} : { forecast }
+  return one({ type: 'ForecastNoted', jobId, ...told })
+}
+
 /** More replicas are asked for while an alert of an objective lasts, or no more. */
 function noteAction(command: CommandOf<'NoteAction'>, state: AutoscalerState): Decided {
   const { actionId, tenant, service, holds } = command
@@ -175,6 +183,8 @@ export function decide(
       return noteObjective(command, state)
     case 'NoteAction':
       return noteAction(command, state)
+    case 'NoteForecast':
+      return noteForecast(command, state)
     case 'Step':
       return step(command, state, context)
     case 'SettleResize':

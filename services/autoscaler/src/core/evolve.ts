@@ -176,6 +176,9 @@ function evolveTarget(
       targetOf(state, event.jobId).resizing = { sinceMs: atMs, generation }
       return
     }
+    case 'ForecastNoted':
+      targetOf(state, event.jobId).forecast = event.forecast
+      return
     case 'UrgencyChanged':
       urgency(targetOf(state, event.jobId), event.actionIds)
       return

@@ -33,9 +33,9 @@ export function toJson(state: AutoscalerState): Json {
 }
 
 function targetFromJson(json: Target): Target {
-  const { scale, service, run, pending, blocked, urgent, resizing } = json
+  const { scale, service, run, pending, blocked, forecast, urgent, resizing } = json
   // Fields that were undefined are there again, so that both states have the same shape.
-  const optional = { scale, service, run, pending, blocked, urgent, resizing }
+  const optional = { scale, service, run, pending, blocked, forecast, urgent, resizing }
   return { ...json, ...optional }
 }
 

@@ -1,4 +1,5 @@
 import type {
+  ForecastView,
   Holding,
   Mode,
   NodeView,
@@ -81,6 +82,8 @@ export type AutoscalerInput =
       readonly objectiveId: string
       readonly objective?: ObjectiveView
     }
+  /** Without a forecast: none is known. */
+  | { readonly type: 'NoteForecast'; readonly jobId: string; readonly forecast?: ForecastView }
   | {
       readonly type: 'NoteAction'
       readonly actionId: string
@@ -148,6 +151,7 @@ export type AutoscalerEvent =
       readonly through: number
     }
   | { readonly type: 'HoldingForgotten'; readonly key: string }
+  | { readonly type: 'ForecastNoted'; readonly jobId: string; readonly forecast?: ForecastView }
   | { readonly type: 'ResizeBegan'; readonly jobId: string; readonly generation: number }
   | { readonly type: 'NodeNoted'; readonly nodeId: string; readonly node: NodeView }
   | { readonly type: 'NodeForgotten'; readonly nodeId: string }

@@ -101,6 +101,17 @@ export type StoryLine = {
   readonly details: Readonly<Record<string, string>>
 }
 
+/** Arrivals that the resource profiler expects. */
+export type ForecastView = {
+  /** Log time of the profiler, ms. */
+  readonly atMs: number
+  readonly bucketMs: number
+  /** Begin of the first bucket, ms since 1970. */
+  readonly startMs: number
+  /** Requests a second by bucket, thousandths. */
+  readonly perSMilli: readonly number[]
+}
+
 /** A service or an elastic training job. */
 export type Target = {
   readonly jobId: string
@@ -138,6 +149,7 @@ export type Target = {
   blocked: { readonly untilMs: number; readonly code: string } | undefined
   /** The scheduler knows a newer version than this: it will be told. */
   staleVersion: number
+  forecast: ForecastView | undefined
   /** Actions that ask for more replicas, and how many at least while they last. */
   urgent: { readonly actionIds: readonly string[]; readonly least: number } | undefined
   decisions: readonly ScaleDecision[]
@@ -242,6 +254,7 @@ export const newTarget = (jobId: string): Target => ({
   pending: undefined,
   blocked: undefined,
   staleVersion: 0,
+  forecast: undefined,
   urgent: undefined,
   decisions: [],
   told: { signature: '', atMs: 0 },

@@ -1,7 +1,7 @@
 /** What a policy gets to see of a service: what was measured, and what the log knows. */
 import type { Signals } from './messages.ts'
 import type { Target } from './model.ts'
-import type { Limits, Maybe, Observation, Replicas } from './observation.ts'
+import type { ExpectedLoad, Limits, Maybe, Observation, Replicas } from './observation.ts'
 
 const reading = <T>(value: T, ageMs: number): Maybe<T> => ({ value, ageMs })
 
@@ -10,6 +10,18 @@ export function replicasOf(target: Target, atMs: number): Replicas {
   const { ready = 0, draining = 0 } = target.scale ?? {}
   const startingMs = target.starting.map(([, placedMs]) => Math.max(0, atMs - placedMs))
   return { ready, draining, startingMs, startupsMs: target.startupsMs }
+}
+
+/** The most that is expected of the time that the forecast still holds for. */
+export function expectedOf({ forecast }: Target, atMs: number): Maybe<ExpectedLoad> {
+  if (forecast === undefined) return undefined
+  const { startMs, bucketMs, perSMilli } = forecast
+  const over = Math.max(0, Math.floor((atMs - startMs) / bucketMs))
+  const left = perSMilli.slice(over)
+  if (left.length === 0) return undefined
+  const horizonMs = startMs + perSMilli.length * bucketMs - atMs
+  const load = { horizonMs, requestsPerS: Math.max(...left) / 1_000, inputTokensPerS: 0 }
+  return reading(load, Math.max(0, atMs - forecast.atMs))
 }
 
 /** An observation; `limits` come from the fleet. */
@@ -31,7 +43,7 @@ export function observe(
         { finished: ended.finished, outputTokens: ended.outputTokens, missed: ended.missed },
         ended.ageMs,
       ),
-    expected: undefined,
+    expected: expectedOf(target, of.atMs),
     replicas: reading(replicasOf(target, of.atMs), 0),
     limits: of.limits,
   }

@@ -19,6 +19,8 @@ function keyOf(input: AutoscalerInput): string {
       return input.jobId
     case 'NoteNode':
       return input.nodeId
+    case 'NoteForecast':
+      return input.jobId
     case 'NoteObjective':
       return input.objectiveId
     case 'NoteAction':
@@ -59,6 +61,14 @@ function absent(source: string, state: AutoscalerState, told: Told): readonly Au
       const nodes = told('NoteNode')
       for (const nodeId of state.nodes.keys()) {
         if (!nodes.has(nodeId)) events.push({ type: 'NodeForgotten', nodeId })
+      }
+      return events
+    }
+    case 'resource-profiler': {
+      const forecasts = told('NoteForecast')
+      for (const { jobId, forecast } of state.targets.values()) {
+        if (forecast === undefined || forecasts.has(jobId)) continue
+        events.push({ type: 'ForecastNoted', jobId })
       }
       return events
     }

@@ -16,6 +16,10 @@ const KPA_GRACE_MS = 30_000
 /** Share of the `concurrency` that is aimed at where nothing else is said. */
 const CONCURRENCY_SHARE = 0.7
 
+/** Rules are tried on so many steps of the past: what that takes holds everything else up. */
+const HISTORY_STEPS = 900
+const HISTORY_MIN_MS = 600_000
+
 /** What of a service its policy depends on. */
 export interface PolicyOf {
   readonly service: ServiceFacts
@@ -33,6 +37,7 @@ function predictiveOf({ service, clauses, capacity, stepMs }: PolicyOf) {
     allowedMissPpm: clauses.map(({ missPpm }) => missPpm),
     startupMs: STARTUP_MS,
     stepMs,
+    historyMs: Math.max(HISTORY_MIN_MS, HISTORY_STEPS * stepMs),
     // A step is seldom as long as the other: half of one is nobody's idleness.
     idleMs: Math.max(1, idleMs - stepMs / 2),
   })

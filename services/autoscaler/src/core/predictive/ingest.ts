@@ -6,6 +6,8 @@ import { FELT_HALF_LIFE_MS } from './demand.ts'
 import { weightOf } from './rules.ts'
 import type { PredictiveState } from './state.ts'
 
+/** What is expected was told for the time to come: it may be older than what is measured. */
+const EXPECTED_MAX_AGE_MS = 120_000
 /** Start-ups that are remembered. */
 const STARTUPS_MAX = 32
 /** After a replica came or went, loads say nothing for so long. */
@@ -56,7 +58,7 @@ export function believe(input: Observation, state: PredictiveState, config: Full
       held: stuck ? 'STUCK' : whyUnusable(input.held, maxAgeMs),
       inFlight: whyUnusable(input.inFlight, maxAgeMs),
       outcomes: whyUnusable(input.outcomes, maxAgeMs),
-      expected: whyUnusable(input.expected, maxAgeMs),
+      expected: whyUnusable(input.expected, EXPECTED_MAX_AGE_MS),
       replicas: whyUnusable(input.replicas, maxAgeMs),
     },
     work: arrivals === undefined ? undefined : workOf(arrivals, config, state.outputMilli),
