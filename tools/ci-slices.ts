@@ -2,6 +2,7 @@
 // `N passed, N failed` as its last line; the sums are printed at the end.
 import { join } from 'node:path'
 import { ROOT } from './lib/paths.ts'
+import { shuffled } from './lib/shuffled.ts'
 import { runSlices, type Slice } from './lib/slices.ts'
 
 const MINUTE_MS = 60_000
@@ -39,22 +40,38 @@ const images: Slice = {
   timeoutMs: 15 * MINUTE_MS,
 }
 
-const slices: readonly Slice[] = [
-  campaign('node-faults', 15),
-  campaign('kills', 10),
+/** So many of them, others each time. */
+function rotating(count: number, slices: readonly Slice[], seed: number): readonly Slice[] {
+  const names = slices.map(({ name }) => name)
+  const chosen = new Set(shuffled(names, seed).slice(0, count))
+  console.log(`${[...chosen].join(', ')}: ${count} of ${names.length}, seed ${seed}`)
+  return slices.filter(({ name }) => chosen.has(name))
+}
+
+const seed = Date.now() % 1_000_000_007
+
+const walks = [
   campaign('interleavings', 10),
   campaign('runtime-histories', 10),
   campaign('scheduler-walk', 5),
   campaign('pool-walk', 5),
   campaign('scaling-walk', 5),
+  campaign('autoscaler-walk', 5),
   campaign('scaling-study', 5),
   campaign('sla-ledger', 5),
-  campaign('cycles', 8),
-  campaign('rolling', 4),
-  campaign('overload', 6),
+  campaign('forecast', 3),
+]
+const serving = [campaign('rolling', 4), campaign('overload', 6), campaign('elastic', 5)]
+
+const slices: readonly Slice[] = [
+  campaign('node-faults', 15),
+  campaign('kills', 10),
+  ...rotating(5, walks, seed),
   campaign('simulation', 5),
   campaign('leader-changes', 3),
   campaign('defects', 5),
+  campaign('cycles', 8),
+  ...rotating(1, serving, seed),
   specs('s3', 2),
   specs('kafka', 3),
   specs('kafka-e2e', 3),

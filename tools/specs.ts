@@ -6,6 +6,7 @@ import { execFileSync } from 'node:child_process'
 import { relative } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ROOT, toolEnv } from './lib/paths.ts'
+import { shuffled } from './lib/shuffled.ts'
 import { runSpecs } from './lib/specs.ts'
 
 const MINUTE_MS = 60_000
@@ -34,16 +35,6 @@ function filesOf(): readonly string[] {
   const text = execFileSync('vitest', words, { cwd: ROOT, env: toolEnv(), encoding: 'utf8' })
   const files: readonly { readonly file: string }[] = JSON.parse(text.slice(text.indexOf('[')))
   return [...new Set(files.map(({ file }) => relative(ROOT, file)))].sort()
-}
-
-/** Another order with each seed: sorted by a hash of seed and name (FNV-1a). */
-function shuffled(files: readonly string[], seed: number): readonly string[] {
-  const hash = (text: string): number => {
-    let value = 0x811c9dc5
-    for (const char of text) value = Math.imul(value ^ char.charCodeAt(0), 0x01000193) >>> 0
-    return value
-  }
-  return [...files].sort((a, b) => hash(`${seed}/${a}`) - hash(`${seed}/${b}`))
 }
 
 async function rotate(minutes: number): Promise<void> {

@@ -3,6 +3,7 @@ import { duration, wholeNumber, withNegatives } from '../support/flags.ts'
 import type { Campaign } from './campaigns/campaign.ts'
 import { consumers } from './campaigns/consumers.ts'
 import { defects } from './campaigns/defects.ts'
+import { elastic } from './campaigns/elastic.ts'
 import { forecast } from './campaigns/forecast.ts'
 import { brokerFaults, failovers } from './campaigns/kafka.ts'
 import { kills, killsKafka } from './campaigns/kills.ts'
@@ -38,6 +39,7 @@ const CAMPAIGNS: readonly Campaign[] = [
   cycles,
   rolling,
   overload,
+  elastic,
   simulation,
   leaderChanges,
   defects,
