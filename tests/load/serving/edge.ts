@@ -16,7 +16,8 @@ const READY_MS = 120_000
 /** A platform with its edge, and callers of services. */
 export class Edge {
   readonly platform: Platform
-  readonly agent = new Agent({ keepAlive: true, maxSockets: 4_096 })
+  /** More would only fill the queue of connections that the system keeps, and be reset by it. */
+  readonly agent = new Agent({ keepAlive: true, maxSockets: 512 })
   readonly #directory: string
   readonly #tokens: Readonly<Record<string, string>>
 

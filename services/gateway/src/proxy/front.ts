@@ -19,6 +19,11 @@ const IDLE_MS = 75_000
 /** Longest wait for the first byte of a new connection, ms. */
 const FIRST_BYTE_MS = 30_000
 const HEAD_MAX_BYTES = 16_384
+/**
+ * Connections that the system may hold until they are accepted (Linux takes at most somaxconn):
+ * more than that are reset, and their callers never hear a code.
+ */
+const BACKLOG = 4_096
 /** Requests of one HTTP/2 connection that run at once. */
 const STREAMS_MAX = 256
 /** How HTTP/2 begins: no method of HTTP/1.1 does. */
@@ -57,7 +62,7 @@ export class Front {
     const { host, port } = this.#init
     return new Promise((resolve, reject) => {
       this.#http1.once('error', reject)
-      this.#http1.listen(port, host, 1_024, () => {
+      this.#http1.listen(port, host, BACKLOG, () => {
         const address = this.#http1.address()
         resolve(typeof address === 'object' && address !== null ? address.port : port)
       })
