@@ -1,9 +1,10 @@
-import type { Json, Refusal, RpcError } from '@serverless-ai/kernel'
-import { edgeErrorOf, type RefusalReason, refusalToError, rpcError } from '@serverless-ai/rpc'
+import {
+  type RefusalDetails as Details,
+  type RefusalSentences,
+  refusalErrors,
+} from '@serverless-ai/rpc'
 import type { Reason } from '../core/types.ts'
 import { reasonSentence } from './sentence.ts'
-
-type Details = Readonly<Record<string, Json>>
 
 const outOfRange = ({ field, value, min, max }: Details) =>
   min === undefined ? `${field} is not valid` : `${field} is ${value}; it is ${min} to ${max}`
@@ -43,24 +44,7 @@ const SENTENCES = {
   TOO_MANY_NODES: ({ max }) => `the cell knows ${max} nodes`,
   TOO_MANY_QUEUES: ({ max }) => `the cell has ${max} queues`,
   UNKNOWN_QUEUE: ({ queue, tenant }) => `tenant ${tenant} has no queue ${JSON.stringify(queue)}`,
-} as const satisfies Partial<Record<RefusalReason, (details: Details) => string>>
-
-const isOwn = (reason: string): reason is keyof typeof SENTENCES => Object.hasOwn(SENTENCES, reason)
-
-/** The error of a refusal by the core (sentence and numbers from its details) or the runtime. */
-export function errorOf(refusal: Refusal): RpcError {
-  const { reason, details = {} } = refusal
-  if (!isOwn(reason)) return refusalToError(refusal)
-  const sentence: (details: Details) => string = SENTENCES[reason]
-  const message = sentence(details)
-  const { field } = details
-  const [code] = edgeErrorOf(reason)
-  const violations =
-    code === 'INVALID_ARGUMENT' && typeof field === 'string'
-      ? [{ field, description: message }]
-      : []
-  return rpcError(reason, { message, metadata: flatten(details), violations })
-}
+} as const satisfies RefusalSentences
 
 /** Nested details as flat names: `reason.shortfalls` → `devices.want`, `devices.free`, … */
 function flatten(details: Details): Record<string, string> {
@@ -78,3 +62,6 @@ function flatten(details: Details): Record<string, string> {
   }
   return flat
 }
+
+/** The error of a refusal by the core or the runtime. */
+export const errorOf = refusalErrors(SENTENCES, flatten)

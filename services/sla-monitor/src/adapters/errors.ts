@@ -1,7 +1,8 @@
-import type { Json, Refusal, RpcError } from '@serverless-ai/kernel'
-import { edgeErrorOf, type RefusalReason, refusalToError, rpcError } from '@serverless-ai/rpc'
-
-type Details = Readonly<Record<string, Json>>
+import {
+  type RefusalDetails as Details,
+  type RefusalSentences,
+  refusalErrors,
+} from '@serverless-ai/rpc'
 
 const numberOf = (details: Details, name: string): number => Number(details[name] ?? 0)
 const percent = (ppm: number): string => `${Number((ppm / 10_000).toFixed(4))} %`
@@ -60,24 +61,7 @@ const SENTENCES = {
   OBJECTIVE_PROMISE_FIXED: ({ field }) =>
     `${field} is part of the promise: declare another objective`,
   TOO_MANY_OBJECTIVES: ({ max }) => `the cell has ${max} objectives`,
-} as const satisfies Partial<Record<RefusalReason, (details: Details) => string>>
+} as const satisfies RefusalSentences
 
-const isOwn = (reason: string): reason is keyof typeof SENTENCES => Object.hasOwn(SENTENCES, reason)
-
-/** The error of a refusal by the core (sentence and numbers from its details) or the runtime. */
-export function errorOf(refusal: Refusal): RpcError {
-  const { reason, details = {} } = refusal
-  if (!isOwn(reason)) return refusalToError(refusal)
-  const sentence: (details: Details) => string = SENTENCES[reason]
-  const message = sentence(details)
-  const { field } = details
-  const [code] = edgeErrorOf(reason)
-  const violations =
-    code === 'INVALID_ARGUMENT' && typeof field === 'string'
-      ? [{ field, description: message }]
-      : []
-  const metadata = Object.fromEntries(
-    Object.entries(details).map(([name, value]) => [name, String(value)]),
-  )
-  return rpcError(reason, { message, metadata, violations })
-}
+/** The error of a refusal by the core or the runtime. */
+export const errorOf = refusalErrors(SENTENCES)
