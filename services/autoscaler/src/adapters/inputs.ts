@@ -17,7 +17,7 @@ import {
   type Objective,
 } from '@serverless-ai/contracts/objective/v1/objective'
 import { Node_State } from '@serverless-ai/contracts/pool/v1/pool'
-import type { InputSource, PublicEvent } from '@serverless-ai/runtime'
+import { type InputSource, type PublicEvent, replacingSource } from '@serverless-ai/runtime'
 import type { AutoscalerCommand, AutoscalerInput } from '../core/messages.ts'
 import type { Clause, ForecastView, ObjectiveView } from '../core/model.ts'
 import { scaleFromProto, settingsFromProto } from './from-proto.ts'
@@ -195,26 +195,11 @@ function fromProfiler(event: PublicEvent): AutoscalerInput | undefined {
   return { type: 'NoteForecast', jobId: changed.jobId, ...told }
 }
 
-function source(
-  service: string,
-  toCommand: (event: PublicEvent) => AutoscalerInput | undefined,
-): InputSource<AutoscalerCommand> {
-  return {
-    service,
-    toCommand,
-    replaced: (events) => ({
-      type: 'ReplaceSource',
-      source: service,
-      commands: events.flatMap((event) => toCommand(event) ?? []),
-    }),
-  }
-}
-
 /** What the autoscaler listens to, besides the bus of measurements. */
 export const inputs: readonly InputSource<AutoscalerCommand>[] = [
-  source('mediator', fromMediator),
-  source('scheduler', fromScheduler),
-  source('pool-manager', fromPool),
-  source('sla-monitor', fromObjectives),
-  source('resource-profiler', fromProfiler),
+  replacingSource('mediator', fromMediator),
+  replacingSource('scheduler', fromScheduler),
+  replacingSource('pool-manager', fromPool),
+  replacingSource('sla-monitor', fromObjectives),
+  replacingSource('resource-profiler', fromProfiler),
 ]

@@ -15,7 +15,7 @@ import {
 } from '@serverless-ai/contracts/events/v1/scheduler'
 import { EVENTS, exitCauseName } from '@serverless-ai/contracts/names'
 import { Node_State } from '@serverless-ai/contracts/pool/v1/pool'
-import type { InputSource, PublicEvent } from '@serverless-ai/runtime'
+import { type InputSource, type PublicEvent, replacingSource } from '@serverless-ai/runtime'
 import type { FaultCommand, FaultInput } from '../core/messages.ts'
 import type { NodeView, TaskEnd } from '../core/model.ts'
 
@@ -155,24 +155,9 @@ function fromMediator(event: PublicEvent): FaultInput | undefined {
   }
 }
 
-function source(
-  service: string,
-  toCommand: (event: PublicEvent) => FaultInput | undefined,
-): InputSource<FaultCommand> {
-  return {
-    service,
-    toCommand,
-    replaced: (events) => ({
-      type: 'ReplaceSource',
-      source: service,
-      commands: events.flatMap((event) => toCommand(event) ?? []),
-    }),
-  }
-}
-
 /** What fault tolerance listens to. */
 export const inputs: readonly InputSource<FaultCommand>[] = [
-  source('mediator', fromMediator),
-  source('scheduler', fromScheduler),
-  source('pool-manager', fromPool),
+  replacingSource('mediator', fromMediator),
+  replacingSource('scheduler', fromScheduler),
+  replacingSource('pool-manager', fromPool),
 ]

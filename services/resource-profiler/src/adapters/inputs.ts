@@ -10,7 +10,7 @@ import {
   JobStateChanged,
 } from '@serverless-ai/contracts/events/v1/scheduler'
 import { EVENTS } from '@serverless-ai/contracts/names'
-import type { InputSource, PublicEvent } from '@serverless-ai/runtime'
+import { type InputSource, type PublicEvent, replacingSource } from '@serverless-ai/runtime'
 import type { ProfilerCommand, ProfilerInput } from '../core/messages.ts'
 
 const ENDED: ReadonlySet<string> = new Set(['Succeeded', 'Failed', 'Cancelled'])
@@ -101,24 +101,9 @@ function fromMediator({ type, payload }: PublicEvent): ProfilerInput | undefined
   }
 }
 
-function source(
-  service: string,
-  toCommand: (event: PublicEvent) => ProfilerInput | undefined,
-): InputSource<ProfilerCommand> {
-  return {
-    service,
-    toCommand,
-    replaced: (events) => ({
-      type: 'ReplaceSource',
-      source: service,
-      commands: events.flatMap((event) => toCommand(event) ?? []),
-    }),
-  }
-}
-
 /** What the resource profiler listens to, besides the bus of measurements. */
 export const inputs: readonly InputSource<ProfilerCommand>[] = [
-  source('mediator', fromMediator),
-  source('scheduler', fromScheduler),
-  source('pool-manager', fromPool),
+  replacingSource('mediator', fromMediator),
+  replacingSource('scheduler', fromScheduler),
+  replacingSource('pool-manager', fromPool),
 ]

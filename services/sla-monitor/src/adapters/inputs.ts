@@ -1,7 +1,7 @@
 import { ServiceDeclared, ServiceEnded } from '@serverless-ai/contracts/events/v1/mediator'
 import { JobStateChanged } from '@serverless-ai/contracts/events/v1/scheduler'
 import { EVENTS } from '@serverless-ai/contracts/names'
-import type { InputSource, PublicEvent } from '@serverless-ai/runtime'
+import { type InputSource, type PublicEvent, replacingSource } from '@serverless-ai/runtime'
 import type { SlaCommand, SlaInput } from '../core/messages.ts'
 
 function fromScheduler(event: PublicEvent): SlaInput | undefined {
@@ -25,23 +25,8 @@ function fromMediator(event: PublicEvent): SlaInput | undefined {
   }
 }
 
-function source(
-  service: string,
-  toCommand: (event: PublicEvent) => SlaInput | undefined,
-): InputSource<SlaCommand> {
-  return {
-    service,
-    toCommand,
-    replaced: (events) => ({
-      type: 'ReplaceSource',
-      source: service,
-      commands: events.flatMap((event) => toCommand(event) ?? []),
-    }),
-  }
-}
-
 /** What the SLA monitor listens to, besides the bus of measurements. */
 export const inputs: readonly InputSource<SlaCommand>[] = [
-  source('mediator', fromMediator),
-  source('scheduler', fromScheduler),
+  replacingSource('mediator', fromMediator),
+  replacingSource('scheduler', fromScheduler),
 ]
