@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { Job_State } from '@serverless-ai/contracts/job/v1/job'
 import { getJob, requestId, submit } from '../support/digits.ts'
 import { isFinal } from '../support/final.ts'
@@ -14,8 +15,6 @@ const SUBMITTERS = 3
 const RETRY_MS = 150
 const SUBMIT_EVERY_MS = 100
 const POLL_MS = 300
-
-const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
 
 function reportedValue(resultJson: string): unknown {
   return resultJson === '' ? undefined : JSON.parse(resultJson).value

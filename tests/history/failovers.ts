@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { ServiceName } from '@serverless-ai/hosting'
 import { Dice } from '../support/random.ts'
 import { Cluster } from './cluster.ts'
@@ -50,8 +51,6 @@ const PAUSED_MOST_MS = 2_000
 const PAUSE_BETWEEN_MS = 500
 
 const nowMs = (): number => performance.timeOrigin + performance.now()
-const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
-
 /**
  * Loses leaders again and again under load that never stops, measures how long it takes until the
  * service commits again, and compares what users were answered with what the logs hold.

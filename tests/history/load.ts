@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Job_State, JobServiceService } from '@serverless-ai/contracts/job/v1/job'
 import { type ClientOf, RpcError, type Transport } from '@serverless-ai/kernel'
 import { systemClock, systemRandomness, systemTimers } from '@serverless-ai/kernel/system'
@@ -24,8 +25,6 @@ export interface LoadInit {
 /** Some users wait long enough for a leader that was paused, others go to its successor. */
 const CALL_TIMEOUTS_MS = [3_000, 10_000] as const
 const AGAIN_MS = 50
-
-const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
 
 /** A job for devices that nobody has: it waits until it is cancelled. */
 const manifestOf = (name: string, queue: string): string =>

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { EventLog } from '@serverless-ai/eventlog'
 import { brokerJars } from '../support/kafka-broker.ts'
 import { type BrokerCluster, startCluster } from '../support/kafka-cluster.ts'
@@ -46,8 +47,6 @@ const LONGEST_MS = 8_000
 const BETWEEN_MS = 1_500
 /** After a fault has ended, users get answers again within this. */
 const RECOVERY_TIMEOUT_MS = 90_000
-
-const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
 
 /**
  * Users that never stop, on a cluster whose brokers and services fail one after the other; then a

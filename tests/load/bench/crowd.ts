@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { JobServiceService } from '@serverless-ai/contracts/job/v1/job'
 import { systemClock, systemRandomness, systemTimers } from '@serverless-ai/kernel/system'
 import { createGrpcTransport, followLeader } from '@serverless-ai/rpc'
@@ -16,8 +17,6 @@ const CALL_TIMEOUT_MS = 2_000
 const AGAIN_MS = 20
 
 const queueName = (index: number): string => `crowd-${(index % QUEUES) + 1}`
-const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
-
 /** A tenant with very many jobs, who follows the leader. */
 export class Crowd {
   readonly #cluster: Cluster

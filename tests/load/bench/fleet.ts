@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { Node_State, PoolServiceService } from '@serverless-ai/contracts/pool/v1/pool'
 import { systemClock } from '@serverless-ai/kernel/system'
 import { createGrpcTransport } from '@serverless-ai/rpc'
@@ -16,8 +17,6 @@ const READY_TIMEOUT_MS = 60_000
 
 /** Pause before an agent whose stream has ended connects again, ms. */
 const AGAIN_MS = 250
-
-const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
 
 /** Where a fleet connects, and as whom. */
 export interface FleetInit {

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { brokerText, type KafkaBroker } from '../../support/kafka-broker.ts'
 import { memoryMib } from '../../support/process-tree.ts'
 import { type BenchResult, type Metric, metric, middleOf, quantile } from '../report.ts'
@@ -58,8 +59,6 @@ const onKafka = (broker: KafkaBroker): Setting => ({
 
 const manifest = (tasks: number, number: number): string =>
   benchManifest({ queue: TENANT, tasks, number })
-
-const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
 
 /** Submits `count` jobs over `connections`, one at a time on each; returns jobs per second. */
 async function rateOf(
