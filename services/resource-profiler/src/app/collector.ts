@@ -12,8 +12,13 @@ import type { ProfilerRuntime } from './definition.ts'
 import { LoadCounter } from './load-counter.ts'
 import { DeviceWindow, TaskWindow } from './usage-window.ts'
 
-/** How long measurements gather before they are recorded, ms. */
+/** How often it is looked what has gathered, ms; also how often a new task or device is recorded. */
 const GATHER_MS = 4_000
+/** For so long one is new, ms; afterwards it is recorded less often. */
+const NEW_MS = 60_000
+const LATER_MS = 10_000
+/** With more tasks and devices each is recorded less often still: the log grows no faster. */
+const RATE_FROM = 250
 /** Tasks and devices of which nothing came for so long are forgotten, ms. */
 const FORGET_MS = 60_000
 /** Tasks and devices that are followed; measurements of more are left out and counted. */
@@ -116,7 +121,7 @@ export class Collector {
     if (followed === undefined) {
       if (this.#isFull()) return
       const key = { jobId, gang, generation, rank, nodeId }
-      followed = { key, window: new TaskWindow() }
+      followed = { key, window: new TaskWindow(this.#ports.clock.monotonicMs()) }
       this.#tasks.set(name, followed)
     }
     const { cpuTrace } = task
@@ -137,7 +142,8 @@ export class Collector {
     let followed = this.#devices.get(name)
     if (followed === undefined) {
       if (this.#isFull()) return
-      followed = { key: { nodeId, index }, window: new DeviceWindow() }
+      const window = new DeviceWindow(this.#ports.clock.monotonicMs())
+      followed = { key: { nodeId, index }, window }
       this.#devices.set(name, followed)
     }
     const reading = {
@@ -195,8 +201,9 @@ export class Collector {
   }
 
   #drain(): readonly ProfilerCommand[] {
-    const tasks = drained(this.#tasks, this.#oldestMs())
-    const all = drained(this.#devices, this.#oldestMs())
+    const due = this.#due()
+    const tasks = drained(this.#tasks, due)
+    const all = drained(this.#devices, due)
     // Where no task runs, no job uses a device: nothing is recorded of an idle node.
     const devices = tasks.length === 0 ? [] : all
     const commands: ProfilerCommand[] = []
@@ -210,23 +217,36 @@ export class Collector {
     return commands
   }
 
-  #oldestMs(): number {
-    return this.#ports.clock.monotonicMs() - FORGET_MS
+  #due(): Due {
+    const nowMs = this.#ports.clock.monotonicMs()
+    // A little less than whole looks: a timer may ring early.
+    const laterMs = LATER_MS * Math.max(1, this.followed / RATE_FROM) - GATHER_MS / 2
+    return { nowMs, laterMs }
   }
 }
 
-interface Drains<K, U> {
-  readonly heardMs: number
-  drain(key: K): U | undefined
+interface Due {
+  readonly nowMs: number
+  readonly laterMs: number
 }
 
-/** What gathered; those of which nothing came for long are forgotten. */
-function drained<K, U>(all: Map<string, Followed<K, Drains<K, U>>>, oldestMs: number): U[] {
+interface Drains<K, U> {
+  readonly bornMs: number
+  readonly heardMs: number
+  readonly drainedMs: number
+  drain(key: K, nowMs: number): U | undefined
+}
+
+/** What gathered of those whose turn it is; those of which nothing came for long are forgotten. */
+function drained<K, U>(all: Map<string, Followed<K, Drains<K, U>>>, due: Due): U[] {
+  const { nowMs, laterMs } = due
   const usages: U[] = []
   for (const [name, { key, window }] of all) {
-    const usage = window.drain(key)
+    const isGone = nowMs - window.heardMs > FORGET_MS
+    const isDue = nowMs - window.bornMs < NEW_MS || nowMs - window.drainedMs >= laterMs
+    const usage = isDue || isGone ? window.drain(key, nowMs) : undefined
     if (usage !== undefined) usages.push(usage)
-    if (window.heardMs < oldestMs) all.delete(name)
+    if (isGone) all.delete(name)
   }
   return usages
 }

@@ -91,7 +91,7 @@ it('a change of the leader counts nothing twice, and goes on', async () => {
   const samples = Number(profile?.cpuMillis?.basis?.samples)
   // Each second at most once; what gathered at the leader that went may be lost.
   expect(samples).toBeLessThanOrEqual(99)
-  expect(samples).toBeGreaterThan(85)
+  expect(samples).toBeGreaterThan(80)
   expect(profile?.cpuMillis?.p50).toBeCloseTo(500, -1)
   await time.run(leading()!.process.stop())
 })

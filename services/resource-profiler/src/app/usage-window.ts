@@ -43,8 +43,14 @@ export class TaskWindow {
   #cpu: number[] = []
   #memory: number[] = []
   #trace: TracePoint[] = []
-  /** Monotonic time of the newest sample, ms. */
+  /** Monotonic times of its first and newest sample, and of its last record, ms. */
+  readonly bornMs: number
   heardMs = 0
+  drainedMs = 0
+
+  constructor(bornMs: number) {
+    this.bornMs = bornMs
+  }
 
   take(reading: TaskReading, heardMs: number): void {
     this.heardMs = heardMs
@@ -80,7 +86,9 @@ export class TaskWindow {
   /** What gathered, for the record; undefined = nothing. */
   drain(
     key: Pick<TaskUsage, 'jobId' | 'gang' | 'generation' | 'rank' | 'nodeId'>,
+    nowMs: number,
   ): TaskUsage | undefined {
+    this.drainedMs = nowMs
     if (this.#toMs <= this.#fromMs || this.#cpu.length + this.#memory.length === 0) return undefined
     const source = this.#source
     const usage: TaskUsage = {
@@ -120,7 +128,13 @@ export class DeviceWindow {
   #source = ''
   #busy: number[] = []
   #memory: number[] = []
+  readonly bornMs: number
   heardMs = 0
+  drainedMs = 0
+
+  constructor(bornMs: number) {
+    this.bornMs = bornMs
+  }
 
   take(reading: DeviceReading, heardMs: number): void {
     this.heardMs = heardMs
@@ -131,7 +145,8 @@ export class DeviceWindow {
     if (reading.memoryMib !== undefined) this.#memory.push(reading.memoryMib)
   }
 
-  drain(key: Pick<DeviceUsage, 'nodeId' | 'index'>): DeviceUsage | undefined {
+  drain(key: Pick<DeviceUsage, 'nodeId' | 'index'>, nowMs: number): DeviceUsage | undefined {
+    this.drainedMs = nowMs
     if (this.#busy.length + this.#memory.length === 0) return undefined
     const usage: DeviceUsage = {
       ...key,

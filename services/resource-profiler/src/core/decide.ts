@@ -114,7 +114,7 @@ function noteStarted(
   const gang = job?.gangs.get(key.gang)
   if (gang !== undefined && gang.generation > key.generation) return nothing()
   const isKnown = gang?.generation === key.generation
-  if (isKnown && gang.started.includes(rank)) return nothing()
+  if (isKnown && gang.started.has(rank)) return nothing()
   if (job === undefined && state.jobs.size - state.ended.length >= MAX_JOBS) return nothing()
   if (gang === undefined && (job?.gangs.size ?? 0) >= MAX_GANGS) return nothing()
   // The scheduler's word comes by another topic: it may be later.

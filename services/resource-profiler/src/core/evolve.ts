@@ -56,7 +56,7 @@ function noteGang(state: ProfilerState, placed: PlacedFact, atMs: number): void 
     return
   }
   // Tasks of it ran before: when it was placed is not known.
-  const startedMs = known.started.length >= nodeOfRank.length ? known.latestMs : 0
+  const startedMs = known.started.size >= nodeOfRank.length ? known.latestMs : 0
   job.gangs.set(gang, { ...known, nodeOfRank, devices, startedMs })
 }
 
@@ -71,11 +71,11 @@ function forgetGang(state: ProfilerState, event: EventOf<'GangForgotten'>, atMs:
 
 function noteStart(state: ProfilerState, event: EventOf<'TaskStartNoted'>): void {
   const { job, gang } = gangOf(state, event.key)
-  const started = [...gang.started, event.rank].sort((a, b) => a - b)
+  gang.started.add(event.rank)
   const size = gang.nodeOfRank.length
   const latestMs = Math.max(gang.latestMs, event.startedMs)
-  const startedMs = size > 0 && started.length >= size ? latestMs : 0
-  const now = { ...gang, started, latestMs, startedMs }
+  const startedMs = size > 0 && gang.started.size >= size ? latestMs : 0
+  const now = { ...gang, latestMs, startedMs }
   job.gangs.set(gang.gang, now)
   if (startedMs > 0) job.starts = keepStart(job.starts, startFact(now))
 }
@@ -113,8 +113,7 @@ function burstsOf(job: JobState, usage: TaskUsage): BurstState | null {
 
 function recordTask(state: ProfilerState, { usage }: EventOf<'TaskUsageRecorded'>): void {
   const { job, gang } = gangOf(state, usage)
-  const usageThroughMs = { ...gang.usageThroughMs, [String(usage.rank)]: usage.toMs }
-  job.gangs.set(gang.gang, { ...gang, usageThroughMs })
+  gang.usageThroughMs.set(usage.rank, usage.toMs)
   job.cpu = addUsage(job.cpu, usage.cpu, usage)
   job.memory = addUsage(job.memory, usage.memory, usage)
   job.bursts = burstsOf(job, usage)

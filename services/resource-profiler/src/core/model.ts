@@ -49,8 +49,8 @@ export type GangState = {
   readonly devices: readonly number[]
   /** Log time of the placement, ms; 0 = not known. */
   readonly placedMs: number
-  /** Ranks that run, ascending. */
-  readonly started: readonly number[]
+  /** Ranks that run. */
+  readonly started: Set<number>
   /** Newest start of a task, ms; 0 = none. */
   readonly latestMs: number
   /** Log time at which all ran, ms; 0 = not yet. */
@@ -59,7 +59,7 @@ export type GangState = {
   readonly readyMs: number
   readonly track: StepTrack
   /** Through when usage of each rank is in, wall clock of its node, ms. */
-  readonly usageThroughMs: Readonly<Record<string, number>>
+  readonly usageThroughMs: Map<number, number>
 }
 
 /** A period that shows in the CPU use of a task, or why none does. */
@@ -204,12 +204,12 @@ export const newGang = (gang: number, generation: number): GangState => ({
   nodeOfRank: [],
   devices: [],
   placedMs: 0,
-  started: [],
+  started: new Set(),
   latestMs: 0,
   startedMs: 0,
   readyMs: 0,
   track: { clock: 'task', points: [] },
-  usageThroughMs: {},
+  usageThroughMs: new Map(),
 })
 
 export const newJob = (jobId: string, tenant: string): JobState => ({

@@ -71,7 +71,7 @@ function pastOf({ past }: JobState): Iteration {
 export function iterationOf(job: JobState, nowMs: number): Iteration {
   if (job.isService) return none(basis('NOT_TRAINING'))
   const gang = leadGang(job)
-  if (gang === undefined || gang.started.length === 0) return pastOf(job)
+  if (gang === undefined || gang.started.size === 0) return pastOf(job)
   const { clock, points } = gang.track
   if (points.length === 0) return ofBursts(job, gang, nowMs)
   const period = periodOfSteps(points, nowMs)

@@ -15,7 +15,7 @@ function isFrom(gang: GangState, usage: TaskUsage): boolean {
 }
 
 function isNew(gang: GangState, usage: TaskUsage): boolean {
-  const through = gang.usageThroughMs[String(usage.rank)] ?? 0
+  const through = gang.usageThroughMs.get(usage.rank) ?? 0
   return usage.toMs > through && usage.fromMs >= through - OVERLAP_MS
 }
 
