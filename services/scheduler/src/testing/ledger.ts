@@ -161,7 +161,7 @@ export class Ledger {
       case 'ReplicaDraining': {
         const unit = this.jobs.get(unitName(event.jobId, event.gang))!
         check(!unit.draining, `${event.jobId}/${event.gang} drains twice`)
-        this.#checkServing(event)
+        this.#checkServing(event, event.cause === 'UPDATED')
         check(this.current(event.jobId, event.gang) !== undefined, 'what holds nothing drains')
         unit.draining = true
         return true
@@ -207,10 +207,14 @@ export class Ledger {
   }
 
   /** A ready replica goes in an update: as many as are promised are left. */
-  #checkServing({ jobId, gang }: { readonly jobId: string; readonly gang: number }): void {
+  #checkServing(
+    { jobId, gang }: { readonly jobId: string; readonly gang: number },
+    updated = false,
+  ): void {
     const unit = this.jobs.get(unitName(jobId, gang))
     const service = this.services.get(jobId)
-    if (service?.update?.at !== 'Rolling' || unit?.ready !== true || unit.draining) return
+    if (service?.update === undefined || unit?.ready !== true || unit.draining) return
+    if (service.update.at !== 'Rolling' && !updated) return
     const least = service.wanted - service.update.asked.maxUnavailable
     const ready = this.#counted(jobId).filter((one) => one.ready).length
     check(ready > least, `${jobId} has ${ready} ready replicas, at least ${least} stay`)
