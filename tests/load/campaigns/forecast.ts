@@ -6,7 +6,9 @@ import type { Campaign, Case } from './campaign.ts'
 const BUCKET_MS = 10_000
 /** Of a sample of ten minutes there would be few. */
 const SAMPLE_BUCKET_MS = 2_000
-/** Share of buckets inside of their intervals, over all distances: the goal, and what is a defect. */
+/**
+ * Share of buckets inside of their intervals, over all distances: the goal, and what is a defect.
+ */
 const GOAL = { least: 0.85, most: 0.95 }
 const DEFECT = { least: 0.75, most: 0.98 }
 

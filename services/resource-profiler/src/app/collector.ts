@@ -12,7 +12,9 @@ import type { ProfilerRuntime } from './definition.ts'
 import { LoadCounter } from './load-counter.ts'
 import { DeviceWindow, TaskWindow } from './usage-window.ts'
 
-/** How often it is looked what has gathered, ms; also how often a new task or device is recorded. */
+/**
+ * How often it is looked what has gathered, ms; also how often a new task or device is recorded.
+ */
 const GATHER_MS = 4_000
 /** For so long one is new, ms; afterwards it is recorded less often. */
 const NEW_MS = 60_000

@@ -8,7 +8,9 @@ import type { ProfilerState } from '../core/model.ts'
 /** Runtime of the resource profiler. */
 export type ProfilerRuntime = ServiceRuntime<ProfilerState, ProfilerCommand, ProfilerEvent>
 
-/** The resource profiler as the runtime runs it. It has no effects: it never calls another service. */
+/**
+ * The resource profiler as the runtime runs it. It has no effects: it never calls another service.
+ */
 export function resourceProfilerDefinition(): ServiceDefinition<
   ProfilerState,
   ProfilerCommand,

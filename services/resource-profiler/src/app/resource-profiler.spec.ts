@@ -112,7 +112,7 @@ const batchOf = (seq: number, sentMs: number, samples: Sample[], source = 'node/
 const GET = { jobId: JOB.jobId, minPosition: '' }
 
 describe('the resource profiler', () => {
-  it('knows within 20 s the period of a task that reports nothing, and what would be enough', async () => {
+  it('knows within 20 s the period of a task that tells nothing, and what is enough', async () => {
     const rig = await running()
     const { time, client, intake, runtime, process } = rig
     await begins(rig)
@@ -267,7 +267,7 @@ describe('the resource profiler', () => {
     await time.run(process.stop())
   })
 
-  it('forecasts the load of a service, says nothing of one without, and rests with it', async () => {
+  it('forecasts the load of a service, tells none where none is, rests with it', async () => {
     const rig = await running()
     const { time, say, client, bus, runtime, process } = rig
     const service = ServiceDeclared.fromPartial({ ...JOB, name: 'chat' })

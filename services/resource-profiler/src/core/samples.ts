@@ -1,4 +1,6 @@
-/** What measurements of agents are refused for. Units and clocks are checked before anything else. */
+/**
+ * What measurements of agents are refused for. Units and clocks are checked before anything else.
+ */
 
 export const REJECTIONS = [
   'COUNTER_BACKWARDS',

@@ -60,7 +60,10 @@ export function checkpointGaps(checkpoints: readonly CheckpointFact[]): readonly
   return gaps
 }
 
-/** A stretch between two step reports that stands out by this part of a period, and holds a checkpoint. */
+/**
+ * A stretch between two step reports that stands out by this part of a period, and holds a
+ * checkpoint.
+ */
 const PAUSE_PERIODS = 0.5
 
 /**

@@ -26,7 +26,9 @@ export function addUsage(
 
 type Points = readonly (readonly [atMs: number, value: number])[]
 
-/** Adds a point; when there are too many, each second one goes, and later ones stand further apart. */
+/**
+ * Adds a point; when there are too many, each second one goes, and later ones stand further apart.
+ */
 export function addPoint(points: Points, atMs: number, value: number): Points {
   const last = points.at(-1)
   if (last !== undefined && atMs <= last[0]) return points

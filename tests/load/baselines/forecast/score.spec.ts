@@ -4,7 +4,7 @@ import { HoltWinters, Naive } from './forecasters.ts'
 import { bucketed, type Score, scores } from './score.ts'
 import { seasonLength } from './season.ts'
 
-it('the forecast of the profiler is rather better than the newest value on ten minutes of bursts', () => {
+it('the forecast of the profiler is better than the newest value on ten minutes of bursts', () => {
   const all = scores(bucketed(loadSample().arrivalMs, 2_000))
   const ours = all.filter(({ forecaster }) => forecaster === 'ours')
   for (const { ahead, errorToNaive, coverage } of ours) {

@@ -15,7 +15,10 @@ export interface Score {
   readonly errorToNaive: number
   /** Share of buckets inside of their interval; 0.9 is promised. */
   readonly coverage: number
-  /** Mean interval score (Gneiting and Raftery 2007: width, and 20 × what lies outside) over the naive one's. */
+  /**
+   * Mean interval score (Gneiting and Raftery 2007: width, and 20 × what lies outside) over the
+   * naive one's.
+   */
   readonly intervalToNaive: number
 }
 

@@ -29,7 +29,8 @@ export interface Basis {
    * `FEW_SAMPLES`, `NO_READING` (nothing on its nodes measures this), `STEADY` (CPU use shows no
    * bursts), `NO_PERIOD` (bursts, but none that return), `TOO_COARSE` (samples are too far apart),
    * `UNSTEADY` (what was measured contradicts itself), `GROWING` (what is needed is not in sight),
-   * `STALE` (too old to be used), `FEW_STARTS`, `NO_CHECKPOINTS`, `NO_LOAD`, `HISTORY_SHORT`, `NOT_TRAINING`.
+   * `STALE` (too old to be used), `FEW_STARTS`, `NO_CHECKPOINTS`, `NO_LOAD`, `HISTORY_SHORT`,
+   * `NOT_TRAINING`.
    */
   readonly unknown: string;
   /**

@@ -343,8 +343,8 @@ export interface TaskSample {
 }
 
 /**
- * CPU time of a task at shorter distances than its samples: bursts of iterations show in it. Index i
- * is one stretch; the stretches follow each other and the last one ends at the sample.
+ * CPU time of a task at shorter distances than its samples: bursts of iterations show in it. Index
+ * i is one stretch; the stretches follow each other and the last one ends at the sample.
  */
 export interface CpuTrace {
   /**
@@ -3162,9 +3162,9 @@ export const RejectedSamples: MessageFns<RejectedSamples> = {
 export type TelemetryIntakeServiceService = typeof TelemetryIntakeServiceService;
 export const TelemetryIntakeServiceService = {
   /**
-   * One stream per agent, to any replica. The server may slow it down by not reading; the agent then
-   * drops samples and counts them. A sample that cannot be (unit, range, clock) is left out and
-   * counted by code; the stream goes on. Errors: UNAUTHENTICATED, PERMISSION_DENIED
+   * One stream per agent, to any replica. The server may slow it down by not reading; the agent
+   * then drops samples and counts them. A sample that cannot be (unit, range, clock) is left out
+   * and counted by code; the stream goes on. Errors: UNAUTHENTICATED, PERMISSION_DENIED
    * `NODE_ID_MISMATCH` (the batch of another node), INVALID_ARGUMENT `TELEMETRY_INVALID` (a batch
    * without source, boot or number, or of more than 10,000 samples).
    */
@@ -3182,9 +3182,9 @@ export const TelemetryIntakeServiceService = {
 
 export interface TelemetryIntakeServiceServer extends UntypedServiceImplementation {
   /**
-   * One stream per agent, to any replica. The server may slow it down by not reading; the agent then
-   * drops samples and counts them. A sample that cannot be (unit, range, clock) is left out and
-   * counted by code; the stream goes on. Errors: UNAUTHENTICATED, PERMISSION_DENIED
+   * One stream per agent, to any replica. The server may slow it down by not reading; the agent
+   * then drops samples and counts them. A sample that cannot be (unit, range, clock) is left out
+   * and counted by code; the stream goes on. Errors: UNAUTHENTICATED, PERMISSION_DENIED
    * `NODE_ID_MISMATCH` (the batch of another node), INVALID_ARGUMENT `TELEMETRY_INVALID` (a batch
    * without source, boot or number, or of more than 10,000 samples).
    */
@@ -3193,9 +3193,9 @@ export interface TelemetryIntakeServiceServer extends UntypedServiceImplementati
 
 export interface TelemetryIntakeServiceClient extends Client {
   /**
-   * One stream per agent, to any replica. The server may slow it down by not reading; the agent then
-   * drops samples and counts them. A sample that cannot be (unit, range, clock) is left out and
-   * counted by code; the stream goes on. Errors: UNAUTHENTICATED, PERMISSION_DENIED
+   * One stream per agent, to any replica. The server may slow it down by not reading; the agent
+   * then drops samples and counts them. A sample that cannot be (unit, range, clock) is left out
+   * and counted by code; the stream goes on. Errors: UNAUTHENTICATED, PERMISSION_DENIED
    * `NODE_ID_MISMATCH` (the batch of another node), INVALID_ARGUMENT `TELEMETRY_INVALID` (a batch
    * without source, boot or number, or of more than 10,000 samples).
    */
