@@ -30,6 +30,7 @@ function endedFromProto(record: RequestRecord, atMs: number): EndedFact | undefi
   return {
     jobId,
     atMs,
+    arrivedMs: Number(record.arrivedMs),
     answered: outcome === RequestRecord_Outcome.OK,
     ...measured('queueUs', queueUs),
     ...measured('ttftUs', ttftUs),

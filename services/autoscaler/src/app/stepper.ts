@@ -9,6 +9,11 @@ import { type Moment, SignalBook } from '../core/signals.ts'
 import { rowsToStep } from '../core/step.ts'
 import type { AutoscalerRuntime } from './definition.ts'
 
+/** An idle time that is so short is waited for from its beginning, not from the next step on. */
+const HASTY_MS = 10_000
+/** Least time between two steps then, in parts of one. */
+const HURRY = 0.5
+
 /** How often it is decided, and when training may have devices back. */
 export interface StepSettings {
   /** Time between two steps, ms. */
@@ -39,6 +44,9 @@ export class Stepper {
   #leading = false
   #stepping = false
   #stopped = false
+  /** Services that go to zero after a short time without a request. */
+  readonly #hasty = new Set<string>()
+  #steppedMs = 0
   /** Somebody asked for a step while one was going on. */
   #again = false
   /** Measurements that no step got to see, because it was not carried out. */
@@ -95,15 +103,22 @@ export class Stepper {
       const facts = batchFromProto(batch)
       if (facts === undefined) continue
       this.batches += 1
-      this.#book.take(facts, this.#now())
+      this.#hurry(this.#book.take(facts, this.#now()))
     }
   }
 
-  #arm(): void {
+  /** A service that may soon go to zero has nothing to do: the time counts from now. */
+  #hurry(calm: readonly string[]): void {
+    if (!calm.some((jobId) => this.#hasty.has(jobId)) || this.#timer === undefined) return
+    const sinceMs = this.#ports.clock.monotonicMs() - this.#steppedMs
+    this.#arm(Math.max(0, HURRY * this.#settings.stepMs - sinceMs))
+  }
+
+  #arm(afterMs = this.#settings.stepMs): void {
     this.#timer?.cancel()
     this.#timer = undefined
     if (!this.#leading || this.#stopped) return
-    this.#timer = this.#ports.timers.after(this.#settings.stepMs, () => {
+    this.#timer = this.#ports.timers.after(afterMs, () => {
       this.#timer = undefined
       void this.#step()
     })
@@ -116,6 +131,7 @@ export class Stepper {
       return
     }
     this.#stepping = true
+    this.#steppedMs = this.#ports.clock.monotonicMs()
     try {
       const { value: rows } = await this.#runtime.read((state, { atMs }) => this.#rows(state, atMs))
       if (rows !== undefined) {
@@ -140,9 +156,11 @@ export class Stepper {
     this.#book.keep((jobId) => state.targets.has(jobId))
     const rows: Signals[] = []
     const now = this.#now()
+    this.#hasty.clear()
     for (const target of state.targets.values()) {
       const { jobId, service, busy } = target
       if (service === undefined || target.mode === 'off') continue
+      if (service.settings.idleMs <= HASTY_MS) this.#hasty.add(jobId)
       const row = this.#book.row(jobId, { clauses: clausesOf(state, target), seeds: busy }, now)
       // Without a bus only what gates say at once is a reason to look.
       if (this.#subscription !== undefined || isActive(row)) rows.push(row)

@@ -86,6 +86,15 @@ describe('what is measured', () => {
     expect(decision?.model['demandPerS']).toBe(60_000)
   })
 
+  it('takes steps that are not equally long for what they are', () => {
+    const arrivals = (spanMs: number) => {
+      const stage = cell(8).service(S, { max: 6, wanted: 1, granted: 1, ready: 1 })
+      const [decision] = stage.step(busy(S, 30, { spanMs }))
+      return decision?.inputs.find(({ name }) => name === 'arrivals')?.numbers['requests']
+    }
+    expect([500, 1_000, 2_000, 10].map(arrivals)).toEqual([60, 30, 15, 60])
+  })
+
   it.each(['kpa', 'hpa'] as const)('keeps %s within budget and quota as well', (policy) => {
     const facts = { settings: settings({ policy, targetMilli: 1_000 }) }
     const now = { max: 6, wanted: 1, granted: 1, ready: 1 }

@@ -71,7 +71,7 @@ function stepService(
   const kept = target.run !== undefined && goesOn(target.run, policyOf) ? target.run : undefined
   const before = kept === undefined ? beginRun(policyOf) : same ? kept : withNewCapacity(kept)
   const limits = limitsOf(state, target, of)
-  const seen = observe(target, row, { nowMs, atMs, limits })
+  const seen = observe(target, row, { nowMs, atMs, limits, stepMs: stepped.stepMs })
   const { run, decision: own } = stepRun(before, seen, policyOf)
   // Not every policy knows of budgets and quotas.
   const decision = { ...own, wanted: withinLimits(own.wanted, limits, scale.wanted) }

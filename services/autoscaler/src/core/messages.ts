@@ -20,6 +20,8 @@ export type Signals = {
   readonly jobId: string
   /** Requests that arrived. */
   readonly came?: Gauge
+  /** In so long, ms; absent = in a step. */
+  readonly spanMs?: number
   /** Requests that are held. */
   readonly held?: Gauge
   /** Requests inside replicas. */

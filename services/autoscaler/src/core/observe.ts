@@ -24,17 +24,32 @@ export function expectedOf({ forecast }: Target, atMs: number): Maybe<ExpectedLo
   return reading(load, Math.max(0, atMs - forecast.atMs))
 }
 
+/** A short time says little of a rate: it counts for twice as many at most. */
+const SHORT_MOST = 2
+
+/** Requests that arrived, as many as it were in a whole step: policies reckon with equal ones. */
+function perStep({ came, spanMs }: Signals, stepMs: number): number {
+  const requests = came?.[0] ?? 0
+  if (requests <= 0 || spanMs === undefined) return requests
+  return Math.round(requests * Math.min(SHORT_MOST, stepMs / Math.max(1, spanMs)))
+}
+
 /** An observation; `limits` come from the fleet. */
 export function observe(
   target: Target,
   row: Signals,
-  of: { readonly nowMs: number; readonly atMs: number; readonly limits: Limits },
+  of: {
+    readonly nowMs: number
+    readonly atMs: number
+    readonly limits: Limits
+    readonly stepMs: number
+  },
 ): Observation {
   const { came, held, inside, ended } = row
   return {
     nowMs: of.nowMs,
     target: target.scale?.wanted ?? 0,
-    arrivals: came && reading({ requests: came[0], inputTokens: 0 }, came[1]),
+    arrivals: came && reading({ requests: perStep(row, of.stepMs), inputTokens: 0 }, came[1]),
     held: held && reading({ requests: held[0], inputTokens: 0 }, held[1]),
     inFlight: inside && reading(inside[0], inside[1]),
     outcomes:

@@ -34,14 +34,16 @@ function listening(aheadMs = 0) {
       book.take(batch({ loads: [load], sentMs: atMs, ...rest }), now())
     },
     ended: (more: Partial<EndedFact> = {}) => {
-      const base = { jobId: S, atMs: NOON + monoMs + aheadMs + 1, answered: true, outputTokens: 7 }
+      const atMs = NOON + monoMs + aheadMs + 1
+      const base = { jobId: S, atMs, arrivedMs: atMs - 120, answered: true, outputTokens: 7 }
       const request = { ...base, queueUs: 20_000, ttftUs: 30_000, e2eUs: 120_000, ...more }
-      book.take(batch({ ended: [request] }), now())
+      return book.take(batch({ ended: [request] }), now())
     },
     /** It was given to no replica. */
     neverGiven: () => {
       const atMs = NOON + monoMs + aheadMs + 1
-      const request = { jobId: S, atMs, answered: false, outputTokens: 7, e2eUs: 120_000 }
+      const base = { jobId: S, atMs, arrivedMs: atMs - 120 }
+      const request = { ...base, answered: false, outputTokens: 7, e2eUs: 120_000 }
       book.take(batch({ ended: [request] }), now())
     },
     demand: (queued: number) => book.demand({ jobId: S, gateway: G, queued }, now()),
@@ -79,6 +81,23 @@ describe('what gates tell', () => {
     expect(row().ended).toBeUndefined()
   })
 
+  it('hears of the end of a request before the gate tells that it came', () => {
+    const { load, ended, demand, row, pass } = listening()
+    load({ arrivedTotal: 7 })
+    pass(2_000)
+    demand(2)
+    pass(500)
+    expect(ended()).toEqual([])
+    // Nothing is left to do.
+    expect(ended()).toEqual([S])
+    expect(row()).toMatchObject({ came: [2, 500], held: [0, 500], inside: [0, 500] })
+    pass(400)
+    load({ arrivedTotal: 9 })
+    expect(row()).toMatchObject({ came: [0, 0], held: [0, 0] })
+    load({ arrivedTotal: 10, inside: 1 })
+    expect(row().came).toEqual([1, 0])
+  })
+
   it('knows silence of a gate that has nothing from silence of one that held requests', () => {
     const { load, row, pass } = listening()
     load({ inside: 1, arrivedTotal: 1 })
@@ -100,7 +119,7 @@ describe('what gates tell', () => {
     expect(row()).toEqual({ jobId: S, busy: [] })
     pass(15_000)
     expect(row()).toMatchObject({ came: [0, 0] })
-    expect(row([G])).toEqual({ jobId: S, busy: [G] })
+    expect(row([G])).toEqual({ jobId: S, busy: [G], spanMs: 0 })
     load({ inside: 1, arrivedTotal: 50 })
     expect(row([G])).toMatchObject({ came: [1, 0], busy: [G] })
     expect(row([G, 'gateway/r9'])).toMatchObject({ silent: 1 })

@@ -17,6 +17,8 @@ export interface LoadFact {
 export interface EndedFact {
   readonly jobId: string
   readonly atMs: number
+  /** When it came, wall clock of the gate, ms. */
+  readonly arrivedMs: number
   /** It was answered in full. */
   readonly answered: boolean
   readonly queueUs?: number
@@ -62,6 +64,8 @@ const SOURCES_MAX = 256
 interface Entry {
   readonly bootId: string
   arrivedTotal: number
+  /** Of those to come with the next load, so many ended and were counted already. */
+  early: number
   inside: number
   held: number
   /** Wall clock of the gate at that. */
@@ -82,6 +86,8 @@ interface Book {
   absurd: boolean
   ended: EndedFact[]
   endedAtMs: number
+  /** When it was read last; undefined = never. */
+  readMs: number | undefined
 }
 
 const newBook = (): Book => ({
@@ -90,6 +96,7 @@ const newBook = (): Book => ({
   absurd: false,
   ended: [],
   endedAtMs: 0,
+  readMs: undefined,
 })
 
 /** Age of a sample when its batch is heard; a clock that is off by little is no age. */
@@ -147,20 +154,40 @@ export class SignalBook {
     return this.#books.size
   }
 
-  /** Takes a batch. */
-  take(batch: BatchFacts, { wallMs, monoMs }: Moment): void {
-    for (const load of batch.loads) this.#load(batch, load, { wallMs, monoMs })
-    for (const request of batch.ended) {
-      const book = this.#book(request.jobId)
-      if (book === undefined || book.ended.length >= ENDED_MAX) continue
-      book.ended.push(request)
-      book.endedAtMs = monoMs
-      // It is inside no more, whatever the load before it said.
-      const entry = book.entries.get(batch.source)
-      if (entry !== undefined && request.atMs > entry.atMs && request.queueUs !== undefined) {
-        entry.inside = Math.max(0, entry.inside - 1)
-      }
+  /** Takes a batch; answers the services that have nothing to do any more. */
+  take(batch: BatchFacts, { wallMs, monoMs }: Moment): readonly string[] {
+    const told = new Set([...batch.loads, ...batch.ended].map(({ jobId }) => jobId))
+    const before = [...told].filter((jobId) => this.#isBusy(jobId))
+    const samples = [
+      ...batch.loads.map((load) => ({ atMs: load.atMs, load })),
+      ...batch.ended.map((request) => ({ atMs: request.atMs, request })),
+    ].sort((a, b) => a.atMs - b.atMs)
+    for (const sample of samples) {
+      if ('load' in sample) this.#load(batch, sample.load, { wallMs, monoMs })
+      else this.#ended(batch.source, sample.request, monoMs)
     }
+    return before.filter((jobId) => !this.#isBusy(jobId))
+  }
+
+  #isBusy(jobId: string): boolean {
+    const entries = this.#books.get(jobId)?.entries.values() ?? []
+    return [...entries].some(isBusy)
+  }
+
+  #ended(source: string, request: EndedFact, monoMs: number): void {
+    const book = this.#book(request.jobId)
+    if (book === undefined || book.ended.length >= ENDED_MAX) return
+    book.ended.push(request)
+    book.endedAtMs = monoMs
+    const entry = book.entries.get(source)
+    if (entry === undefined || request.atMs <= entry.atMs) return
+    // It is inside no more, whatever the load before it said; or it came after that.
+    if (request.arrivedMs > entry.atMs) {
+      entry.early += 1
+      book.came += 1
+      if (entry.held > 0) entry.held -= 1
+    } else if (entry.inside > 0 && request.queueUs !== undefined) entry.inside -= 1
+    else if (entry.held > 0) entry.held -= 1
   }
 
   #load(batch: BatchFacts, load: LoadFact, { wallMs, monoMs }: Moment): void {
@@ -181,7 +208,7 @@ export class SignalBook {
     // are there came just now.
     const came = known === undefined || delta < 0 ? Math.min(arrivedTotal, inside + held) : delta
     if (came > PLAUSIBLE) book.absurd = true
-    else if (lagMs >= 0) book.came += came
+    else if (lagMs >= 0) book.came += Math.max(0, came - (before?.early ?? 0))
     const { atMs } = load
     const offsetMs = Math.min(known?.offsetMs ?? Number.POSITIVE_INFINITY, wallMs - sentMs)
     const demandedMs = before?.demandedMs ?? 0
@@ -189,7 +216,7 @@ export class SignalBook {
     const isOlder = atMs + offsetMs < demandedMs
     const now = isOlder ? Math.max(held, before?.held ?? 0) : held
     const times = { atMs, heardMs: monoMs, lagMs, offsetMs, demandedMs }
-    book.entries.set(source, { bootId, arrivedTotal, inside, held: now, ...times })
+    book.entries.set(source, { bootId, arrivedTotal, early: 0, inside, held: now, ...times })
   }
 
   /** A gate says at once that it holds requests. */
@@ -203,8 +230,8 @@ export class SignalBook {
     const known = book.entries.get(gateway)
     if (known === undefined) {
       if (book.entries.size >= SOURCES_MAX) return
-      const base = { bootId: '', arrivedTotal: 0, inside: 0, atMs: 0, lagMs: 0, offsetMs: 0 }
-      const now = { held: queued, heardMs: monoMs, demandedMs: wallMs }
+      const base = { bootId: '', arrivedTotal: 0, early: 0, inside: 0, atMs: 0, lagMs: 0 }
+      const now = { held: queued, heardMs: monoMs, offsetMs: 0, demandedMs: wallMs }
       book.entries.set(gateway, { ...base, ...now })
       return
     }
@@ -234,6 +261,8 @@ export class SignalBook {
     book.came = 0
     book.ended = []
     book.absurd = false
+    const spanMs = book.readMs === undefined ? undefined : Math.round(monoMs - book.readMs)
+    book.readMs = monoMs
     for (const [source, entry] of entries) {
       if (monoMs - entry.heardMs > FORGET_MS) entries.delete(source)
     }
@@ -249,7 +278,12 @@ export class SignalBook {
       ...ages.filter(({ entry }) => isBusy(entry)).map(({ source }) => source),
       ...unheard,
     ]
-    const base = { jobId, busy: busy.slice(0, 16), ...endedOf(book, ended, of.clauses, monoMs) }
+    const base = {
+      jobId,
+      ...(spanMs === undefined ? {} : { spanMs }),
+      busy: busy.slice(0, 16),
+      ...endedOf(book, ended, of.clauses, monoMs),
+    }
     if (absurd) return { ...base, came: [-1, 0], held: [-1, 0], inside: [-1, 0] }
     const fresh = ages.filter(({ silent }) => !silent)
     // Gates with nothing to do say nothing: that is no silence.
