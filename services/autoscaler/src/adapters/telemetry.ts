@@ -4,7 +4,7 @@ import {
   RequestRecord_Outcome,
   type TelemetryBatch,
 } from '@serverless-ai/contracts/telemetry/v1/telemetry'
-import type { BatchFacts, EndedFact, LoadFact } from '../core/signals.ts'
+import type { BatchFacts, EndedFact, LoadFact } from '../core/signal-facts.ts'
 
 /** No request takes longer, microseconds (30 days). */
 const LONGEST_US = 30n * 86_400_000_000n

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Clause } from './model.ts'
-import { type BatchFacts, type EndedFact, type LoadFact, SignalBook } from './signals.ts'
+import type { BatchFacts, EndedFact, LoadFact } from './signal-facts.ts'
+import { SignalBook } from './signals.ts'
 
 const S = 'j-0-s'
 const G = 'gateway/r1'

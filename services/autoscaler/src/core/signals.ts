@@ -1,41 +1,7 @@
 /** Gathers what gates tell for the next step. Not in the log: each replica has its own. */
 import type { Signals } from './messages.ts'
 import type { Clause } from './model.ts'
-
-/** What a gate holds of a service. */
-export interface LoadFact {
-  readonly jobId: string
-  /** Wall clock of the gate, ms. */
-  readonly atMs: number
-  readonly inside: number
-  readonly held: number
-  /** Since the boot of the gate. */
-  readonly arrivedTotal: number
-}
-
-/** A request that came to its end. Absent = not known. */
-export interface EndedFact {
-  readonly jobId: string
-  readonly atMs: number
-  /** When it came, wall clock of the gate, ms. */
-  readonly arrivedMs: number
-  /** It was answered in full. */
-  readonly answered: boolean
-  readonly queueUs?: number
-  readonly ttftUs?: number
-  readonly tpotUs?: number
-  readonly e2eUs: number
-  readonly outputTokens: number
-}
-
-/** A batch of measurements, looked through. */
-export interface BatchFacts {
-  readonly source: string
-  readonly bootId: string
-  readonly sentMs: number
-  readonly loads: readonly LoadFact[]
-  readonly ended: readonly EndedFact[]
-}
+import { type BatchFacts, type EndedFact, endedOf, type LoadFact } from './signal-facts.ts'
 
 /** Now, by both clocks of this process, ms. */
 export interface Moment {
@@ -76,7 +42,7 @@ interface Entry {
   lagMs: number
   /** This clock less the gate's, as far as batches that came fast can tell. */
   offsetMs: number
-  /** Wall clock of this process when the gate said at once that it holds requests; 0 = it did not. */
+  /** Wall clock of this process when the gate said that it holds requests; 0 = it did not. */
   demandedMs: number
 }
 
@@ -108,27 +74,6 @@ function lagOf(batch: Pick<BatchFacts, 'sentMs'>, atMs: number, wallMs: number):
 }
 
 const isBusy = ({ inside, held }: Entry): boolean => inside + held > 0
-
-const over = (value: number | undefined, limit: number): boolean =>
-  value === undefined || value > limit
-
-/** Whether a request missed a clause. */
-function misses(request: EndedFact, { indicator, thresholdUs }: Clause): boolean {
-  if (!request.answered) return true
-  switch (indicator) {
-    case 'ttft':
-      return over(request.ttftUs, thresholdUs)
-    case 'tpot':
-      // Of a single token there is none.
-      return request.tpotUs !== undefined && request.tpotUs > thresholdUs
-    case 'e2e':
-      return request.e2eUs > thresholdUs
-    case 'wait':
-      return over(request.queueUs, thresholdUs)
-    case 'availability':
-      return false
-  }
-}
 
 /** What gates told, by service. */
 export class SignalBook {
@@ -282,7 +227,7 @@ export class SignalBook {
       jobId,
       ...(spanMs === undefined ? {} : { spanMs }),
       busy: busy.slice(0, 16),
-      ...endedOf(book, ended, of.clauses, monoMs),
+      ...endedOf(ended, of.clauses, Math.max(0, Math.round(monoMs - book.endedAtMs))),
     }
     if (absurd) return { ...base, came: [-1, 0], held: [-1, 0], inside: [-1, 0] }
     const fresh = ages.filter(({ silent }) => !silent)
@@ -308,31 +253,5 @@ export class SignalBook {
       inside: [inside, ageMs],
     }
     return silent > 0 && fresh.length > 0 ? { ...gauges, silent } : gauges
-  }
-}
-
-function endedOf(
-  book: Book,
-  ended: readonly EndedFact[],
-  clauses: readonly Clause[],
-  monoMs: number,
-): Pick<Signals, 'ended'> {
-  if (ended.length === 0) return {}
-  let outputTokens = 0
-  let serviceUs = 0
-  for (const { queueUs, e2eUs, outputTokens: tokens } of ended) {
-    outputTokens += tokens
-    if (queueUs !== undefined) serviceUs += Math.max(0, e2eUs - queueUs)
-  }
-  const missed = clauses.map((clause) => ended.filter((one) => misses(one, clause)).length)
-  const ageMs = Math.max(0, Math.round(monoMs - book.endedAtMs))
-  return {
-    ended: {
-      finished: ended.length,
-      outputTokens,
-      missed,
-      serviceUs: Math.round(serviceUs),
-      ageMs,
-    },
   }
 }
