@@ -100,7 +100,7 @@ async function asked(edge: Edge, course: Course, seed: number): Promise<readonly
   return answers
 }
 
-/** Steps of the journal; throws unless each was done once, in order, whichever generation did it. */
+/** Steps of the journal; throws unless each was done once and in order. */
 function stepsOf(journal: string): { readonly steps: number; readonly generations: number } {
   const lines = readJournal(journal).filter(({ rank }) => rank === 0)
   const wrong = lines.findIndex(({ step }, index) => step !== index + 1)

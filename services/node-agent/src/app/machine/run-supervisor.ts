@@ -180,8 +180,8 @@ function checkBinding(
   if (emulated.every(({ cpuMillis }) => cpuMillis === undefined)) return
   if (cgroups?.controllers.includes('cpu') || cpuQuota !== undefined) return
   throw new NodeConfigError(
-    'EMULATED_CPU_UNBOUND: emulated devices have cpuMillis, but no cpu controller of cgroups can ' +
-      'be used here; leave cpuMillis out, or start the node as root where the controller is mounted',
+    'EMULATED_CPU_UNBOUND: emulated devices have cpuMillis, but no cpu controller of cgroups ' +
+      'can be used here; leave it out, or start the node as root where the controller is mounted',
   )
 }
 
