@@ -216,7 +216,7 @@ function recordLoad(
     const fresh = behind(row, load.newest)
     if (fresh === undefined) continue
     events.push({ type: 'LoadRecorded', row: fresh })
-    const planned = planForecast(load, atMs)
+    const planned = planForecast(load, state.loads.size, atMs)
     if (!planned.accepted) continue
     events.push(...planned.events)
     timers.push(...(planned.timers ?? []))

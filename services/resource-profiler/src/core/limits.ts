@@ -6,6 +6,8 @@ export const TELL_EVERY_MS = 10_000
 export const LOOK_EVERY_MS = 2_000
 /** A service's forecast is told at most once in this time, ms. */
 export const FORECAST_EVERY_MS = 60_000
+/** With more services than this the time is longer: a forecast takes some 20 ms. */
+export const FORECASTS_PER_ROUND = 100
 /** What comes together is told together: so long is waited for more, ms. */
 export const TELL_AFTER_MS = 500
 

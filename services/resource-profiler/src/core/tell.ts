@@ -6,6 +6,7 @@ import { forecastSeries } from './load/forecast.ts'
 import { forecastTimer, type ProfilerEvent, profileTimer, type TellCause } from './messages.ts'
 import {
   FORECAST_EVERY_MS,
+  FORECASTS_PER_ROUND,
   type JobState,
   LOOK_EVERY_MS,
   type LoadState,
@@ -93,10 +94,16 @@ export function tellProfile(
   return accept<ProfilerEvent>([{ type: 'ProfileTold', jobId, number, cause, numbers }])
 }
 
-export function planForecast(load: LoadState, atMs: number): Decision<ProfilerEvent> {
+/** @param services services with load: the more there are, the less often each is forecast */
+export function planForecast(
+  load: LoadState,
+  services: number,
+  atMs: number,
+): Decision<ProfilerEvent> {
   if (load.pending) return accept<ProfilerEvent>([])
   const { jobId, toldMs } = load
-  const dueMs = Math.max(atMs + TELL_AFTER_MS, toldMs + FORECAST_EVERY_MS)
+  const crowd = Math.max(1, services / FORECASTS_PER_ROUND)
+  const dueMs = Math.max(atMs + TELL_AFTER_MS, toldMs + FORECAST_EVERY_MS * crowd)
   return accept<ProfilerEvent>([{ type: 'TellingPlanned', jobId, what: 'forecast' }], {
     timers: [{ key: forecastTimer(jobId), dueMs }],
   })

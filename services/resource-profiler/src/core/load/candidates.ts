@@ -17,13 +17,23 @@ export interface Candidate {
   readonly seasonal: boolean
 }
 
+/** Further ahead a trend goes on no more. */
+const AHEAD_MAX = 120
 /** Part of a trend that is left after each bucket. */
 const DAMPING = 0.97
 
 /** Damped trend over so many buckets: 0.97 + 0.97² + … */
-function dampedSum(buckets: number): number {
-  return (DAMPING * (1 - math.pow(DAMPING, buckets))) / (1 - DAMPING)
-}
+const DAMPED_SUMS: readonly number[] = (() => {
+  const sums = [0]
+  let left = 1
+  for (let buckets = 1; buckets <= AHEAD_MAX; buckets += 1) {
+    left *= DAMPING
+    sums.push(sums[buckets - 1]! + left)
+  }
+  return sums
+})()
+
+const dampedSum = (buckets: number): number => DAMPED_SUMS[Math.min(buckets, AHEAD_MAX)]!
 
 /** A level, smoothed, and a trend that fades where one is followed. */
 class Level implements Candidate {

@@ -58,12 +58,14 @@ class Distance {
 
   /** Those that were off least count most: by the eighth power of their errors. */
   combine(values: readonly number[]): number {
-    const least = Math.min(...this.#errors)
+    let least = Number.POSITIVE_INFINITY
+    for (const error of this.#errors) if (error < least) least = error
     let sum = 0
     let weights = 0
     for (const [index, value] of values.entries()) {
       const ratio = least <= 0 ? (this.#errors[index]! <= 0 ? 1 : 0) : least / this.#errors[index]!
-      const weight = math.pow(ratio, 8)
+      const fourth = ratio * ratio * ratio * ratio
+      const weight = fourth * fourth
       sum += weight * value
       weights += weight
     }
