@@ -59,7 +59,7 @@ it('sai job update gives another description, or goes back', async () => {
   bench.stdin = 'spec: {command: [node, v2.js]}\n'
   expect(await bench.sai('job', 'update', ID, '-f', '-', ...here())).toBe(0)
   expect(bench.updates).toMatchObject([{ jobId: ID, manifest: bench.stdin, toRevision: 0 }])
-  expect(bench.out).toContain(`${ID} is of revision 2 now (rolling, 1 new ready, 1 old left)`)
+  expect(bench.out).toContain(`${ID} becomes revision 2 (rolling, 1 new ready, 1 old left)`)
   await bench.sai('job', 'update', ID, '--to-revision', '1', ...here())
   expect(bench.updates[1]).toMatchObject({ manifest: '', toRevision: 1 })
   await bench.sai('job', 'get', ID, ...here())

@@ -18,7 +18,7 @@ export interface UpdateOptions extends Globals {
 function updateAnswer(job: Job): string {
   const told = updateText(job)
   const since = job.update?.revision === job.revision ? told : ''
-  return `${job.jobId} is of revision ${job.revision} now${since === '' ? '' : ` (${since})`}\n`
+  return `${job.jobId} becomes revision ${job.revision}${since === '' ? '' : ` (${since})`}\n`
 }
 
 /** Gives a service another description, or a former one. */
