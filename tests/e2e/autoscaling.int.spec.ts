@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Job, Job_State } from '@serverless-ai/contracts/job/v1/job'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { withLog } from '../support/closed-log.ts'
 import {
   getJob,
   readJournal,
@@ -12,6 +13,7 @@ import {
   uploadDigits,
   uploadExample,
 } from '../support/digits.ts'
+import { foldService } from '../support/fold.ts'
 import { jobManifest } from '../support/manifest.ts'
 import { type Clients, Platform } from '../support/platform.ts'
 import { until } from '../support/until.ts'
@@ -165,4 +167,15 @@ describe('the autoscaler on real processes', () => {
     expect(steps.map(({ step }) => step)).toEqual(steps.map((_, index) => index + 1))
     expect(new Set(steps.map(({ generation }) => generation)).size).toBeGreaterThan(2)
   }, 300_000)
+
+  it('decided what its log says: folded again it comes to the same state', async () => {
+    const leaders = await platform.leaders({ withDigest: true })
+    const { position, digest } = leaders.find(({ service }) => service === 'autoscaler') ?? {}
+    expect(Number(position)).toBeGreaterThan(50)
+    await platform.kill()
+    const folded = await withLog(platform.dataDir, (eventLog) =>
+      foldService('autoscaler', { eventLog, through: Number(position) }),
+    )
+    expect(folded).toMatchObject({ position: Number(position), digest, diverged: '' })
+  }, 60_000)
 })

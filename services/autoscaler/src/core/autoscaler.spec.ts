@@ -310,6 +310,11 @@ describe('one device budget', () => {
     expect(rowsToStep(stage.state, [], stage.atMs)).toBeUndefined()
     expect(stage.step()).toEqual([])
     stage.job('j-0-w', undefined, { state: 'Cancelled' })
+    // So does training that was never placed.
+    const queued = scale({ unit: 'tasks', min: 3, max: 4, wanted: 3 })
+    stage.job('j-0-q', queued, { state: 'Queued', waiting: 'GANG_INCOMPLETE' })
+    expect(stage.step()).toEqual([])
+    stage.job('j-0-q', queued, { state: 'Cancelled' })
     expect(stage.step()).toMatchObject([{ policy: 'share', from: 2, wanted: 4 }])
   })
 

@@ -1,5 +1,5 @@
 /** Who decides for a target, and what keeps a decision from being carried out now. */
-import type { Target } from './model.ts'
+import type { AutoscalerState, Target } from './model.ts'
 
 /** Name under which the autoscaler owns a scale. */
 export const OWNER = 'autoscaler'
@@ -32,6 +32,19 @@ export function tasksOf({ scale, jobState }: Target): number {
   if (scale === undefined) return 0
   if (scale.granted > 0) return scale.granted
   return jobState === 'Queued' || jobState === '' ? 0 : scale.wanted
+}
+
+/** Codes of those who wait for devices. */
+export const SHORT: ReadonlySet<string> = new Set(['CAPACITY_WAIT', 'GANG_INCOMPLETE'])
+
+/** Whether a job waits for devices: nothing grows into what is free meanwhile. */
+export function someWait(state: AutoscalerState): boolean {
+  if (state.waiting.size > 0) return true
+  for (const target of state.targets.values()) {
+    const { scale, waiting } = target
+    if (scale?.unit === 'tasks' && tasksOf(target) === 0 && SHORT.has(waiting)) return true
+  }
+  return false
 }
 
 /** Replicas that are wanted, or asked for and not answered; tasks that training has. */

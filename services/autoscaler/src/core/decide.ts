@@ -5,6 +5,7 @@ import {
   refuse,
   unreachable,
 } from '@serverless-ai/kernel'
+import { SHORT } from './control.ts'
 import { OBJECTIVES_MAX, TARGETS_MAX, WAITING_MAX } from './limits.ts'
 import {
   type AutoscalerCommand,
@@ -23,8 +24,6 @@ const one = (event: AutoscalerEvent): Decided => accept<AutoscalerEvent>([event]
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
 
 const OVER: ReadonlySet<string> = new Set(['Succeeded', 'Failed', 'Cancelled'])
-/** Codes of those who wait for devices. */
-const SHORT: ReadonlySet<string> = new Set(['CAPACITY_WAIT', 'GANG_INCOMPLETE'])
 
 function ended(target: Target): Decided {
   const { jobId, tenant, pending } = target

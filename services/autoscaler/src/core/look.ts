@@ -1,7 +1,15 @@
 /** What a step comes to: a function of the state, the signals and the time of the log alone. */
 import { learnCapacity } from './capacity.ts'
 import { clausesOf } from './clauses.ts'
-import { isOurs, isSettling, isTraining, promisedCount, tasksOf, whyBlocked } from './control.ts'
+import {
+  isOurs,
+  isSettling,
+  isTraining,
+  promisedCount,
+  someWait,
+  tasksOf,
+  whyBlocked,
+} from './control.ts'
 import { type Devices, devicesNow, quotaFor } from './fleet.ts'
 import { GAP_MAX_MS } from './limits.ts'
 import { devicesEach, heldBy, leavable, limitsOf } from './limits-of.ts'
@@ -137,7 +145,7 @@ function divide(
   })
   const total = devices.total === undefined ? undefined : devices.free + held
   // While others wait for devices nothing grows into what is free.
-  const giveBackAfterMs = state.waiting.size > 0 ? Number.MAX_SAFE_INTEGER : stepped.giveBackAfterMs
+  const giveBackAfterMs = someWait(state) ? Number.MAX_SAFE_INTEGER : stepped.giveBackAfterMs
   const input = { nowMs, devices: total, services, training, giveBackAfterMs }
   return { nowMs, total, ...shareDevices(input, state.share) }
 }

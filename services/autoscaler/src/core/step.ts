@@ -5,7 +5,15 @@ import {
   type Decision,
   type EffectRequest,
 } from '@serverless-ai/kernel'
-import { isFixed, isOurs, isSettling, isTraining, tasksOf, whyBlocked } from './control.ts'
+import {
+  isFixed,
+  isOurs,
+  isSettling,
+  isTraining,
+  someWait,
+  tasksOf,
+  whyBlocked,
+} from './control.ts'
 import { devicesNow } from './fleet.ts'
 import { POLICY_VERSION, REST_MS, TELL_MS } from './limits.ts'
 import { look, type Outlook, type Wish } from './look.ts'
@@ -131,7 +139,7 @@ export function isAwake(target: Target, row: Signals): boolean {
 
 /** Whether training could have more of the devices than it has. */
 export function mayGrow(state: AutoscalerState, atMs: number): boolean {
-  if (state.waiting.size > 0) return false
+  if (someWait(state)) return false
   let free: number | undefined
   for (const target of state.targets.values()) {
     if (!isTraining(target) || !isOurs(target) || isSettling(target, atMs)) continue
