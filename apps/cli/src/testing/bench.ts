@@ -136,7 +136,8 @@ export class Bench {
         const { scale } = find(request.jobId).job
         if (scale === undefined) throw refused('FAILED_PRECONDITION', 'NOT_SCALABLE')
         const owner = request.automatic ? '' : 'user'
-        return { scale: { ...scale, wanted: request.wanted, owner }, ...waitsFor(request.wanted) }
+        const { wanted = 0 } = request
+        return { scale: { ...scale, wanted, owner }, ...waitsFor(wanted) }
       },
       updateService: async (request) => {
         bench.updates.push(request)

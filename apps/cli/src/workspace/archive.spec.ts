@@ -38,6 +38,15 @@ describe('a packed directory', () => {
   })
   afterEach(() => rm(root, { recursive: true, force: true }))
 
+  test('that is not there, or is a file, is refused by its name', async () => {
+    await writeFile(join(root, 'file'), '')
+    for (const name of ['absent', 'file']) {
+      const packed = packDirectory(join(root, name))
+      await expect(packed).rejects.toMatchObject({ reason: 'WORKSPACE_NOT_FOUND', exit: 2 })
+      await expect(packed).rejects.toThrow(join(root, name))
+    }
+  })
+
   async function write(path: string, content = path): Promise<void> {
     await mkdir(dirname(join(root, path)), { recursive: true })
     await writeFile(join(root, path), content)

@@ -1,5 +1,5 @@
 import type { Dirent } from 'node:fs'
-import { lstat, readdir, readFile, readlink } from 'node:fs/promises'
+import { lstat, readdir, readFile, readlink, stat } from 'node:fs/promises'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import { create } from 'tar'
 import { CliError } from '../exit.ts'
@@ -96,10 +96,16 @@ async function collect(root: string): Promise<Found> {
  * Packs a directory as a gzipped tar, without what `.saiignore` and the defaults leave out;
  * undefined when nothing is left.
  *
- * @throws {CliError} `WORKSPACE_TOO_LARGE` above 100 MiB, naming the biggest entries.
+ * @throws {CliError} `WORKSPACE_TOO_LARGE` above 100 MiB, naming the biggest entries;
+ * `WORKSPACE_NOT_FOUND` where there is no directory.
  */
 export async function packDirectory(directory: string): Promise<Archive | undefined> {
   const root = resolve(directory)
+  const isDirectory = await stat(root).then(
+    (found) => found.isDirectory(),
+    () => false,
+  )
+  if (!isDirectory) throw new CliError('WORKSPACE_NOT_FOUND', `${root} is no directory`)
   const found = await collect(root)
   if (found.paths.length === 0) return undefined
   if (found.totalBytes > DIRECTORY_MAX_BYTES) throw tooLarge(root, found)

@@ -78,3 +78,9 @@ test('what cannot be is refused', async () => {
   const unknown = update({ toRevision: 9 })
   await expect(unknown).rejects.toMatchObject({ reason: 'REVISION_NOT_FOUND' })
 })
+
+test('a scale that names no number is refused: it does not end all replicas', async () => {
+  const asked = world.client('a').scaleJob({ requestId: requestId(), jobId, automatic: false })
+  const refused = { reason: 'SCALE_OUT_OF_RANGE', violations: [{ field: 'wanted' }] }
+  await expect(world.run(asked)).rejects.toMatchObject(refused)
+})

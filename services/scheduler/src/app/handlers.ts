@@ -181,7 +181,8 @@ export class SchedulerHandlers {
     const { state, reason, generation, queuePosition } = explanation
     return {
       state,
-      reason: reason === undefined ? undefined : reasonToProto(reason, queuePosition - 1),
+      reason:
+        reason === undefined ? undefined : reasonToProto(reason, Math.max(0, queuePosition - 1)),
       generation,
       story: explanation.story.map(({ atMs, code, details }) => ({
         atMs: BigInt(Math.floor(atMs)),

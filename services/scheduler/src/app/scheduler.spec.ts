@@ -135,7 +135,7 @@ describe('the scheduler on its log', () => {
     }
     const request = RecoverRequest.fromPartial({ jobId: 'a', expectedGeneration: 1, plan })
     await stage.run(stage.rpc.recover(request, stage.by('service')))
-    expect((await explain('a')).reason?.untilMs).toBe(plan.notBeforeMs)
+    expect((await explain('a')).reason).toMatchObject({ untilMs: plan.notBeforeMs, jobsAhead: 0 })
     await stateIs('a', 'Admitted')
     expect(await explain('a')).toMatchObject({ generation: 2 })
     const stale = stage.rpc.recover(

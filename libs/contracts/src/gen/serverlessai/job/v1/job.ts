@@ -375,8 +375,13 @@ export interface ScaleJobRequest {
   readonly requestId: string;
   /** Id. */
   readonly jobId: string;
-  /** Replicas or tasks; left alone with `automatic`. */
-  readonly wanted: number;
+  /**
+   * Replicas or tasks; left alone with `automatic`, needed without it (INVALID_ARGUMENT
+   * `SCALE_OUT_OF_RANGE`).
+   */
+  readonly wanted?:
+    | number
+    | undefined;
   /** Gives the decision back to the autoscaler. */
   readonly automatic: boolean;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
@@ -2688,7 +2693,7 @@ export const CancelJobResponse: MessageFns<CancelJobResponse> = {
 };
 
 function createBaseScaleJobRequest(): ScaleJobRequest {
-  return { requestId: "", jobId: "", wanted: 0, automatic: false, _unknownFields: {} };
+  return { requestId: "", jobId: "", wanted: undefined, automatic: false, _unknownFields: {} };
 }
 
 export const ScaleJobRequest: MessageFns<ScaleJobRequest> = {
@@ -2699,7 +2704,7 @@ export const ScaleJobRequest: MessageFns<ScaleJobRequest> = {
     if (message.jobId !== "") {
       writer.uint32(18).string(message.jobId);
     }
-    if (message.wanted !== 0) {
+    if (message.wanted !== undefined) {
       writer.uint32(24).uint32(message.wanted);
     }
     if (message.automatic !== false) {
@@ -2793,7 +2798,7 @@ export const ScaleJobRequest: MessageFns<ScaleJobRequest> = {
         : isSet(object.job_id)
         ? globalThis.String(object.job_id)
         : "",
-      wanted: isSet(object.wanted) ? globalThis.Number(object.wanted) : 0,
+      wanted: isSet(object.wanted) ? globalThis.Number(object.wanted) : undefined,
       automatic: isSet(object.automatic) ? globalThis.Boolean(object.automatic) : false,
     };
   },
@@ -2806,7 +2811,7 @@ export const ScaleJobRequest: MessageFns<ScaleJobRequest> = {
     if (message.jobId !== "") {
       obj.jobId = message.jobId;
     }
-    if (message.wanted !== 0) {
+    if (message.wanted !== undefined) {
       obj.wanted = Math.round(message.wanted);
     }
     if (message.automatic !== false) {
@@ -2822,7 +2827,7 @@ export const ScaleJobRequest: MessageFns<ScaleJobRequest> = {
     const message = createBaseScaleJobRequest() as any;
     message.requestId = object.requestId ?? "";
     message.jobId = object.jobId ?? "";
-    message.wanted = object.wanted ?? 0;
+    message.wanted = object.wanted ?? undefined;
     message.automatic = object.automatic ?? false;
     return message;
   },
