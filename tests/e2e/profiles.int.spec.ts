@@ -173,7 +173,7 @@ const ECHO = `require('http')
   .createServer((_, told) => told.end('echo'))
   .listen(process.env.PORT, process.env.SAI_ADDRESS)`
 
-it('sees the load of a service, and forecasts nothing from less than two minutes of it', async () => {
+it('sees the load of a service, and forecasts nothing from less than two minutes', async () => {
   const team = platform.as('team-a')
   const manifest = jobManifest('echo', {
     type: 'Inference',

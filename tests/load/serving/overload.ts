@@ -19,7 +19,7 @@ const SETTLED_MS = 5_000
 const CLASS_TIMEOUT_MS = 4_000
 /** So long that a line which grows does not run empty by that: shares are those of who waits. */
 const TENANT_TIMEOUT_MS = 30_000
-/** Requests that come for each that is answered, at least; twice the capacity as it was measured. */
+/** Requests that come for each that is answered, at least; twice the capacity as measured. */
 const OVERLOAD_MIN = 1.4
 /** Parts of the capacity that the classes ask for: twice of it in all. */
 const PARTS = { interactive: 0.3, standard: 0.85, batch: 0.85 } as const

@@ -144,6 +144,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/jobs/{jobId}/forecast": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Which load a service is to expect.
+         * @description Which load a service is to expect. Roles: tenant (own jobs), admin, service. Errors: NOT_FOUND `JOB_NOT_FOUND` (also of a job that is no service), INVALID_ARGUMENT `HORIZON_INVALID`.
+         */
+        get: operations["Forecast"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/jobs/{jobId}/logs": {
         parameters: {
             query?: never;
@@ -156,6 +176,26 @@ export interface paths {
          * @description Logs of a job's tasks, merged; the first failing rank comes first unless `follow`. Errors: NOT_FOUND, UNAVAILABLE (node away).
          */
         get: operations["ReadLogs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/jobs/{jobId}/profile": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The profile of a job.
+         * @description The profile of a job. Roles: tenant (own jobs), admin, service. Errors: NOT_FOUND `JOB_NOT_FOUND` (also of a job that is not profiled: none of its tasks was placed yet, or it ended long ago).
+         */
+        get: operations["GetProfile"];
         put?: never;
         post?: never;
         delete?: never;
@@ -224,6 +264,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/jobs/{jobId}:update": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives an Inference job another revision of its description: its replicas are replaced one after another, without a request lost.
+         * @description Gives an Inference job another revision of its description: its replicas are replaced one after another, without a request lost. Workspace, command, environment, model and how it is served may change; what it needs of the fleet, its name and its type stay. A description that the job had before is that revision again. Answered when it is written down; `Job.update` says how far it is. Errors: NOT_FOUND, NOT_FOUND `REVISION_NOT_FOUND`, INVALID_ARGUMENT `INVALID_SPEC`, FAILED_PRECONDITION `NOT_UPDATABLE` (with the fields that may not change), `JOB_FINISHED`, `MODEL_NOT_FOUND`.
+         */
+        post: operations["UpdateService"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/jobs/{jobId}:watch": {
         parameters: {
             query?: never;
@@ -264,6 +324,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/profiles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Profiles by job id.
+         * @description Profiles by job id. Roles: tenant (own jobs), admin, service.
+         */
+        get: operations["ListProfiles"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/queues": {
         parameters: {
             query?: never;
@@ -282,6 +362,86 @@ export interface paths {
          * @description Makes a queue. Role: admin. Errors: ALREADY_EXISTS, INVALID_ARGUMENT.
          */
         post: operations["CreateQueue"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/targets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Targets by job id.
+         * @description Targets by job id. A tenant sees its own.
+         */
+        get: operations["ListTargets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/targets/{target}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One target; `target` is a job id, or a name of the caller's tenant.
+         * @description One target; `target` is a job id, or a name of the caller's tenant. Errors: NOT_FOUND `TARGET_NOT_FOUND`.
+         */
+        get: operations["GetTarget"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/targets/{target}:explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What was decided for a target and upon what, oldest first.
+         * @description What was decided for a target and upon what, oldest first. Errors: NOT_FOUND `TARGET_NOT_FOUND`, OUT_OF_RANGE `POSITION_OUT_OF_RANGE` (position no longer kept).
+         */
+        get: operations["Explain"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/targets/{target}:setMode": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Whether decisions are carried out.
+         * @description Whether decisions are carried out. Errors: NOT_FOUND `TARGET_NOT_FOUND`, INVALID_ARGUMENT `INVALID_MODE`.
+         */
+        post: operations["SetMode"];
         delete?: never;
         options?: never;
         head?: never;
@@ -594,6 +754,13 @@ export interface components {
             scale?: components["schemas"]["schedule.v1.Scale"];
             /** @description Replicas of an Inference job that hold devices, by gang; left out of lists. */
             replicas?: components["schemas"]["job.v1.Replica"][];
+            /**
+             * Format: int64
+             * @description Revision of the description that `manifest` shows, of an Inference job, from 1; 0 = other jobs.
+             */
+            revision?: number;
+            /** @description Last update of an Inference job; absent = it was never updated. */
+            update?: components["schemas"]["schedule.v1.ServiceUpdate"];
         };
         /**
          * @description State of a job.
@@ -670,6 +837,11 @@ export interface components {
             port?: number;
             /** @description Why it is not ready; empty when it is. */
             cause?: string;
+            /**
+             * Format: int64
+             * @description Revision of the description that it runs, from 1.
+             */
+            revision?: number;
         };
         /** @description Scales a job. */
         "job.v1.ScaleJobRequest": {
@@ -679,7 +851,7 @@ export interface components {
             jobId?: string;
             /**
              * Format: int64
-             * @description Replicas or tasks; left alone with `automatic`.
+             * @description Replicas or tasks; left alone with `automatic`, needed without it (INVALID_ARGUMENT `SCALE_OUT_OF_RANGE`).
              */
             wanted?: number;
             /** @description Gives the decision back to the autoscaler. */
@@ -712,6 +884,29 @@ export interface components {
             /** @description The job; `manifest` is set with `validate_only` alone. */
             job?: components["schemas"]["job.v1.Job"];
             /** @description Position of the commit: give it as `min_position` to read your own write. */
+            position?: string;
+        };
+        /** @description Updates a service. */
+        "job.v1.UpdateServiceRequest": {
+            /** @description UUIDv7; the same id with the same body gives the first answer again, with another body ALREADY_EXISTS `REQUEST_ID_REUSED`. */
+            requestId?: string;
+            /** @description Id. */
+            jobId?: string;
+            /** @description `serverlessai.job/v1` description, YAML or JSON, at most 1 MiB; empty with `to_revision`. */
+            manifest?: string;
+            /** @description Name of the file it came from, for error messages. */
+            fileName?: string;
+            /**
+             * Format: int64
+             * @description Back to this revision instead of a description; 0 = the description. The 10 newest are kept.
+             */
+            toRevision?: number;
+        };
+        /** @description Updating. */
+        "job.v1.UpdateServiceResponse": {
+            /** @description The job; `revision` is the one that replicas become. */
+            job?: components["schemas"]["job.v1.Job"];
+            /** @description Position of the commit. */
             position?: string;
         };
         /** @description Starts a watch. */
@@ -972,6 +1167,331 @@ export interface components {
          * @enum {string}
          */
         "pool.v1.TaskExit.Cause": "CAUSE_UNSPECIFIED" | "CAUSE_EXITED" | "CAUSE_STOPPED" | "CAUSE_LEASE_LAPSED" | "CAUSE_NODE_SHUTDOWN" | "CAUSE_SUPERVISOR_LOST" | "CAUSE_PORT_IN_USE" | "CAUSE_START_FAILED" | "CAUSE_PREPARE_FAILED" | "CAUSE_OUT_OF_MEMORY" | "CAUSE_NODE_LOST";
+        /** @description What would be enough of a resource. */
+        "profile.v1.Advice": {
+            /** @description `cpu_millis`, `memory_mib` (both for each task) or `devices` (for each task). */
+            dimension?: string;
+            /** @description What it stands on. */
+            basis?: components["schemas"]["profile.v1.Basis"];
+            /** @description What the job asks for. */
+            requested?: number | ("NaN" | "Infinity" | "-Infinity");
+            /** @description What would be enough: for CPU 1.15 × the 95 % quantile, for memory 1.15 × the peak; absent = not known. */
+            recommended?: number | ("NaN" | "Infinity" | "-Infinity");
+            /** @description Less than this was exceeded already. */
+            lower?: number | ("NaN" | "Infinity" | "-Infinity");
+            /** @description More than this is not needed as far as is known. */
+            upper?: number | ("NaN" | "Infinity" | "-Infinity");
+            /**
+             * Format: int64
+             * @description Confidence that at least 95 % of the time to come (for memory: 99 %) stays within `recommended`, parts per million, were it like what was seen.
+             */
+            confidencePpm?: number;
+        };
+        /** @description What a number stands on. */
+        "profile.v1.Basis": {
+            /** @description Why there is no number, or none that may be relied on; empty = there is one. `NOT_RUNNING`, `NO_STEPS` (it reports none, and no telemetry came), `FEW_STEPS`, `NO_TELEMETRY`, `FEW_SAMPLES`, `NO_READING` (nothing on its nodes measures this), `STEADY` (CPU use shows no bursts), `NO_PERIOD` (bursts, but none that return), `TOO_COARSE` (samples are too far apart), `UNSTEADY` (what was measured contradicts itself), `GROWING` (what is needed is not in sight), `STALE` (too old to be used), `FEW_STARTS`, `NO_CHECKPOINTS`, `NO_LOAD`, `HISTORY_SHORT`, `NOT_TRAINING`. */
+            unknown?: string;
+            /** @description Where it comes from: `reported-steps`, `cpu-bursts`, the source of a reading (`cgroup-v2`, `procfs`, `nvidia-smi` …), `events`, `gateway`; empty where nothing is known. */
+            source?: string;
+            /**
+             * Format: uint64
+             * @description Measurements that it stands on.
+             */
+            samples?: string;
+            /**
+             * Format: int64
+             * @description Time over which they were taken, ms.
+             */
+            spanMs?: string;
+            /**
+             * Format: int64
+             * @description Age of the newest one, ms.
+             */
+            ageMs?: string;
+        };
+        /** @description How unevenly a job works. */
+        "profile.v1.BurstinessProfile": {
+            /** @description What it stands on. */
+            basis?: components["schemas"]["profile.v1.Basis"];
+            /** @description Standard deviation over mean of CPU use from sample to sample; 0 = even. */
+            cpuVariation?: number | ("NaN" | "Infinity" | "-Infinity");
+            /** @description Highest CPU use over mean. */
+            cpuPeakToMean?: number | ("NaN" | "Infinity" | "-Infinity");
+        };
+        /** @description What checkpoints cost. */
+        "profile.v1.CheckpointProfile": {
+            /** @description What it stands on. */
+            basis?: components["schemas"]["profile.v1.Basis"];
+            /**
+             * Format: uint64
+             * @description Size of the newest one, bytes.
+             */
+            bytes?: string;
+            /**
+             * Format: uint64
+             * @description Largest one, bytes.
+             */
+            bytesMax?: string;
+            /**
+             * Format: int64
+             * @description Half of the times between two are at most this, ms.
+             */
+            intervalP50Ms?: string;
+            /**
+             * Format: uint64
+             * @description Steps between the two newest.
+             */
+            intervalSteps?: string;
+            /**
+             * Format: int64
+             * @description Time that iterations stood still for one, ms (median over those that could be told apart); absent = it does not stand out.
+             */
+            pauseMs?: string;
+        };
+        /** @description Times that starts took, newest 64. */
+        "profile.v1.DurationProfile": {
+            /** @description What it stands on. */
+            basis?: components["schemas"]["profile.v1.Basis"];
+            /**
+             * Format: int64
+             * @description Half of them took at most this, ms.
+             */
+            p50Ms?: string;
+            /**
+             * Format: int64
+             * @description 90 % of them took at most this, ms.
+             */
+            p90Ms?: string;
+            /**
+             * Format: int64
+             * @description Longest, ms.
+             */
+            maxMs?: string;
+        };
+        /** @description Expected load of one bucket to come. */
+        "profile.v1.ForecastPoint": {
+            /**
+             * Format: int64
+             * @description Begin of the bucket, ms since 1970.
+             */
+            startMs?: string;
+            /** @description Expected, in units of the series for each bucket. */
+            expected?: number | ("NaN" | "Infinity" | "-Infinity");
+            /** @description 90 % interval, lower end. */
+            low?: number | ("NaN" | "Infinity" | "-Infinity");
+            /** @description Upper end. */
+            high?: number | ("NaN" | "Infinity" | "-Infinity");
+        };
+        /** @description How well intervals of the past kept what they promise, and points beside the naive one. */
+        "profile.v1.ForecastQuality": {
+            /**
+             * Format: int64
+             * @description How far ahead, in buckets.
+             */
+            ahead?: number;
+            /**
+             * Format: uint64
+             * @description Buckets that were forecast so far ahead and have come.
+             */
+            judged?: string;
+            /**
+             * Format: uint64
+             * @description Of those, how many were inside the interval.
+             */
+            inside?: string;
+            /** @description Sum of absolute errors over that of the naive forecast (the newest bucket again); absent before the first. */
+            errorToNaive?: number | ("NaN" | "Infinity" | "-Infinity");
+        };
+        /** @description Asks for the load to come. */
+        "profile.v1.ForecastRequest": {
+            /** @description Job of the service. */
+            jobId?: string;
+            /**
+             * Format: int64
+             * @description How far ahead, ms, 10,000 to 600,000; default 60,000. Rounded up to whole buckets.
+             */
+            horizonMs?: string;
+            /** @description Wait until this position was seen; empty = no wait. */
+            minPosition?: string;
+        };
+        /** @description The load to come. */
+        "profile.v1.ForecastResponse": {
+            /** @description Job of the service. */
+            jobId?: string;
+            /**
+             * Format: int64
+             * @description Length of a bucket, ms.
+             */
+            bucketMs?: string;
+            /**
+             * Format: int64
+             * @description Begin of the newest bucket that is known, ms since 1970; 0 = none is.
+             */
+            newestMs?: string;
+            /** @description Arrivals and tokens. */
+            series?: components["schemas"]["profile.v1.SeriesForecast"][];
+            /** @description Position the answer was read at. */
+            position?: string;
+        };
+        /** @description Asks for a profile. */
+        "profile.v1.GetProfileRequest": {
+            /** @description Job. */
+            jobId?: string;
+            /** @description Wait until this position was seen; empty = no wait. */
+            minPosition?: string;
+        };
+        /** @description A profile. */
+        "profile.v1.GetProfileResponse": {
+            /** @description The profile. */
+            profile?: components["schemas"]["profile.v1.Profile"];
+            /** @description Position the answer was read at. */
+            position?: string;
+        };
+        /** @description Time of one iteration of a training. */
+        "profile.v1.IterationProfile": {
+            /** @description What it stands on. */
+            basis?: components["schemas"]["profile.v1.Basis"];
+            /**
+             * Format: uint64
+             * @description Microseconds; absent = not known.
+             */
+            periodUs?: string;
+            /**
+             * Format: uint64
+             * @description 90 % interval of the period, lower end, microseconds.
+             */
+            periodLowUs?: string;
+            /**
+             * Format: uint64
+             * @description Upper end, microseconds.
+             */
+            periodHighUs?: string;
+            /**
+             * Format: int64
+             * @description From the start of the task until it was known first, ms; absent = it never was.
+             */
+            readyAfterMs?: string;
+            /**
+             * Format: uint64
+             * @description Iterations that were counted in the present generation; absent = it reports none.
+             */
+            step?: string;
+        };
+        /** @description Asks for many. */
+        "profile.v1.ListProfilesRequest": {
+            /**
+             * Format: int64
+             * @description 1 to 1,000; default 100.
+             */
+            pageSize?: number;
+            /** @description Empty, then `next_page_token`. */
+            pageToken?: string;
+            /** @description Wait until this position was seen; empty = no wait. */
+            minPosition?: string;
+        };
+        /** @description Many. */
+        "profile.v1.ListProfilesResponse": {
+            /** @description By job id. */
+            profiles?: components["schemas"]["profile.v1.Profile"][];
+            /** @description Empty on the last page. */
+            nextPageToken?: string;
+            /** @description Position the answer was read at. */
+            position?: string;
+        };
+        /** @description How a job uses what it is given. */
+        "profile.v1.Profile": {
+            /** @description Job. */
+            jobId?: string;
+            /** @description Tenant. */
+            tenant?: string;
+            /** @description Name. */
+            name?: string;
+            /** @description `Training` or `Inference`. */
+            kind?: string;
+            /** @description It has not ended. */
+            open?: boolean;
+            /**
+             * Format: uint64
+             * @description Raised by each change that was told.
+             */
+            number?: string;
+            /** @description Time of an iteration. */
+            iteration?: components["schemas"]["profile.v1.IterationProfile"];
+            /** @description CPU of a task, thousandths of a core. */
+            cpuMillis?: components["schemas"]["profile.v1.UsageProfile"];
+            /** @description Memory of a task, MiB. */
+            memoryMib?: components["schemas"]["profile.v1.UsageProfile"];
+            /** @description Growth of a task's memory, MiB. */
+            memoryGrowthMib?: components["schemas"]["profile.v1.TrendProfile"];
+            /** @description Part of the time in which a device was busy, percent. */
+            deviceBusyPct?: components["schemas"]["profile.v1.UsageProfile"];
+            /** @description Memory of a device, MiB. */
+            deviceMemoryMib?: components["schemas"]["profile.v1.UsageProfile"];
+            /** @description How unevenly it works. */
+            burstiness?: components["schemas"]["profile.v1.BurstinessProfile"];
+            /** @description How long it takes to start. */
+            startUp?: components["schemas"]["profile.v1.StartUpProfile"];
+            /** @description Checkpoints. */
+            checkpoint?: components["schemas"]["profile.v1.CheckpointProfile"];
+            /** @description What would be enough. */
+            advice?: components["schemas"]["profile.v1.Advice"][];
+            /**
+             * Format: int64
+             * @description Log time of the profile, ms since 1970.
+             */
+            atMs?: string;
+        };
+        /** @description Forecast of one series. */
+        "profile.v1.SeriesForecast": {
+            /** @description `arrivals` (requests) or `tokens` (of prompts). */
+            series?: string;
+            /** @description What it stands on. */
+            basis?: components["schemas"]["profile.v1.Basis"];
+            /** @description Level now, for each bucket; absent = not known. */
+            level?: number | ("NaN" | "Infinity" | "-Infinity");
+            /** @description Change from bucket to bucket now. */
+            trend?: number | ("NaN" | "Infinity" | "-Infinity");
+            /**
+             * Format: int64
+             * @description Length of the season, ms; 0 = none was found.
+             */
+            seasonMs?: string;
+            /** @description Variance over mean of the buckets: 1 = as even as chance, more = bursts. */
+            dispersion?: number | ("NaN" | "Infinity" | "-Infinity");
+            /** @description The buckets to come; empty = not known. */
+            points?: components["schemas"]["profile.v1.ForecastPoint"][];
+            /** @description How it did so far, by distance. */
+            quality?: components["schemas"]["profile.v1.ForecastQuality"][];
+        };
+        /** @description From the placement of a gang until it works. */
+        "profile.v1.StartUpProfile": {
+            /** @description From the placement until all tasks run. */
+            placedToStarted?: components["schemas"]["profile.v1.DurationProfile"];
+            /** @description From there until it is ready: its first step, or the first answer to its probe. */
+            startedToReady?: components["schemas"]["profile.v1.DurationProfile"];
+            /** @description From the placement until it is ready. */
+            placedToReady?: components["schemas"]["profile.v1.DurationProfile"];
+        };
+        /** @description How much a value changes over time. */
+        "profile.v1.TrendProfile": {
+            /** @description What it stands on. */
+            basis?: components["schemas"]["profile.v1.Basis"];
+            /** @description Change per hour, in units of the value. */
+            perHour?: number | ("NaN" | "Infinity" | "-Infinity");
+        };
+        /** @description How much of something the tasks of a job use, each task for itself. */
+        "profile.v1.UsageProfile": {
+            /** @description What it stands on. */
+            basis?: components["schemas"]["profile.v1.Basis"];
+            /** @description Half of the time it is at most this. */
+            p50?: number | ("NaN" | "Infinity" | "-Infinity");
+            /** @description 95 % of the time it is at most this. */
+            p95?: number | ("NaN" | "Infinity" | "-Infinity");
+            /** @description Most that was seen. */
+            peak?: number | ("NaN" | "Infinity" | "-Infinity");
+            /** @description Mean. */
+            mean?: number | ("NaN" | "Infinity" | "-Infinity");
+        };
         /** @description A failure of a gang's generation and what was done. */
         "recovery.v1.Incident": {
             /** @description Id. */
@@ -1105,6 +1625,262 @@ export interface components {
              */
             registeredMs?: string;
         };
+        /** @description Devices for services and elastic training together. */
+        "scaling.v1.DeviceBudget": {
+            /**
+             * Format: int64
+             * @description Devices of nodes that are ready.
+             */
+            devices?: number;
+            /**
+             * Format: int64
+             * @description Held by jobs that are no targets.
+             */
+            heldByOthers?: number;
+            /**
+             * Format: int64
+             * @description Held by targets.
+             */
+            heldByTargets?: number;
+            /** @description Not known: no node was told yet, nothing grows. */
+            unknown?: boolean;
+        };
+        /** @description Asks why. */
+        "scaling.v1.ExplainRequest": {
+            /** @description Job id or name. */
+            target?: string;
+            /**
+             * Format: int64
+             * @description Only what was decided until this time, ms since 1970; 0 = all.
+             */
+            untilMs?: string;
+            /** @description Position of the autoscaler's log (opaque, as returned); empty = now. */
+            atPosition?: string;
+        };
+        /** @description Why. */
+        "scaling.v1.ExplainResponse": {
+            /** @description As it was. */
+            target?: components["schemas"]["scaling.v1.Target"];
+            /** @description Oldest first, at most the newest 30. */
+            decisions?: components["schemas"]["scaling.v1.ScaleDecision"][];
+            /** @description Changes of mode and owner, what the scheduler answered, beginning and end: oldest first, at most the newest 50. */
+            story?: components["schemas"]["schedule.v1.StoryEntry"][];
+            /** @description Position the answer was read at. */
+            position?: string;
+        };
+        /** @description Asks for one. */
+        "scaling.v1.GetTargetRequest": {
+            /** @description Job id or name. */
+            target?: string;
+            /** @description Wait until this position was seen; empty = no wait. */
+            minPosition?: string;
+        };
+        /** @description The target. */
+        "scaling.v1.GetTargetResponse": {
+            /** @description As it is now. */
+            target?: components["schemas"]["scaling.v1.Target"];
+            /** @description Position the answer was read at. */
+            position?: string;
+        };
+        /** @description What a decision was made upon. */
+        "scaling.v1.Input": {
+            /** @description `arrivals`, `held`, `inFlight`, `outcomes`, `expected` or `replicas`. */
+            name?: string;
+            /**
+             * Format: int64
+             * @description Age when it was used, ms; absent = it is not known.
+             */
+            ageMs?: string;
+            /** @description Why it was not used: `UNKNOWN`, `STALE`, `FROM_THE_FUTURE`, `ABSURD`, `STUCK`, `NOT_READ`; empty = it was. */
+            unused?: string;
+            /** @description What it said. */
+            numbers?: components["schemas"]["scaling.v1.NamedNumber"][];
+        };
+        /** @description Asks for targets. */
+        "scaling.v1.ListTargetsRequest": {
+            /**
+             * Format: int64
+             * @description 1 to 1,000; default 100.
+             */
+            pageSize?: number;
+            /** @description Empty, then `next_page_token`. */
+            pageToken?: string;
+            /** @description Wait until this position was seen; empty = no wait. */
+            minPosition?: string;
+        };
+        /** @description Targets. */
+        "scaling.v1.ListTargetsResponse": {
+            /** @description By job id; without inputs, model and rejected options of their decisions. */
+            targets?: components["schemas"]["scaling.v1.Target"][];
+            /** @description Empty on the last page. */
+            nextPageToken?: string;
+            /** @description The device budget that they share. */
+            budget?: components["schemas"]["scaling.v1.DeviceBudget"];
+            /** @description Position the answer was read at. */
+            position?: string;
+        };
+        /**
+         * @description What becomes of decisions.
+         * @enum {string}
+         */
+        "scaling.v1.Mode": "MODE_UNSPECIFIED" | "MODE_AUTOMATIC" | "MODE_ADVISE" | "MODE_OFF";
+        /** @description A number with its name. */
+        "scaling.v1.NamedNumber": {
+            /** @description In camel case with its unit, for example `lookAheadMs`. */
+            name?: string;
+            /**
+             * Format: int64
+             * @description Value.
+             */
+            value?: string;
+        };
+        /** @description A code with its numbers: the sentence is built by whoever shows it. */
+        "scaling.v1.Note": {
+            /** @description For example `AT_BUDGET`, `OBJECTIVE_UNREACHABLE`, `METRICS_UNKNOWN`. */
+            code?: string;
+            /** @description Numbers. */
+            numbers?: components["schemas"]["scaling.v1.NamedNumber"][];
+        };
+        /** @description A number of replicas that was thought of and not taken. */
+        "scaling.v1.Rejected": {
+            /**
+             * Format: int64
+             * @description Replicas.
+             */
+            wanted?: number;
+            /** @description Why not. */
+            why?: components["schemas"]["scaling.v1.Note"];
+        };
+        /** @description A decision: it changes the number, or it does not although something else was thought of. */
+        "scaling.v1.ScaleDecision": {
+            /** @description Unique in the cell, for example `d-0-421`; the one that `Scale.decision_id` names. */
+            decisionId?: string;
+            /**
+             * Format: int64
+             * @description Log time, ms since 1970.
+             */
+            atMs?: string;
+            /** @description Target. */
+            jobId?: string;
+            /**
+             * Format: int64
+             * @description What was wanted before, replicas or tasks.
+             */
+            from?: number;
+            /**
+             * Format: int64
+             * @description What is wanted.
+             */
+            wanted?: number;
+            /**
+             * Format: int64
+             * @description What the policy alone wanted, before the device budget was divided; of training what it has.
+             */
+            policyWanted?: number;
+            /**
+             * Format: int64
+             * @description How many there were with devices.
+             */
+            granted?: number;
+            /** @description `APPLIED` (the scheduler was called), `ADVISED` (mode, or another owner), `HELD` (no change). */
+            outcome?: string;
+            /**
+             * Format: uint64
+             * @description Version of the scale that was decided upon.
+             */
+            scaleVersion?: string;
+            /** @description `predictive`, `kpa`, `hpa` or `share` (elastic training). */
+            policy?: string;
+            /**
+             * Format: int64
+             * @description Its version: the same one decides the same upon the same.
+             */
+            policyVersion?: number;
+            /** @description Why it stays although something else was thought of; absent = nothing holds it. */
+            hold?: components["schemas"]["scaling.v1.Note"];
+            /** @description What else has to be known: limits that were reached, what is out of reach, what is distrusted. */
+            notes?: components["schemas"]["scaling.v1.Note"][];
+            /** @description Other numbers, and why not. */
+            rejected?: components["schemas"]["scaling.v1.Rejected"][];
+            /** @description What was known. */
+            inputs?: components["schemas"]["scaling.v1.Input"][];
+            /** @description What the policy believes. */
+            model?: components["schemas"]["scaling.v1.NamedNumber"][];
+        };
+        /** @description How an Inference job wants to be scaled, from its description. */
+        "scaling.v1.ScalingSettings": {
+            /** @description `predictive` (default), `kpa` (Knative's) or `hpa` (that of Kubernetes, on outstanding requests). */
+            policy?: string;
+            /**
+             * Format: int64
+             * @description Time without any request after which a service whose minimum is 0 goes to zero, ms, 1,000 to 86,400,000; default 60,000.
+             */
+            idleMs?: string;
+            /**
+             * Format: int64
+             * @description Requests at once that one replica is meant to have, thousandths: `kpa` and `hpa` aim at it. 0 = seven tenths of its `concurrency`, or 10 where it has none.
+             */
+            targetMilli?: number;
+            /**
+             * Format: uint64
+             * @description Requests a second that one replica surely bears, thousandths: where `predictive` begins. 0 = as many as one after the other, as measured.
+             */
+            capacityMilli?: string;
+        };
+        /** @description Sets the mode. */
+        "scaling.v1.SetModeRequest": {
+            /** @description UUIDv7; the same again gets the first answer. */
+            requestId?: string;
+            /** @description Job id or name. */
+            target?: string;
+            /** @description Mode. */
+            mode?: components["schemas"]["scaling.v1.Mode"];
+        };
+        /** @description Set. */
+        "scaling.v1.SetModeResponse": {
+            /** @description As it is now. */
+            target?: components["schemas"]["scaling.v1.Target"];
+            /** @description Position of the commit. */
+            position?: string;
+        };
+        /** @description A service or an elastic training job. */
+        "scaling.v1.Target": {
+            /** @description Job. */
+            jobId?: string;
+            /** @description Tenant. */
+            tenant?: string;
+            /** @description Name. */
+            name?: string;
+            /** @description Queue. */
+            queue?: string;
+            /** @description Its scale, as the scheduler told it last. */
+            scale?: components["schemas"]["schedule.v1.Scale"];
+            /** @description What becomes of decisions. */
+            mode?: components["schemas"]["scaling.v1.Mode"];
+            /** @description Settings of a service; absent = it is training. */
+            settings?: components["schemas"]["scaling.v1.ScalingSettings"];
+            /**
+             * Format: int64
+             * @description Devices of one replica or task.
+             */
+            devicesEach?: number;
+            /** @description The newest decision; absent = none was made. */
+            decision?: components["schemas"]["scaling.v1.ScaleDecision"];
+            /** @description True while nothing happens: nothing is measured, held or to be decided. */
+            resting?: boolean;
+            /** @description Why decisions are not carried out now: `OWNED` (another owner), `COOLDOWN`, `PENDING` (the scheduler has not answered), `SCHEDULER_REFUSED`, `MODE`; empty = they are. */
+            blocked?: string;
+            /**
+             * Format: int64
+             * @description Start-up of a replica that is reckoned with, ms; 0 = none was measured yet.
+             */
+            startupMs?: string;
+            /**
+             * Format: uint64
+             * @description Requests a second that one replica surely bears, as measured, thousandths; 0 = not known.
+             */
+            capacityMilli?: string;
+        };
         /** @description Makes a queue. */
         "schedule.v1.CreateQueueRequest": {
             /** @description UUIDv7; the same id gives the first answer again. */
@@ -1197,7 +1973,7 @@ export interface components {
             wanted?: number;
             /**
              * Format: int64
-             * @description Of those that are not draining, how many hold devices now.
+             * @description Of those that are not draining, how many hold devices now; during an update this may be above `wanted`.
              */
             granted?: number;
             /**
@@ -1235,6 +2011,55 @@ export interface components {
          * @enum {string}
          */
         "schedule.v1.Scale.Unit": "UNIT_UNSPECIFIED" | "UNIT_REPLICAS" | "UNIT_TASKS";
+        /** @description A rolling update of an Inference job: its replicas become those of another revision. */
+        "schedule.v1.ServiceUpdate": {
+            /**
+             * Format: uint64
+             * @description Counts the updates of the job, from 1.
+             */
+            number?: string;
+            /**
+             * Format: int64
+             * @description Revision that replicas become, from 1: the description that was submitted.
+             */
+            revision?: number;
+            /**
+             * Format: int64
+             * @description Revision that was whole before; replicas that are added while the new one was never ready, or after a stall, are of it.
+             */
+            fromRevision?: number;
+            /** @description Where it stands. */
+            state?: components["schemas"]["schedule.v1.ServiceUpdate.State"];
+            /**
+             * Format: int64
+             * @description Replicas of the new revision that are ready.
+             */
+            updated?: number;
+            /**
+             * Format: int64
+             * @description Replicas of other revisions that take requests or could; draining ones are not among them.
+             */
+            outdated?: number;
+            /** @description Why it stalled, one line for people; empty otherwise. */
+            cause?: string;
+            /** @description Code of a stall: `UPDATE_STALLED`; empty otherwise. */
+            code?: string;
+            /**
+             * Format: int64
+             * @description Log time at which it began, ms since 1970.
+             */
+            startedMs?: string;
+            /**
+             * Format: int64
+             * @description Log time at which it came to its state, ms since 1970.
+             */
+            changedMs?: string;
+        };
+        /**
+         * @description Where it stands.
+         * @enum {string}
+         */
+        "schedule.v1.ServiceUpdate.State": "STATE_UNSPECIFIED" | "STATE_ROLLING" | "STATE_STALLED" | "STATE_DONE";
         /** @description One thing that happened. */
         "schedule.v1.StoryEntry": {
             /**
@@ -1525,6 +2350,35 @@ export interface operations {
             default: components["responses"]["Error"];
         };
     };
+    Forecast: {
+        parameters: {
+            query?: {
+                /** @description How far ahead, ms, 10,000 to 600,000; default 60,000. Rounded up to whole buckets. */
+                horizonMs?: string;
+                /** @description Wait until this position was seen; empty = no wait. */
+                minPosition?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Job of the service. */
+                jobId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The load to come. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["profile.v1.ForecastResponse"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
     ReadLogs: {
         parameters: {
             query?: {
@@ -1561,6 +2415,33 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    GetProfile: {
+        parameters: {
+            query?: {
+                /** @description Wait until this position was seen; empty = no wait. */
+                minPosition?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Job. */
+                jobId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A profile. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["profile.v1.GetProfileResponse"];
+                };
             };
             default: components["responses"]["Error"];
         };
@@ -1648,6 +2529,34 @@ export interface operations {
             default: components["responses"]["Error"];
         };
     };
+    UpdateService: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id. */
+                jobId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["job.v1.UpdateServiceRequest"];
+            };
+        };
+        responses: {
+            /** @description Updating. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["job.v1.UpdateServiceResponse"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
     WatchJob: {
         parameters: {
             query?: {
@@ -1713,6 +2622,34 @@ export interface operations {
             default: components["responses"]["Error"];
         };
     };
+    ListProfiles: {
+        parameters: {
+            query?: {
+                /** @description 1 to 1,000; default 100. */
+                pageSize?: number;
+                /** @description Empty, then `next_page_token`. */
+                pageToken?: string;
+                /** @description Wait until this position was seen; empty = no wait. */
+                minPosition?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Many. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["profile.v1.ListProfilesResponse"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
     ListQueues: {
         parameters: {
             query?: {
@@ -1761,6 +2698,118 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["schedule.v1.CreateQueueResponse"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    ListTargets: {
+        parameters: {
+            query?: {
+                /** @description 1 to 1,000; default 100. */
+                pageSize?: number;
+                /** @description Empty, then `next_page_token`. */
+                pageToken?: string;
+                /** @description Wait until this position was seen; empty = no wait. */
+                minPosition?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Targets. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["scaling.v1.ListTargetsResponse"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    GetTarget: {
+        parameters: {
+            query?: {
+                /** @description Wait until this position was seen; empty = no wait. */
+                minPosition?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Job id or name. */
+                target: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The target. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["scaling.v1.GetTargetResponse"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    Explain: {
+        parameters: {
+            query?: {
+                /** @description Only what was decided until this time, ms since 1970; 0 = all. */
+                untilMs?: string;
+                /** @description Position of the autoscaler's log (opaque, as returned); empty = now. */
+                atPosition?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Job id or name. */
+                target: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Why. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["scaling.v1.ExplainResponse"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    SetMode: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Job id or name. */
+                target: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["scaling.v1.SetModeRequest"];
+            };
+        };
+        responses: {
+            /** @description Set. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["scaling.v1.SetModeResponse"];
                 };
             };
             default: components["responses"]["Error"];
