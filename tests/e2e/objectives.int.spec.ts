@@ -1,7 +1,15 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Job, Job_State } from '@serverless-ai/contracts/job/v1/job'
-import { type Counts, Indicator, Objective } from '@serverless-ai/contracts/objective/v1/objective'
+import {
+  ActionStep,
+  ActionStep_Action,
+  BurnRule,
+  type Counts,
+  Indicator,
+  Objective,
+  Severity,
+} from '@serverless-ai/contracts/objective/v1/objective'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { requestId, submit, untilJob } from '../support/digits.ts'
 import { jobManifest } from '../support/manifest.ts'
@@ -51,9 +59,10 @@ const ECHO = `require('http')
   .listen(process.env.PORT, process.env.SAI_ADDRESS)`
 
 /** Asks the service, by the edge, for an answer with this status. */
-async function ask(status: number): Promise<number> {
+async function ask(status: number, className = 'standard'): Promise<number> {
   const url = `${platform.edge}/services/team-a/echo/${status}`
-  const answer = await fetch(url, { headers: { authorization: `Bearer ${token}` } })
+  const headers = { authorization: `Bearer ${token}`, 'x-sai-class': className }
+  const answer = await fetch(url, { headers })
   await answer.arrayBuffer()
   return answer.status
 }
@@ -112,4 +121,38 @@ it('counts what the edge measures and what jobs come to, each once, through a ki
   // At midnight (UTC) there are two days.
   expect(open.reduce((sum, { counts }) => sum + (counts?.good ?? 0n), 0n)).toBe(4n)
   expect(new Set(open.map(({ tenant }) => tenant))).toEqual(new Set(['team-a']))
+}, 240_000)
+
+it('sheds a class at the edge while an objective is in danger, and no longer', async () => {
+  // Nobody answers within a microsecond: it is in danger with its first requests.
+  const about = { indicator: Indicator.E2E, service: 'echo', class: 'interactive' }
+  const severity = Severity.PAGE
+  const windows = { longWindowMs: 600_000n, shortWindowMs: 600_000n }
+  const rule = BurnRule.fromPartial({ severity, budgetPpm: 500_000, ...windows })
+  const shed = { severity, action: ActionStep_Action.SHED, class: 'batch' }
+  const actions = [ActionStep.fromPartial(shed)]
+  await declare({ name: 'endangered', ...about, thresholdUs: 1n, rules: [rule], actions })
+  expect(await ask(200, 'batch')).toBe(200)
+  for (let n = 0; n < 30; n += 1) expect(await ask(200, 'interactive')).toBe(200)
+  const answers = (status: number) =>
+    until(
+      `the class batch to be answered with ${status}`,
+      async () => ((await ask(200, 'batch')) === status ? true : undefined),
+      { timeoutMs: 40_000 },
+    )
+  await answers(503)
+  for (const name of ['interactive', 'standard']) expect(await ask(200, name)).toBe(200)
+  // The gateway and the monitor begin anew: it still holds.
+  await platform.kill()
+  platform.spawn()
+  await platform.ready()
+  await answers(503)
+  const { objectives } = platform.as('team-a')
+  const { status } = await objectives.getObjectiveStatus({
+    objective: 'endangered',
+    minPosition: '',
+  })
+  const objectiveId = status?.objective?.objectiveId ?? ''
+  await objectives.deleteObjective({ requestId: requestId(), objectiveId })
+  await answers(200)
 }, 240_000)

@@ -5,6 +5,7 @@ import { isLoopback, rpcError } from '@serverless-ai/rpc'
 import { TelemetrySender } from '@serverless-ai/telemetry-bus'
 import { CalledDemand, type DemandSignal, NO_DEMAND } from './app/demand.ts'
 import { EventRoutes } from './app/event-routes.ts'
+import { EventSheds } from './app/event-sheds.ts'
 import { followEvents } from './app/follow-events.ts'
 import { Gateway } from './app/gateway.ts'
 import { Measure } from './app/measure.ts'
@@ -58,14 +59,17 @@ export function installGateway(
 ): InstalledGateway {
   const { options, ports, peers, metrics, readiness, health } = kit
   const routes = new EventRoutes()
+  const settings = settingsOf(edge)
+  const sheds = new EventSheds({ classes: settings.classes, logger: ports.logger })
   const sender = senderOf(kit)
   const measure = new Measure({ sender, metrics })
   const callers = callersTransport(kit)
   const gateway = new Gateway({
     host: edge.host,
     port: edge.port,
-    settings: settingsOf(edge),
+    settings,
     table: routes,
+    sheds,
     authenticate: options.authenticate,
     meter: measure,
     demand: demandOf(kit),
@@ -85,7 +89,7 @@ export function installGateway(
           'what ends TLS before it and add --insecure-dev'
         throw rpcError('LISTEN_REFUSED', { message })
       }
-      unfollow = followEvents({ peers, ports, routes })
+      unfollow = followEvents({ peers, ports, routes, sheds })
       return gateway.start()
     },
     async stop() {

@@ -5,6 +5,7 @@ import { Front } from '../proxy/front.ts'
 import { Router } from '../proxy/router.ts'
 import { type CallAs, RestApi } from '../rest/rest-api.ts'
 import type { DemandSignal } from './demand.ts'
+import type { ShedTable } from './event-sheds.ts'
 import type { RequestMeter } from './meter.ts'
 import type { RouteTable } from './routes.ts'
 import { Services } from './services.ts'
@@ -21,6 +22,8 @@ export interface GatewayInit {
   readonly port: number
   readonly settings: GatewaySettings
   readonly table: RouteTable
+  /** Classes that are refused while objectives are in danger; absent = none ever. */
+  readonly sheds?: ShedTable
   readonly authenticate: Authenticate
   readonly meter: RequestMeter
   readonly demand: DemandSignal
@@ -44,8 +47,8 @@ export class Gateway {
     this.#init = init
     const { clock, timers } = init.ports
     const now = (): number => clock.monotonicMs()
-    const { settings, table, authenticate, meter, demand, ports, callAs } = init
-    this.services = new Services({ table, settings, timers, now })
+    const { settings, table, sheds, authenticate, meter, demand, ports, callAs } = init
+    this.services = new Services({ table, sheds, settings, timers, now })
     this.#buffers = new Buffers(settings.buffersMaxBytes)
     const router = new Router({
       services: this.services,

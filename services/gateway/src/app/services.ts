@@ -6,6 +6,7 @@ import { WorkTime } from '../core/work-time.ts'
 import type { Upstream } from '../proxy/upstream.ts'
 import { openHttp1 } from '../proxy/upstream-http1.ts'
 import { openHttp2 } from '../proxy/upstream-http2.ts'
+import type { ShedTable } from './event-sheds.ts'
 import type { RouteTable, ServiceRoute } from './routes.ts'
 import type { GatewaySettings } from './settings.ts'
 
@@ -15,6 +16,8 @@ export interface Waiting {
   go(replica: Replica): void
   /** Another one has its place. */
   evict(): void
+  /** Its class is refused now. */
+  shed(): void
   /** The service has ended. */
   end(): void
 }
@@ -84,6 +87,11 @@ export class Service {
     this.pump()
   }
 
+  /** This rank and all below it are refused, those that wait as well; undefined = none. */
+  shed(fromRank: number | undefined): void {
+    for (const { id } of this.gate.shed(fromRank)) this.requests.get(id)?.shed()
+  }
+
   upstream(key: string, address: string): Upstream {
     const known = this.#upstreams.get(key)
     if (known !== undefined) return known
@@ -114,6 +122,7 @@ function limitsOf(route: ServiceRoute, settings: GatewaySettings): ReplicaLimits
 /** All services of a gateway: the route table with what the gateway holds for each. */
 export class Services {
   readonly #table: RouteTable
+  readonly #sheds: ShedTable | undefined
   readonly #settings: GatewaySettings
   readonly #timers: Timers
   readonly #now: () => number
@@ -121,16 +130,21 @@ export class Services {
 
   constructor(init: {
     table: RouteTable
+    sheds?: ShedTable | undefined
     settings: GatewaySettings
     timers: Timers
     now: () => number
   }) {
     this.#table = init.table
+    this.#sheds = init.sheds
     this.#settings = init.settings
     this.#timers = init.timers
     this.#now = init.now
     init.table.onChange((jobId) => this.#follow(jobId))
     for (const { jobId } of init.table.list()) this.#follow(jobId)
+    init.sheds?.onChange(() => {
+      for (const service of this.list()) service.shed(this.#sheds?.rankFor(service.route))
+    })
   }
 
   get complete(): boolean {
@@ -164,6 +178,7 @@ export class Services {
     const settings = this.#settings
     const service = known ?? new Service({ route, settings, timers, now })
     this.#byJob.set(jobId, service)
+    service.shed(this.#sheds?.rankFor(route))
     service.follow(route, settings)
   }
 }

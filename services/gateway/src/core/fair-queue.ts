@@ -136,6 +136,13 @@ export class FairQueue {
     return request
   }
 
+  /** Takes out all that are held of this rank and below, in the order in which they came. */
+  removeFrom(rank: number): readonly GateRequest[] {
+    const all = [...this.#byId.values()].filter((each) => each.rank >= rank)
+    for (const { id } of all) this.remove(id)
+    return all
+  }
+
   /** Charges a request that is given to a replica, held before or not. */
   charge(request: GateRequest): void {
     const tenant = this.#tenant(request.tenant)

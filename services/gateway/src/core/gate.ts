@@ -5,7 +5,10 @@ import { type Replica, type ReplicaLimits, type ReplicaRoute, Replicas } from '.
 export type Offer =
   | { readonly at: 'Given'; readonly replica: Replica }
   | { readonly at: 'Held'; readonly evicted: GateRequest | undefined }
-  | { readonly at: 'Refused'; readonly reason: 'TENANT_QUEUE_FULL' | 'SERVICE_QUEUE_FULL' }
+  | {
+      readonly at: 'Refused'
+      readonly reason: 'TENANT_QUEUE_FULL' | 'SERVICE_QUEUE_FULL' | 'REQUEST_SHED'
+    }
 
 /** A held request whose turn has come. */
 export interface Given {
@@ -20,6 +23,8 @@ export interface Given {
 export class ServiceGate {
   readonly #queue: FairQueue
   readonly #replicas: Replicas
+  /** Ranks from this one on are refused. */
+  #shedFrom = Number.POSITIVE_INFINITY
 
   constructor(init: {
     limits: ReplicaLimits
@@ -46,8 +51,18 @@ export class ServiceGate {
     this.#replicas.replace(routes)
   }
 
+  /**
+   * Refuses this rank and all below it from now on, whether there is room or not; undefined = none.
+   * Answers those that waited and do not any more.
+   */
+  shed(fromRank: number | undefined): readonly GateRequest[] {
+    this.#shedFrom = fromRank ?? Number.POSITIVE_INFINITY
+    return this.#queue.removeFrom(this.#shedFrom)
+  }
+
   /** A request comes. Nobody overtakes those who wait. */
   offer(request: GateRequest, nowMs: number): Offer {
+    if (request.rank >= this.#shedFrom) return { at: 'Refused', reason: 'REQUEST_SHED' }
     if (this.#queue.size === 0) {
       const replica = this.#replicas.pick(request, nowMs)
       if (replica !== undefined) {

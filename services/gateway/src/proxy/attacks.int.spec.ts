@@ -118,6 +118,17 @@ test.each(paths)('the target %s is refused', async (target) => {
   expect(seen).toEqual([])
 })
 
+test.each([
+  ['TARGET_INVALID', get('/services/a/echo/%2e%2e/x')],
+  ['HEADER_INVALID', get('/services/a/echo/', 'host: y')],
+  ['TOO_MANY_HEADERS', get('/services/a/echo/', ...Array(120).fill('x-a: 1'))],
+])('a connection with a head that is %s ends with its answer', async (code, bytes) => {
+  // The end is the gateway's: this caller would wait on.
+  const answer = await raw(it.port, bytes, { quietMs: 60_000 })
+  expect(answer).toContain(code)
+  expect(answer.toLowerCase()).toContain('\r\nconnection: close\r\n')
+})
+
 test('oversized and too many headers are refused with 431', async () => {
   const large = await raw(it.port, get('/services/a/echo/', `x-a: ${'x'.repeat(20_000)}`))
   expect(statusesOf(large)).toEqual([431])

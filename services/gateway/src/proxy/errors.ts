@@ -1,5 +1,5 @@
 import type { RpcError } from '@serverless-ai/kernel'
-import { CODE_NUMBERS, encodeStatus, httpStatusOf } from '@serverless-ai/rpc'
+import { CODE_NUMBERS, encodeStatus, httpStatusOf, rpcError } from '@serverless-ai/rpc'
 import type { Exchange } from './exchange.ts'
 
 /** In which form a caller expects errors. */
@@ -7,6 +7,17 @@ export type ErrorForm = 'google' | 'openai' | 'grpc'
 
 const DOMAIN = 'serverlessai.dev'
 const TYPE = 'type.googleapis.com/google.rpc.'
+
+/** An alert is looked at every 5 s at most: it does not end sooner, ms. */
+const SHED_RETRY_MS = 5_000
+
+/** The class of a request is refused while an objective of its service is in danger. */
+export const shedByAction = (className: string): RpcError =>
+  rpcError('REQUEST_SHED', {
+    message: `an objective is in danger: the class ${className} is refused until its alert is over`,
+    metadata: { class: className },
+    retryAfterMs: SHED_RETRY_MS,
+  })
 
 /** Answer of the form that Google's APIs have over HTTP: AIP-193. */
 function googleError(error: RpcError): object {
@@ -58,6 +69,9 @@ function retryAfter(error: RpcError): Record<string, string> {
 /** Headers of every answer of the gateway itself. */
 const PLAIN = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }
 
+/** Who sends such a head may see the end of its request elsewhere: nothing more is taken of it. */
+const LAST: ReadonlySet<string> = new Set(['HEADER_INVALID', 'TARGET_INVALID', 'TOO_MANY_HEADERS'])
+
 /** Answers with an error, where nothing was answered yet. */
 export function answerError(
   exchange: Exchange,
@@ -65,8 +79,9 @@ export function answerError(
   form: ErrorForm,
   more: Readonly<Record<string, string>> = {},
 ): void {
+  const last = !exchange.http2 && LAST.has(error.reason) ? { connection: 'close' } : {}
   if (form === 'grpc') {
-    exchange.begin(200, { ...more, 'content-type': 'application/grpc' }, false)
+    exchange.begin(200, { ...more, ...last, 'content-type': 'application/grpc' }, false)
     exchange.end(undefined, grpcTrailers(error))
     return
   }
@@ -75,6 +90,7 @@ export function answerError(
   const headers = {
     ...PLAIN,
     ...more,
+    ...last,
     ...retryAfter(error),
     ...authenticate,
     'content-type': 'application/json',

@@ -10,7 +10,7 @@ import type { GateRequest } from '../core/fair-queue.ts'
 import { answerHeaders, type Headers } from '../core/headers.ts'
 import type { Replica, ReplicaRoute } from '../core/replicas.ts'
 import { ATTEMPTS_MAX } from '../core/retry-budget.ts'
-import { answerError, breakOff, type ErrorForm } from './errors.ts'
+import { answerError, breakOff, type ErrorForm, shedByAction } from './errors.ts'
 import type { Exchange } from './exchange.ts'
 import { isGrpcFailure, splitTrailersOnly } from './grpc.ts'
 import { Marks } from './marks.ts'
@@ -120,6 +120,10 @@ export class Forward implements Waiting, UpstreamListener {
     this.#fail(rpcError('REQUEST_SHED'), Outcome.SHED)
   }
 
+  shed(): void {
+    this.#fail(shedByAction(this.#init.class), Outcome.SHED)
+  }
+
   end(): void {
     this.#fail(rpcError('SERVICE_ENDED'), Outcome.FAILED)
   }
@@ -209,8 +213,9 @@ export class Forward implements Waiting, UpstreamListener {
     const nowMs = ports.clock.monotonicMs()
     const offer = service.gate.offer(gate, nowMs)
     if (offer.at === 'Given') this.go(offer.replica)
-    else if (offer.at === 'Refused') this.#fail(rpcError(offer.reason), Outcome.SHED)
-    else this.#held(offer.evicted, nowMs)
+    else if (offer.at === 'Held') this.#held(offer.evicted, nowMs)
+    else if (offer.reason === 'REQUEST_SHED') this.shed()
+    else this.#fail(rpcError(offer.reason), Outcome.SHED)
   }
 
   /** It waits, and maybe another one does not any more. */

@@ -4,6 +4,7 @@ import type { Clock, Principal } from '@serverless-ai/kernel'
 import { systemClock, systemRandomness, systemTimers } from '@serverless-ai/kernel/system'
 import { staticTokens } from '@serverless-ai/rpc'
 import type { DemandSignal } from '../app/demand.ts'
+import { EventSheds } from '../app/event-sheds.ts'
 import { Gateway } from '../app/gateway.ts'
 import type { Measured } from '../app/meter.ts'
 import { type ServiceRoute, StaticRoutes } from '../app/routes.ts'
@@ -46,6 +47,7 @@ export async function openReplica(
 /** A gateway on a port of its own with a table that is filled by hand. */
 export class GatewayBench {
   readonly table = new StaticRoutes()
+  readonly sheds: EventSheds
   readonly measured: Measured[] = []
   readonly demands: Parameters<DemandSignal['demand']>[0][] = []
   readonly gateway: Gateway
@@ -59,11 +61,14 @@ export class GatewayBench {
     tenants: readonly string[] = ['a', 'b'],
     clock: Clock = systemClock,
   ) {
+    const all = { ...DEFAULT_SETTINGS, ...settings }
+    this.sheds = new EventSheds({ classes: all.classes, logger: SILENT })
     this.gateway = new Gateway({
       host: '127.0.0.1',
       port: 0,
-      settings: { ...DEFAULT_SETTINGS, ...settings },
+      settings: all,
       table: this.table,
+      sheds: this.sheds,
       authenticate: staticTokens(
         tenants.map((tenant) => ({ token: tokenOf(tenant), principal: principal(tenant) })),
       ),
