@@ -25,6 +25,15 @@ const modeWord = (mode: Mode): string =>
 const numbersText = (numbers: readonly NamedNumber[]): string =>
   numbers.map(({ name, value }) => `${name} ${value}`).join(', ')
 
+/** What the policy believed: work is in thousandths of a request; below 0 = not known. */
+function modelText(model: readonly NamedNumber[]): string {
+  const known = model.filter(({ value }) => Number(value) >= 0)
+  const inRequests = known.map(({ name, value }) =>
+    name.endsWith('PerS') ? `${name} ${Number(value) / 1_000}` : `${name} ${value}`,
+  )
+  return inRequests.join(', ')
+}
+
 function noteText({ code, numbers }: Note): string {
   const told = numbersText(numbers)
   return told === '' ? code : `${code} (${told})`
@@ -93,7 +102,7 @@ function decisionText(decision: ScaleDecision): string {
     ...notes.map((note) => `    ${noteText(note)}\n`),
     ...rejected.map(({ wanted, why }) => `    not ${wanted}: ${why ? noteText(why) : ''}\n`),
     ...(inputs.length === 0 ? [] : ['    known\n', ...inputs.map(inputText)]),
-    ...(model.length === 0 ? [] : [`    believed: ${numbersText(model)}\n`]),
+    ...(model.length === 0 ? [] : [`    believed: ${modelText(model)}\n`]),
   ]
   return lines.map((line) => `${plain(line.trimEnd())}\n`).join('')
 }

@@ -30,7 +30,11 @@ const DECISION = {
     { name: 'arrivals', ageMs: '400', numbers: [{ name: 'requests', value: '120' }] },
     { name: 'held', unused: 'UNKNOWN' },
   ],
-  model: [{ name: 'demandPerS', value: '118000' }],
+  model: [
+    { name: 'demandPerS', value: '118500' },
+    { name: 'plannedMissPpm', value: '-1' },
+    { name: 'keepMs', value: '20000' },
+  ],
 }
 const TARGET = {
   jobId: 'j-0-1',
@@ -106,7 +110,7 @@ describe('sai scale', () => {
       'not 4: COSTS_MORE',
       'arrivals: requests 120, 0.4 s old',
       'held: not known, not used: UNKNOWN',
-      'believed: demandPerS 118000',
+      'believed: demandPerS 118.5, keepMs 20000\n',
     ]) {
       expect(bench.out).toContain(part)
     }

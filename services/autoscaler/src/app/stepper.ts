@@ -162,8 +162,9 @@ export class Stepper {
       if (service === undefined || target.mode === 'off') continue
       if (service.settings.idleMs <= HASTY_MS) this.#hasty.add(jobId)
       const row = this.#book.row(jobId, { clauses: clausesOf(state, target), seeds: busy }, now)
-      // Without a bus only what gates say at once is a reason to look.
-      if (this.#subscription !== undefined || isActive(row)) rows.push(row)
+      if (this.#subscription !== undefined) rows.push(row)
+      // Without a bus only what gates say at once is a reason to look, and nobody saw a rest.
+      else if (isActive(row)) rows.push({ ...row, restMs: 0 })
     }
     return rowsToStep(state, rows, Math.max(atMs, now.wallMs))
   }

@@ -74,6 +74,75 @@ describe('a service from zero and back', () => {
   })
 })
 
+describe('a rest', () => {
+  /** A burst, then nothing until it is at zero. */
+  function rested(): Stage {
+    const stage = cell(8).service(S)
+    stage.step(held(S, 3))
+    stage.grant(S)
+    comesUp(stage, S)
+    for (let second = 0; second < 60; second += 1) {
+      if (stage.step(busy(S, 25)).some(({ outcome }) => outcome === 'APPLIED')) {
+        stage.grant(S)
+        comesUp(stage, S)
+      }
+    }
+    expect(stage.of(S).scale?.wanted).toBe(4)
+    while (stage.of(S).scale?.wanted !== 0) {
+      if (stage.step(quiet(S)).length > 0) stage.grant(S)
+    }
+    expect(rowsToStep(stage.state, [quiet(S)], stage.atMs)).toBeUndefined()
+    return stage
+  }
+  const one: Signals = { ...quiet(S), came: [1, 0], held: [1, 0], busy: ['gateway/r1'] }
+  const historyOf = (stage: Stage) => {
+    const { run } = stage.of(S)
+    return run?.policy === 'predictive' ? run.state.history : []
+  }
+
+  it.each([600_000, 86_400_000])('of %i ms is no demand: one request wakes one', (restMs) => {
+    const stage = rested()
+    stage.atMs += restMs
+    expect(stage.step({ ...one, restMs })).toMatchObject([
+      { outcome: 'APPLIED', from: 0, wanted: 1 },
+    ])
+    stage.grant(S)
+    comesUp(stage, S)
+    // Nor do more come when it is there, and when rules are tried again.
+    for (let second = 0; second < 120; second += 1) {
+      const row = second % 8 === 0 ? { ...quiet(S), came: [1, 0] as const } : quiet(S)
+      expect(stage.step(row)).toEqual([])
+    }
+    expect(
+      historyOf(stage)
+        .slice(-600, -130)
+        .every((work) => work === 0),
+    ).toBe(true)
+    expect(historyOf(stage).length).toBeLessThanOrEqual(900)
+  })
+
+  it('that nobody watched is not known, and starts no more than is held all the same', () => {
+    const stage = rested()
+    stage.atMs += 600_000
+    expect(stage.step(one)).toMatchObject([{ outcome: 'APPLIED', from: 0, wanted: 1 }])
+    expect(historyOf(stage).slice(-5)).toEqual([-1, -1, -1, -1, 1_000])
+  })
+
+  it('is no longer than the log says, whatever a process says', () => {
+    const stage = rested()
+    const { clockMs } = stage.of(S)
+    stage.step({ ...one, restMs: 3_600_000 })
+    expect(stage.of(S).clockMs - clockMs).toBe(1_000)
+  })
+
+  it('is over for a flood: what is held starts what it needs', () => {
+    const stage = rested()
+    stage.atMs += 600_000
+    const flood: Signals = { ...one, came: [300, 0], held: [300, 0], restMs: 600_000 }
+    expect(stage.step(flood)).toMatchObject([{ outcome: 'APPLIED', from: 0, wanted: 4 }])
+  })
+})
+
 describe('what is measured', () => {
   it('follows the load within ceiling, budget and quota', () => {
     const stage = cell(8).queue('q', 3).service(S, { max: 6, wanted: 1, granted: 1, ready: 1 })
@@ -300,6 +369,37 @@ describe('one device budget', () => {
       { policy: 'share', from: 3, wanted: 1 },
     ])
     expect(more[0]?.notes.map(({ code }) => code)).toContain('AT_BUDGET')
+  })
+
+  it('training gives way to a service at its minimum that never had a request', () => {
+    const stage = cell(4).training(T, { wanted: 4, granted: 4, ready: 4 })
+    stage.service(S, { min: 1, wanted: 1, granted: 0 })
+    expect(rowsToStep(stage.state, [quiet(S)], stage.atMs)).toEqual([])
+    expect(stage.step()).toMatchObject([
+      { outcome: 'APPLIED', policy: 'share', from: 4, wanted: 3, notes: [{ code: 'GIVES_WAY' }] },
+    ])
+    // Until the scheduler has answered, and the tasks have gone, there is nothing to record.
+    expect(rowsToStep(stage.state, [quiet(S)], stage.atMs)).toBeUndefined()
+    stage.grant(T, 4)
+    stage.tell({ type: 'NoteResizing', jobId: T, generation: 1 })
+    expect(rowsToStep(stage.state, [quiet(S)], stage.atMs)).toBeUndefined()
+    stage.tell({ type: 'NoteReleased', jobId: T, gang: 0, through: 1 })
+    stage.holds(T, 3, 'n1', 0, 2)
+    stage.job(T, scale({ ...stage.of(T).scale, granted: 3, ready: 3 }), { generation: 2 })
+    // There is room now: what keeps the scheduler from it is no matter of training.
+    expect(rowsToStep(stage.state, [quiet(S)], stage.atMs + 60_000)).toBeUndefined()
+    comesUp(stage, S)
+    expect(rowsToStep(stage.state, [quiet(S)], stage.atMs + 60_000)).toBeUndefined()
+  })
+
+  it.each([
+    ['may not leave any', { min: 4 }, {}],
+    ['would not leave enough', { min: 3 }, { devicesEach: 2 }],
+    ['is scaled by a user', { owner: 'user' }, {}],
+  ] as const)('makes no records while a service waits and training %s', (_, more, facts) => {
+    const stage = cell(4).training(T, { wanted: 4, granted: 4, ready: 4, ...more })
+    stage.service(S, { min: 1, wanted: 1, granted: 0 }, facts)
+    expect(rowsToStep(stage.state, [quiet(S)], stage.atMs)).toBeUndefined()
   })
 
   it('training grows into what was free for long enough, not while others wait', () => {

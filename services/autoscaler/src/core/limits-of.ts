@@ -17,7 +17,7 @@ export function heldBy(target: Target, devices: Devices): number {
 }
 
 /** Devices that a target will hold and does not yet. */
-function promised(target: Target, devices: Devices): number {
+export function promised(target: Target, devices: Devices): number {
   return Math.max(0, promisedCount(target) * devicesEach(target) - heldBy(target, devices))
 }
 

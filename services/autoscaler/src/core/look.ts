@@ -48,9 +48,16 @@ export interface Outlook {
   readonly wishes: readonly Wish[]
 }
 
-/** A time that has no jumps: what passed, but not more than a policy may take for a step. */
-const passed = (clockMs: number, lastMs: number, atMs: number): number =>
-  clockMs + (lastMs === 0 ? GAP_MAX_MS : Math.min(GAP_MAX_MS, Math.max(1, atMs - lastMs)))
+/**
+ * A time that has no jumps: what passed, but not more than a policy may take for a step, and for
+ * a rest that was watched.
+ */
+const passed = (clockMs: number, lastMs: number, atMs: number, restMs = 0): number =>
+  clockMs + (lastMs === 0 ? GAP_MAX_MS : Math.min(GAP_MAX_MS + restMs, Math.max(1, atMs - lastMs)))
+
+/** How much of the time since the last step is known to have been a rest. */
+const restOf = ({ steppedMs }: Target, { restMs = 0 }: Signals, atMs: number): number =>
+  steppedMs === 0 ? 0 : Math.max(0, Math.min(restMs, atMs - steppedMs))
 
 function stepService(
   state: AutoscalerState,
@@ -67,10 +74,11 @@ function stepService(
   const { service, scale, mode } = target
   if (service === undefined || scale === undefined || mode === 'off') return undefined
   const clauses = clausesOf(state, target)
-  const nowMs = passed(target.clockMs, target.steppedMs, atMs)
+  const restMs = restOf(target, row, atMs)
+  const nowMs = passed(target.clockMs, target.steppedMs, atMs, restMs)
   const capacity = learnCapacity(target.capacity, row.ended, {
     ready: scale.ready,
-    tookMs: nowMs - target.clockMs,
+    tookMs: Math.min(GAP_MAX_MS, nowMs - target.clockMs),
     settings: service.settings,
     clauses,
   })
@@ -79,7 +87,7 @@ function stepService(
   const kept = target.run !== undefined && goesOn(target.run, policyOf) ? target.run : undefined
   const before = kept === undefined ? beginRun(policyOf) : same ? kept : withNewCapacity(kept)
   const limits = limitsOf(state, target, of)
-  const seen = observe(target, row, { nowMs, atMs, limits, stepMs: stepped.stepMs })
+  const seen = observe(target, row, { nowMs, atMs, limits, stepMs: stepped.stepMs, restMs })
   const { run, decision: own } = stepRun(before, seen, policyOf)
   // Not every policy knows of budgets and quotas.
   const decision = { ...own, wanted: withinLimits(own.wanted, limits, scale.wanted) }

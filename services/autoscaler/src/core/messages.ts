@@ -35,6 +35,11 @@ export type Signals = {
     readonly serviceUs: number
     readonly ageMs: number
   }
+  /**
+   * Before this nothing was told for so long, ms, by a clock without jumps: gates had nothing to
+   * do, and none that had was silent. Absent = it cannot be said.
+   */
+  readonly restMs?: number
   /** Gates that held requests at their last word. */
   readonly busy: readonly string[]
   /** How many of them have said nothing for too long while others go on. */

@@ -60,6 +60,11 @@ export interface Limits {
 export interface Observation {
   /** Milliseconds of a clock that only goes forward. */
   readonly nowMs: number
+  /**
+   * Of the time since the observation before nothing came for so long, and that is known; absent:
+   * what was not observed is not known.
+   */
+  readonly restMs?: number
   /** Replicas that are wanted at present, whoever set it. */
   readonly target: number
   readonly arrivals: Maybe<Arrivals>

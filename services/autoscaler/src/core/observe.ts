@@ -43,11 +43,13 @@ export function observe(
     readonly atMs: number
     readonly limits: Limits
     readonly stepMs: number
+    readonly restMs: number
   },
 ): Observation {
   const { came, held, inside, ended } = row
   return {
     nowMs: of.nowMs,
+    ...(of.restMs === 0 ? {} : { restMs: of.restMs }),
     target: target.scale?.wanted ?? 0,
     arrivals: came && reading({ requests: perStep(row, of.stepMs), inputTokens: 0 }, came[1]),
     held: held && reading({ requests: held[0], inputTokens: 0 }, held[1]),

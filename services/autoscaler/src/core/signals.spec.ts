@@ -159,3 +159,50 @@ describe('what gates tell', () => {
     expect(row()).toMatchObject({ came: [3, 0], held: [0, 0], inside: [3, 0] })
   })
 })
+
+describe('a rest', () => {
+  /** Read each second. */
+  const watch = ({ row, pass }: ReturnType<typeof listening>, seconds: number) => {
+    for (let second = 0; second < seconds; second += 1) {
+      pass(1_000)
+      expect(row().restMs).toBeUndefined()
+    }
+  }
+
+  it('is as long as nothing was told, and told once, with what ends it', () => {
+    const gate = listening()
+    gate.load({ inside: 1, arrivedTotal: 1 })
+    gate.row()
+    gate.load({ arrivedTotal: 1 })
+    watch(gate, 600)
+    gate.demand(1)
+    expect(gate.row()).toMatchObject({ held: [1, 0], restMs: 600_000 })
+    gate.pass(1_000)
+    expect(gate.row().restMs).toBeUndefined()
+  })
+
+  it('is known to who followed as well, from when requests were over', () => {
+    const gate = listening()
+    gate.load({ inside: 1, arrivedTotal: 1 })
+    gate.pass(40_000)
+    gate.load({ arrivedTotal: 1 })
+    gate.pass(300_000)
+    gate.row()
+    gate.pass(1_000)
+    gate.load({ held: 1, arrivedTotal: 2 })
+    expect(gate.row().restMs).toBe(300_000)
+  })
+
+  it('is not what nobody looked at, nor what a gate was silent in', () => {
+    const gate = listening()
+    watch(gate, 60)
+    gate.pass(90_000)
+    gate.demand(1)
+    expect(gate.row().restMs).toBeUndefined()
+    // The gate is gone with it, and forgotten after ten minutes.
+    watch(gate, 605)
+    gate.demand(1)
+    const { restMs = 0 } = gate.row()
+    expect(restMs).toBeLessThan(10_000)
+  })
+})

@@ -1,4 +1,5 @@
 /** Gathers what gates tell for the next step. Not in the log: each replica has its own. */
+import { GAP_MAX_MS } from './limits.ts'
 import type { Signals } from './messages.ts'
 import type { Clause } from './model.ts'
 import { type BatchFacts, type EndedFact, endedOf, type LoadFact } from './signal-facts.ts'
@@ -16,6 +17,8 @@ const SILENT_MS = 10_000
 const SETTLE_MS = 15_000
 /** A source that held requests and is silent for so long is forgotten. */
 const FORGET_MS = 600_000
+/** A service is looked at once in a step, and no step is longer than 60 s. */
+const WATCHED_MS = 65_000
 /** A clock may be so far ahead, or behind, of this one. */
 const AHEAD_MS = 5_000
 const BEHIND_MS = 60_000
@@ -54,15 +57,21 @@ interface Book {
   endedAtMs: number
   /** When it was read last; undefined = never. */
   readMs: number | undefined
+  /** When anything was told of it last, or was not known; it listens since then otherwise. */
+  noisyMs: number
+  /** How long nothing had been told when it was read last. */
+  quietMs: number
 }
 
-const newBook = (): Book => ({
+const newBook = (sinceMs: number): Book => ({
   entries: new Map(),
   came: 0,
   absurd: false,
   ended: [],
   endedAtMs: 0,
   readMs: undefined,
+  noisyMs: sinceMs,
+  quietMs: 0,
 })
 
 /** Age of a sample when its batch is heard; a clock that is off by little is no age. */
@@ -89,7 +98,7 @@ export class SignalBook {
     const known = this.#books.get(jobId)
     if (known !== undefined) return known
     if (this.#books.size >= SERVICES_MAX) return undefined
-    const book = newBook()
+    const book = newBook(this.#sinceMs)
     this.#books.set(jobId, book)
     return book
   }
@@ -124,6 +133,7 @@ export class SignalBook {
     if (book === undefined || book.ended.length >= ENDED_MAX) return
     book.ended.push(request)
     book.endedAtMs = monoMs
+    book.noisyMs = monoMs
     const entry = book.entries.get(source)
     if (entry === undefined || request.atMs <= entry.atMs) return
     // It is inside no more, whatever the load before it said; or it came after that.
@@ -154,6 +164,9 @@ export class SignalBook {
     const came = known === undefined || delta < 0 ? Math.min(arrivedTotal, inside + held) : delta
     if (came > PLAUSIBLE) book.absurd = true
     else if (lagMs >= 0) book.came += Math.max(0, came - (before?.early ?? 0))
+    if (came > 0 || inside + held > 0 || (before !== undefined && isBusy(before))) {
+      book.noisyMs = monoMs
+    }
     const { atMs } = load
     const offsetMs = Math.min(known?.offsetMs ?? Number.POSITIVE_INFINITY, wallMs - sentMs)
     const demandedMs = before?.demandedMs ?? 0
@@ -172,6 +185,7 @@ export class SignalBook {
     const book = this.#book(about.jobId)
     if (book === undefined) return
     const { gateway, queued } = about
+    book.noisyMs = monoMs
     const known = book.entries.get(gateway)
     if (known === undefined) {
       if (book.entries.size >= SOURCES_MAX) return
@@ -191,17 +205,41 @@ export class SignalBook {
     for (const jobId of this.#books.keys()) if (!isTarget(jobId)) this.#books.delete(jobId)
   }
 
+  /** What is known of a service, with the rest before; forgets what was counted for it. */
+  row(
+    jobId: string,
+    of: { readonly clauses: readonly Clause[]; readonly seeds: readonly string[] },
+    moment: Moment,
+  ): Signals {
+    const { monoMs } = moment
+    const book = this.#book(jobId) ?? newBook(monoMs)
+    const { quietMs, readMs } = book
+    const row = this.#row(book, jobId, of, moment)
+    const { came, held, inside, ended } = row
+    const nothing = [came, held, inside].every((gauge) => gauge?.[0] === 0)
+    if (nothing && ended === undefined && row.busy.length === 0) {
+      book.quietMs = monoMs - book.noisyMs
+      return row
+    }
+    book.noisyMs = monoMs
+    book.quietMs = 0
+    // Where nobody looked for a while the rest may be over for long; a silent gate says nothing.
+    const known = came !== undefined && row.silent === undefined
+    const watched = known && readMs !== undefined && monoMs - readMs <= WATCHED_MS
+    return watched && quietMs > GAP_MAX_MS ? { ...row, restMs: Math.round(quietMs) } : row
+  }
+
   /**
    * What is known of a service, and forgets what was counted for it.
    *
    * @param seeds gates that held requests at their last word, as the log knows it
    */
-  row(
+  #row(
+    book: Book,
     jobId: string,
     of: { readonly clauses: readonly Clause[]; readonly seeds: readonly string[] },
     { monoMs }: Moment,
   ): Signals {
-    const book = this.#book(jobId) ?? newBook()
     const { entries, came, ended, absurd } = book
     book.came = 0
     book.ended = []
@@ -209,7 +247,9 @@ export class SignalBook {
     const spanMs = book.readMs === undefined ? undefined : Math.round(monoMs - book.readMs)
     book.readMs = monoMs
     for (const [source, entry] of entries) {
-      if (monoMs - entry.heardMs > FORGET_MS) entries.delete(source)
+      if (monoMs - entry.heardMs <= FORGET_MS) continue
+      if (isBusy(entry)) book.noisyMs = monoMs
+      entries.delete(source)
     }
     const listensMs = monoMs - this.#sinceMs
     // Who held requests before this process listened, and has not been heard since.

@@ -16,6 +16,7 @@ import {
 } from './control.ts'
 import { devicesNow } from './fleet.ts'
 import { POLICY_VERSION, REST_MS, TELL_MS } from './limits.ts'
+import { leavable, promised } from './limits-of.ts'
 import { look, type Outlook, type Wish } from './look.ts'
 import {
   type AutoscalerCommand,
@@ -125,6 +126,10 @@ export function step(
   return accept(events, { effects })
 }
 
+/** Whether a service waits for devices that were asked for. */
+const isShort = ({ service, scale }: Target): boolean =>
+  service !== undefined && scale !== undefined && scale.granted < scale.wanted
+
 /** Whether a service has to be looked at, given what was told of it. */
 export function isAwake(target: Target, row: Signals): boolean {
   const { scale, service, mode, clockMs, activeMs } = target
@@ -137,6 +142,16 @@ export function isAwake(target: Target, row: Signals): boolean {
   return activeMs > 0 && clockMs - activeMs < REST_MS
 }
 
+/** Devices that nobody holds or was promised. */
+function spare(state: AutoscalerState): number {
+  const devices = devicesNow(state)
+  let { free } = devices
+  for (const target of state.targets.values()) {
+    if (target.service !== undefined) free -= promised(target, devices)
+  }
+  return free
+}
+
 /** Whether training could have more of the devices than it has. */
 export function mayGrow(state: AutoscalerState, atMs: number): boolean {
   if (someWait(state)) return false
@@ -145,10 +160,25 @@ export function mayGrow(state: AutoscalerState, atMs: number): boolean {
     if (!isTraining(target) || !isOurs(target) || isSettling(target, atMs)) continue
     const tasks = tasksOf(target)
     if (tasks === 0 || tasks >= (target.scale?.max ?? 0)) continue
-    free ??= devicesNow(state).free
+    free ??= spare(state)
     if (free >= target.taskDevices) return true
   }
   return false
+}
+
+/**
+ * Whether training would leave devices that a service was not given and waits for: it needs no
+ * traffic for that. Looked at, not recorded: a step that changes nothing is none.
+ */
+export function givesWay(state: AutoscalerState, atMs: number): boolean {
+  const waits = [...state.targets.values()].some(isShort)
+  if (!waits || leavable(state, atMs) === 0) return false
+  const giveBackAfterMs = Number.MAX_SAFE_INTEGER
+  const { wishes } = look(state, { type: 'Stepped', rows: [], stepMs: 1, giveBackAfterMs }, atMs)
+  return wishes.some((wish) => {
+    const target = state.targets.get(wish.jobId)!
+    return wish.wanted < tasksOf(target) && outcomeOf(target, wish, atMs) === 'APPLIED'
+  })
 }
 
 /** Rows of a step, or none when there is nothing to decide. */
@@ -161,11 +191,13 @@ export function rowsToStep(
     const target = state.targets.get(row.jobId)
     return target !== undefined && isAwake(target, row)
   })
-  return awake.length > 0 || mayGrow(state, atMs) ? awake : undefined
+  if (awake.length > 0) return awake
+  return mayGrow(state, atMs) || givesWay(state, atMs) ? awake : undefined
 }
 
 /** Whether nothing happens to a target by itself. */
 export function isResting(target: Target): boolean {
   if (target.scale?.unit === 'tasks') return true
+  if (isShort(target)) return false
   return !isAwake(target, { jobId: target.jobId, busy: [] })
 }

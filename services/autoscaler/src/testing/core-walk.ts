@@ -236,6 +236,8 @@ class Walk {
       came: gauge(rate),
       held: gauge(this.#scaleOf(jobId).ready === 0 ? rate : 0),
       inside: gauge(Math.ceil(rate / 4)),
+      // What passed while nothing was asked for, or a jump of the clock: some of it was watched.
+      ...(age < 1_000 ? {} : { restMs: age * 1_000 }),
     }
     switch (dice.int(20)) {
       case 0:

@@ -121,8 +121,12 @@ export function ingest(
     before.lastMs === null
       ? 1
       : Math.min(keep, Math.max(1, Math.round((nowMs - before.lastMs) / stepMs)))
-  const gap = Array.from({ length: passed - 1 }, () => -1)
-  const history = [...before.history, ...gap, believed.work ?? -1].slice(-keep)
+  // A rest that was watched is no demand; the rest of what was not observed is not known.
+  const calm = Math.min(passed - 1, Math.floor((input.restMs ?? 0) / stepMs))
+  const unknown = Array.from({ length: passed - 1 - calm }, () => -1)
+  const zeros = Array.from({ length: calm }, () => 0)
+  const now = believed.work ?? -1
+  const history = [...before.history, ...unknown, ...zeros, now].slice(-keep)
   const step = before.step + passed
   let state: PredictiveState = { ...before, lastMs: nowMs, history, step }
   const fleet = usable(input.replicas, config.maxAgeMs)

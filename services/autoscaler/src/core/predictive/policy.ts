@@ -10,6 +10,7 @@ import {
 import { needOf } from './backtest.ts'
 import type { Tried } from './choose.ts'
 import { type FullConfig, type PredictiveConfig, withDefaults } from './config.ts'
+import type { Estimates } from './demand.ts'
 import { type Believed, believe, ingest } from './ingest.ts'
 import { ESTIMATORS, follow, RULES } from './rules.ts'
 import { initialState, type PredictiveState } from './state.ts'
@@ -28,6 +29,13 @@ interface Need {
   readonly heldExtra: number
 }
 
+/** Highest short-term demand since it came up from zero. */
+function peakOf(state: PredictiveState, { peak, felt }: Estimates): number {
+  const last = felt.length - 1
+  const first = state.wokeAt === undefined ? 0 : last - (state.step - state.wokeAt)
+  return first <= 0 ? peak[last]! : felt.slice(first).reduce((most, one) => Math.max(most, one), 0)
+}
+
 function needNow(
   input: Observation,
   state: PredictiveState,
@@ -38,20 +46,26 @@ function needNow(
   const estimates = estimatesOf(state, config)
   const last = state.history.length - 1
   let expected = estimates.byEstimator[rule.estimator]![last]!
+  const now = Math.max(believed.heldRequests, believed.requests ?? 0, believed.inFlight ?? 0)
+  let foretold = 0
   const told = believed.reasons['expected'] === undefined ? input.expected?.value : undefined
   if (told !== undefined && told.horizonMs >= startupOf(state, config)) {
     const { perRequest, perInputToken, perOutputToken } = config.work
     const output = (perOutputToken * Math.max(0, state.outputMilli)) / 1_000
     const perS = told.requestsPerS * (perRequest + output) + told.inputTokensPerS * perInputToken
     expected = Math.max(expected, perS)
+    foretold = needOf(rule, { expected: perS, peak: 0 }, config.safeWorkPerS)
   }
-  const peak = estimates.peak[last]!
+  const atZero = input.target === 0
+  const peak = atZero ? 0 : peakOf(state, estimates)
   const drainMs = Math.max(DRAIN_MS, startupOf(state, config))
   const heldPerS = (believed.heldWork * 1_000) / drainMs
   const base = needOf(rule, { expected, peak }, config.safeWorkPerS)
   const full = needOf(rule, { expected: expected + heldPerS, peak }, config.safeWorkPerS)
   const waiting = believed.heldRequests > 0 || (believed.inFlight ?? 0) > 0
-  const replicas = Math.max(full, waiting ? 1 : 0)
+  // From zero what is there starts replicas, and what is foretold: not what is remembered.
+  const woken = atZero ? Math.min(full, Math.max(now, foretold)) : full
+  const replicas = Math.max(woken, waiting ? 1 : 0)
   return {
     replicas: Math.min(replicas, 1_000_000),
     // Without what is held: a queue under constant load is no change of the load.
@@ -184,9 +198,10 @@ function decideNeed(
     target === 0
       ? { ...course, wanted: bounded, changedAt: at, changedFor: need.demand }
       : follow(course, { at, need: bounded, demand: need.demand, keepSteps, startupSteps })
+  const wokeAt = target === 0 ? { wokeAt: at } : {}
   const stays = next.wanted === target && bounded !== target
   const why = bounded > target ? 'SETTLING' : 'NOT_LOWER_LONG_ENOUGH'
-  return { state: { ...state, course: next }, hold: stays ? hold(why) : undefined }
+  return { state: { ...state, ...wokeAt, course: next }, hold: stays ? hold(why) : undefined }
 }
 
 /**

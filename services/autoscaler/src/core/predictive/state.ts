@@ -26,6 +26,8 @@ export interface PredictiveState {
   readonly coldUntil: number
   readonly ready: number
   readonly course: Course
+  /** Step at which it came up from zero last: what was before is no peak to provide for. */
+  readonly wokeAt?: number
   readonly rule: number
   readonly choice: Choice | null
   readonly tunedMs: number
