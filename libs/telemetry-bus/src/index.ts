@@ -1,4 +1,5 @@
 export { openInProcessBus } from './in-process.ts'
+export { NAME_MAX, timesHold } from './plausible.ts'
 export * from './port.ts'
 export { TelemetrySender, type TelemetrySenderOptions } from './sender.ts'
 export { SourceMarks } from './source-marks.ts'

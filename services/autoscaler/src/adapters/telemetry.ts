@@ -4,11 +4,8 @@ import {
   RequestRecord_Outcome,
   type TelemetryBatch,
 } from '@serverless-ai/contracts/telemetry/v1/telemetry'
+import { NAME_MAX, timesHold } from '@serverless-ai/telemetry-bus'
 import type { BatchFacts, EndedFact, LoadFact } from '../core/signal-facts.ts'
-
-/** No request takes longer, microseconds (30 days). */
-const LONGEST_US = 30n * 86_400_000_000n
-const NAME_MAX = 200
 
 /** Outcomes that say something of a service; callers who were wrong or went away do not. */
 const COUNTED: ReadonlySet<number> = new Set([
@@ -25,8 +22,7 @@ const measured = (name: 'queueUs' | 'ttftUs' | 'tpotUs', value: bigint | undefin
 function endedFromProto(record: RequestRecord, atMs: number): EndedFact | undefined {
   const { jobId, outcome, queueUs, ttftUs, tpotUs, e2eUs } = record
   if (!COUNTED.has(outcome) || jobId === '' || jobId.length > NAME_MAX) return undefined
-  // A part is no longer than the whole.
-  if (e2eUs > LONGEST_US || (ttftUs ?? 0n) > e2eUs || (queueUs ?? 0n) > e2eUs) return undefined
+  if (!timesHold(record)) return undefined
   return {
     jobId,
     atMs,

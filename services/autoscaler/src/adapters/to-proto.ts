@@ -7,11 +7,7 @@ import {
   type ScalingSettings,
   type Target as TargetProto,
 } from '@serverless-ai/contracts/scaling/v1/scaling'
-import {
-  type Scale,
-  Scale_Unit,
-  type StoryEntry,
-} from '@serverless-ai/contracts/schedule/v1/schedule'
+import { type Scale, Scale_Unit } from '@serverless-ai/contracts/schedule/v1/schedule'
 import { whyBlocked } from '../core/control.ts'
 import { devicesNow } from '../core/fleet.ts'
 import { devicesEach } from '../core/limits-of.ts'
@@ -142,15 +138,3 @@ export function budgetToProto(state: AutoscalerState): DeviceBudget {
     unknown: total === undefined,
   }
 }
-
-/** What happened besides decisions. */
-export const storyToProto = (target: Target, untilMs: number): StoryEntry[] =>
-  target.story
-    .filter(({ atMs }) => atMs <= untilMs)
-    .map(({ atMs, code, details }) => ({
-      atMs: whole(Math.trunc(atMs)),
-      position: '',
-      service: 'autoscaler',
-      code,
-      details: { ...details },
-    }))

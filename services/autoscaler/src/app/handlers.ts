@@ -12,23 +12,17 @@ import {
 } from '@serverless-ai/contracts/scaling/v1/scaling'
 import type { CallContext, Clock, HandlersOf, Principal } from '@serverless-ai/kernel'
 import { rpcError, seesTenant } from '@serverless-ai/rpc'
-import { callOptions, parsePosition, readOptions } from '@serverless-ai/runtime'
+import { callOptions, parsePosition, readNow, storyUntil } from '@serverless-ai/runtime'
+import { NAME_MAX } from '@serverless-ai/telemetry-bus'
 import { errorOf } from '../adapters/errors.ts'
 import { modeFromProto } from '../adapters/from-proto.ts'
-import {
-  briefly,
-  budgetToProto,
-  decisionToProto,
-  storyToProto,
-  targetToProto,
-} from '../adapters/to-proto.ts'
+import { briefly, budgetToProto, decisionToProto, targetToProto } from '../adapters/to-proto.ts'
 import type { AutoscalerState, Target } from '../core/model.ts'
 import type { AutoscalerRuntime } from './definition.ts'
 import type { Stepper } from './stepper.ts'
 
 const PAGE_DEFAULT = 100
 const PAGE_MAX = 1_000
-const NAME_MAX = 200
 
 const notFound = (target: string) => errorOf({ reason: 'TARGET_NOT_FOUND', details: { target } })
 
@@ -91,16 +85,13 @@ export class ScalingHandlers {
   }
 
   /** `atMs`: now, not before the last commit. */
-  async #read<T>(
+  #read<T>(
     query: (state: AutoscalerState, atMs: number) => T,
     context: CallContext,
     minPosition = '',
   ): Promise<{ value: T; token: string }> {
-    const nowMs = this.#clock.wallMs()
-    return await this.#runtime.read(
-      (state, { atMs }) => query(state, Math.max(nowMs, atMs)),
-      readOptions(context, minPosition),
-    )
+    const now = { wallMs: this.#clock.wallMs(), context, minPosition }
+    return readNow(this.#runtime, now, query)
   }
 
   /** Commits nothing itself: what is held is part of the next step. */
@@ -151,7 +142,7 @@ export class ScalingHandlers {
         decisions: target.decisions
           .filter((decision) => decision.atMs <= untilMs)
           .map((decision) => decisionToProto(target.jobId, decision)),
-        story: storyToProto(target, untilMs),
+        story: storyUntil('autoscaler', target.story, untilMs),
       }
     }
     const { atPosition } = request

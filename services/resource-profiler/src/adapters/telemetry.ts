@@ -7,10 +7,9 @@ import type {
   TaskSample,
   TelemetryBatch,
 } from '@serverless-ai/contracts/telemetry/v1/telemetry'
+import { NAME_MAX } from '@serverless-ai/telemetry-bus'
 import type { NodeMarks, Rejection, SampleFact } from '../core/samples.ts'
 
-/** Longest name. */
-const NAME_MAX = 200
 const SAMPLES_MAX = 10_000
 const STRETCHES_MAX = 1_000
 /** Ranges: nothing on earth is above. */

@@ -9,7 +9,7 @@ import type {
 } from '@serverless-ai/contracts/profile/v1/profile'
 import type { CallContext, Clock, HandlersOf, Principal } from '@serverless-ai/kernel'
 import { seesTenant } from '@serverless-ai/rpc'
-import { readOptions } from '@serverless-ai/runtime'
+import { readNow, storyUntil } from '@serverless-ai/runtime'
 import { horizonInvalid, jobNotFound } from '../adapters/errors.ts'
 import { forecastOf } from '../adapters/forecast.ts'
 import { profileToProto } from '../adapters/to-proto.ts'
@@ -60,16 +60,13 @@ export class ProfileHandlers {
   }
 
   /** `nowMs`: now, not before the last commit. */
-  async #read<T>(
+  #read<T>(
     query: (state: ProfilerState, nowMs: number) => T,
     context: CallContext,
     minPosition = '',
   ): Promise<{ value: T; token: string }> {
-    const wallMs = Math.round(this.#clock.wallMs())
-    return await this.#runtime.read(
-      (state, { atMs }) => query(state, Math.max(wallMs, atMs)),
-      readOptions(context, minPosition),
-    )
+    const now = { wallMs: Math.round(this.#clock.wallMs()), context, minPosition }
+    return readNow(this.#runtime, now, query)
   }
 
   async #list(request: ListProfilesRequest, context: CallContext): Promise<ListProfilesResponse> {
@@ -119,15 +116,6 @@ export class ProfileHandlers {
       (state) => find(state, request.jobId, context.principal).story,
       context,
     )
-    const story = value
-      .filter(({ atMs }) => atMs <= until)
-      .map(({ atMs, code, details }) => ({
-        atMs: BigInt(Math.trunc(atMs)),
-        position: '',
-        service: 'resource-profiler',
-        code,
-        details: { ...details },
-      }))
-    return { story, position: token }
+    return { story: storyUntil('resource-profiler', value, until), position: token }
   }
 }

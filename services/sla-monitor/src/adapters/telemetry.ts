@@ -4,12 +4,9 @@ import {
   RequestRecord_Outcome,
   type TelemetryBatch,
 } from '@serverless-ai/contracts/telemetry/v1/telemetry'
+import { NAME_MAX, timesHold } from '@serverless-ai/telemetry-bus'
 import type { BatchFacts, RequestFact } from '../core/messages.ts'
 
-/** No request takes longer, microseconds (30 days). */
-const LONGEST_US = 30n * 86_400_000_000n
-/** Longest name. */
-const NAME_MAX = 200
 /** No token takes longer, microseconds (an hour). */
 const LONGEST_TOKEN_US = 3_600_000_000n
 
@@ -27,14 +24,13 @@ const measured = (name: 'ttftUs' | 'tpotUs', value: bigint | undefined) =>
 
 /** A request; undefined when it cannot be. */
 export function requestFromProto(record: RequestRecord, atMs: number): RequestFact | undefined {
-  const { jobId, tenant, class: name, ttftUs, tpotUs, e2eUs, queueUs } = record
+  const { jobId, tenant, class: name, ttftUs, tpotUs, e2eUs } = record
   const outcome = OUTCOMES.get(record.outcome)
   if (outcome === undefined || !Number.isSafeInteger(atMs) || atMs <= 0) return undefined
   if (jobId.length > NAME_MAX || tenant.length > NAME_MAX || name.length > NAME_MAX) {
     return undefined
   }
-  // A part is no longer than the whole.
-  if (e2eUs > LONGEST_US || (ttftUs ?? 0n) > e2eUs || (queueUs ?? 0n) > e2eUs) return undefined
+  if (!timesHold(record)) return undefined
   if ((tpotUs ?? 0n) > LONGEST_TOKEN_US) return undefined
   const times = { ...measured('ttftUs', ttftUs), ...measured('tpotUs', tpotUs) }
   return { jobId, tenant, class: name, outcome, atMs, ...times, e2eUs: Number(e2eUs) }

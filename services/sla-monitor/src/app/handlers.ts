@@ -15,7 +15,7 @@ import {
 } from '@serverless-ai/contracts/objective/v1/objective'
 import type { CallContext, Clock, HandlersOf, Principal } from '@serverless-ai/kernel'
 import { rpcError, seesAll, seesTenant } from '@serverless-ai/rpc'
-import { callOptions, readOptions } from '@serverless-ai/runtime'
+import { callOptions, readNow, storyUntil } from '@serverless-ai/runtime'
 import { errorOf } from '../adapters/errors.ts'
 import { wishFromProto } from '../adapters/from-proto.ts'
 import { objectiveToProto, sourcesToProto, statementToProto } from '../adapters/to-proto.ts'
@@ -108,16 +108,13 @@ export class ObjectiveHandlers {
   }
 
   /** `atMs`: now, not before the last commit. */
-  async #read<T>(
+  #read<T>(
     query: (state: SlaState, atMs: number) => T,
     context: CallContext,
     minPosition = '',
   ): Promise<{ value: T; token: string }> {
-    const nowMs = this.#clock.wallMs()
-    return await this.#runtime.read(
-      (state, { atMs }) => query(state, Math.max(nowMs, atMs)),
-      readOptions(context, minPosition),
-    )
+    const now = { wallMs: this.#clock.wallMs(), context, minPosition }
+    return readNow(this.#runtime, now, query)
   }
 
   async #execute(
@@ -242,15 +239,6 @@ export class ObjectiveHandlers {
       (state) => find(state, request.objective, context.principal).story,
       context,
     )
-    const story = value
-      .filter(({ atMs }) => atMs <= until)
-      .map(({ atMs, code, details }) => ({
-        atMs: BigInt(Math.trunc(atMs)),
-        position: '',
-        service: 'sla-monitor',
-        code,
-        details: { ...details },
-      }))
-    return { story, position: token }
+    return { story: storyUntil('sla-monitor', value, until), position: token }
   }
 }
