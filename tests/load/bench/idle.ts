@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Platform } from '../../support/platform.ts'
 import { cpuSeconds, memoryMib } from '../../support/process-tree.ts'
 import { type BenchResult, metric } from '../report.ts'
@@ -16,7 +17,7 @@ async function sample(): Promise<Sample> {
   try {
     const startSeconds = (performance.now() - startedMs) / 1_000
     const before = cpuSeconds(platform.pid)
-    await new Promise((resolve) => setTimeout(resolve, WATCH_MS))
+    await sleep(WATCH_MS)
     const controlCpuPct = ((cpuSeconds(platform.pid) - before) / (WATCH_MS / 1_000)) * 100
     const nodeMib = Math.max(
       ...['n1', 'n2', 'n3'].map((nodeId) => {

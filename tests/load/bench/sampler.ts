@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { prepareQueue } from '../../e2e/node-faults.ts'
 import { submit } from '../../support/digits.ts'
 import { jobManifest } from '../../support/manifest.ts'
@@ -38,7 +39,7 @@ async function minute(platform: Platform, task: number): Promise<Minute> {
     task: cpuSeconds(task),
   })
   const before = now()
-  await new Promise((resolve) => setTimeout(resolve, WATCH_MS))
+  await sleep(WATCH_MS)
   const after = now()
   return {
     agent: after.agent - before.agent,
@@ -60,7 +61,7 @@ async function sendTo(platform: Platform, telemetryAddress: string): Promise<voi
   }
   await until('another agent', another, { timeoutMs: 30_000 })
   // Its start is not what is measured.
-  await new Promise((resolve) => setTimeout(resolve, 3_000))
+  await sleep(3_000)
 }
 
 interface Sample {

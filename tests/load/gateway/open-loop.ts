@@ -1,4 +1,5 @@
 import { type Agent, request as httpRequest } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Dice } from '../../support/random.ts'
 
 /** What became of a request. */
@@ -105,7 +106,7 @@ export async function sendAt(
   for (const dueMs of due) {
     const index = running.length
     const waitMs = dueMs - (performance.now() - startMs)
-    if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs))
+    if (waitMs > 0) await sleep(waitMs)
     if (over()) break
     running.push(
       send(kindOf(index)).then((answer) => {

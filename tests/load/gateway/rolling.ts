@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { ReplicaRoute } from '@serverless-ai/gateway'
 import { agentOf, PATH, toGateway } from './common.ts'
 import { type Answer, openLoop } from './open-loop.ts'
@@ -42,7 +43,7 @@ export async function rollingUpdate(options: {
       const old = fresh - 2
       await tell(old)
       // The drain time of the service; what runs there is over long before.
-      await new Promise((resolve) => setTimeout(resolve, DRAIN_MS))
+      await sleep(DRAIN_MS)
       const part = parts.get(old)
       parts.delete(old)
       await tell()

@@ -1,5 +1,6 @@
 import { chmodSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Job, Job_State } from '@serverless-ai/contracts/job/v1/job'
 import { readJournal, uploadDigits } from '../../support/digits.ts'
 import { jobManifest } from '../../support/manifest.ts'
@@ -96,7 +97,7 @@ async function asked(edge: Edge, course: Course, seed: number): Promise<readonly
   const overMs = performance.now() + secondsOf(course) * 1_000
   const answers = await sendAt(dueTimes(course, seed), () => kind)
   const leftMs = overMs - performance.now()
-  if (leftMs > 0) await new Promise((resolve) => setTimeout(resolve, leftMs))
+  if (leftMs > 0) await sleep(leftMs)
   return answers
 }
 

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { ServiceUpdate_State } from '@serverless-ai/contracts/schedule/v1/schedule'
 import { description } from '../../e2e/servers.ts'
 import { requestId } from '../../support/digits.ts'
@@ -44,7 +45,7 @@ async function underLoad(
   let done = false
   const answers = openLoopUntil(load, { seed, over: () => done })
   try {
-    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS))
+    await sleep(SETTLE_MS)
     await work()
   } finally {
     done = true

@@ -8,9 +8,9 @@ import {
 } from '@serverless-ai/contracts/profile/v1/profile'
 import type { Command } from 'commander'
 import { type Globals, resolveConnection, withPlatform } from '../context.ts'
+import { datedStory } from '../output/story.ts'
 import { forecastText, profilesText, profileText } from './profile-text.ts'
 import { answer, type CommandScope, resolveJobId, wholeNumber, withGlobals } from './shared.ts'
-import { storyText } from './slo-text.ts'
 
 /** Pages read before a list is cut, 1,000 entries each. */
 const PAGES_MAX = 10
@@ -50,7 +50,7 @@ export function addProfile(program: Command, scope: CommandScope): void {
     if (options.explain === true) {
       const told = await profiles.explainProfile({ jobId, untilMs: 0n })
       const json = ExplainProfileResponse.toJSON(told)
-      answer(io, options, { json, text: () => storyText(told.story) })
+      answer(io, options, { json, text: () => datedStory(told.story) })
       return
     }
     const told = await profiles.getProfile({ jobId, minPosition: '' })

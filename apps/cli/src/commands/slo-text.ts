@@ -10,7 +10,6 @@ import {
   type Statement,
   type TelemetrySource,
 } from '@serverless-ai/contracts/objective/v1/objective'
-import type { StoryEntry } from '@serverless-ai/contracts/schedule/v1/schedule'
 import { clockTime, duration, plain, table } from '../output/text.ts'
 
 export const INDICATORS: ReadonlyMap<string, Indicator> = new Map([
@@ -211,15 +210,4 @@ export function ledgerText(closed: readonly Statement[], open: readonly Statemen
   })
   const counts = ['GOOD', 'BAD', 'EXCLUDED', 'UNKNOWN', 'LATE', 'LOST BATCHES']
   return table([['NO', 'DAY', 'TENANT', 'ATTAINED', ...counts, 'HASH'], ...rows])
-}
-
-/** `sai slo explain NAME`. */
-export function storyText(story: readonly StoryEntry[]): string {
-  if (story.length === 0) return 'nothing happened yet\n'
-  const lines = story.map(({ atMs, code, details }) => {
-    const said = Object.entries(details).map(([name, value]) => `${name}=${value}`)
-    const day = new Date(Number(atMs)).toISOString().slice(0, 10)
-    return `${day} ${clockTime(atMs)}  ${plain(`${code}  ${said.join(' ')}`)}\n`
-  })
-  return lines.join('')
 }

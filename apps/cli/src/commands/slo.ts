@@ -15,6 +15,7 @@ import {
 import type { Command } from 'commander'
 import { type Globals, resolveConnection, withPlatform } from '../context.ts'
 import { CliError } from '../exit.ts'
+import { datedStory } from '../output/story.ts'
 import { answer, type CommandScope, wholeNumber, withGlobals } from './shared.ts'
 import {
   ACTIONS,
@@ -24,7 +25,6 @@ import {
   promiseText,
   rulesText,
   statusText,
-  storyText,
 } from './slo-text.ts'
 
 /** Pages read before a list is cut, 1,000 entries each. */
@@ -238,7 +238,7 @@ export function addSlo(program: Command, scope: CommandScope): void {
         platform.objectives.explainObjective({ objective, untilMs: 0n }),
       )
       const json = ExplainObjectiveResponse.toJSON(told)
-      answer(io, options, { json, text: () => storyText(told.story) })
+      answer(io, options, { json, text: () => datedStory(told.story) })
     })
   withGlobals(slo.command('ledger'))
     .description('statements of closed days, and the open ones')
