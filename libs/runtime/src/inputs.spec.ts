@@ -1,5 +1,6 @@
 import { eventsTopic } from '@serverless-ai/eventlog'
 import { describe, expect, it } from 'vitest'
+import { LINGER_MS } from './leader.ts'
 import { add, bank } from './testing/bank.ts'
 import { type Bank, type Process, World } from './testing/world.ts'
 
@@ -50,6 +51,26 @@ describe('inputs', () => {
     const startMs = world.time.nowMs
     await follow(world, from.runtime, to.runtime, 'dull')
     expect(world.time.nowMs - startMs).toBeLessThan(1000)
+  })
+
+  it('wait a moment for each other, and go with any commit that is made anyway', async () => {
+    const { world, from, to } = await pair()
+    await follow(world, from.runtime, to.runtime, 'a')
+    const before = world.logLength('sink')
+    for (const key of ['b', 'c']) {
+      await world.run(from.runtime.execute(add(key)))
+      await world.time.advance(1)
+    }
+    expect(world.logLength('sink')).toBe(before)
+    await world.time.advance(LINGER_MS)
+    expect(world.logLength('sink')).toBe(before + 1)
+    await world.run(from.runtime.execute(add('d')))
+    await world.time.advance(1)
+    const startMs = world.time.nowMs
+    await world.run(to.runtime.execute(add('own')))
+    expect(world.time.nowMs - startMs).toBeLessThan(LINGER_MS - 1)
+    expect(world.logLength('sink')).toBe(before + 2)
+    expect((await seen(world, to.runtime)).map(([key]) => key)).toEqual(['a', 'b', 'c', 'd'])
   })
 
   it('go on from the mark after a restart: nothing twice, nothing missed', async () => {

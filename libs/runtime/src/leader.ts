@@ -15,6 +15,13 @@ import type { OwnCommit, Partition } from './partition.ts'
 const APPEND_RETRY_MS = 50
 const APPEND_RETRY_MAX_MS = 2000
 
+/**
+ * So long do inputs and outcomes of effects wait for more of their kind, or for a commit that is
+ * made anyway, ms. A chain of services that react to each other takes so much longer at each link,
+ * and the answer to a caller does not queue behind the commits of all who heard of its command.
+ */
+export const LINGER_MS = 4
+
 /** The commit that was appended and not read back yet. */
 export interface InFlight<C extends Message, E extends Message> {
   readonly own: OwnCommit<E>
@@ -55,6 +62,7 @@ export class Leader<S, C extends Message, E extends Message> {
   #inFlight: InFlight<C, E> | undefined
   #scheduled = false
   #patience: Timer | undefined
+  #lingering: Timer | undefined
 
   constructor(host: LeaderHost<S, C, E>, epoch: number) {
     this.#host = host
@@ -85,7 +93,16 @@ export class Leader<S, C extends Message, E extends Message> {
       return
     }
     this.mailbox.push(item)
-    this.pump()
+    if (this.mailbox.lingers) this.#linger()
+    else this.pump()
+  }
+
+  #linger(): void {
+    this.#lingering ??= this.#host.context.ports.timers.after(LINGER_MS, () => {
+      this.#lingering = undefined
+      this.mailbox.urge()
+      this.pump()
+    })
   }
 
   /** The first that waits for a commit of others, and has waited long enough, makes one for all. */
@@ -98,16 +115,20 @@ export class Leader<S, C extends Message, E extends Message> {
     })
   }
 
-  #endPatience(): void {
+  #endWaiting(): void {
     this.#patience?.cancel()
     this.#patience = undefined
+    this.#lingering?.cancel()
+    this.#lingering = undefined
   }
 
   /**
-   * Starts the next batch in the next turn, so that what arrives together is committed together.
+   * Starts the next batch in the next turn, so that what arrives together is committed together;
+   * what lingers alone starts none.
    */
   pump(): void {
     if (this.#scheduled || this.#inFlight !== undefined || this.signal.aborted) return
+    if (this.mailbox.lingers && !this.#host.composer.owed) return
     this.#scheduled = true
     const { timers } = this.#host.context.ports
     timers.yieldTurn().then(
@@ -148,7 +169,7 @@ export class Leader<S, C extends Message, E extends Message> {
     const own: OwnCommit<E> = { ...encodeFacts(facts, chain), domain: draft.domain }
     const flight = { own, draft, sinceMs: context.ports.clock.monotonicMs() }
     this.#inFlight = flight
-    this.#endPatience()
+    this.#endWaiting()
     void this.#append(flight)
   }
 
@@ -233,7 +254,7 @@ export class Leader<S, C extends Message, E extends Message> {
   close(error: Error, inFlight: InFlightFate): void {
     if (this.signal.aborted) return
     this.#abort.abort(error)
-    this.#endPatience()
+    this.#endWaiting()
     const flight = this.#inFlight
     this.#inFlight = undefined
     const fate = inFlight === 'void' ? error : outcomeUnknown(this.#host.context.definition.name)

@@ -4,16 +4,22 @@ import type { Item } from './items.ts'
 /** Commands of callers that wait at once; more are refused with MAILBOX_FULL. */
 export const MAILBOX_MAX = 10_000
 
+const LINGERS: ReadonlySet<Item<Message>['kind']> = new Set(['input', 'outcome'])
+
 /**
  * What waits for the next batch, first come first served. Only callers' commands are counted
  * against the maximum: inputs, timers and effects bound themselves (a window per source, one item
  * per timer, 64 effects at once).
+ *
+ * Nobody waits for an answer to what other services said, or to the outcome of an effect: these
+ * linger, and are committed together with what comes meanwhile.
  */
 export class Mailbox<C extends Message> {
   #items: (Item<C> | undefined)[] = []
   #head = 0
   #commands = 0
   #patient: Item<C>[] = []
+  #urgent = false
 
   /** True when another command would be one too many. */
   get full(): boolean {
@@ -29,15 +35,27 @@ export class Mailbox<C extends Message> {
     return this.#head >= this.#items.length
   }
 
+  /** True when all that waits may wait a little longer. */
+  get lingers(): boolean {
+    return !this.empty && !this.#urgent
+  }
+
   push(item: Item<C>): void {
     if (item.kind === 'command') this.#commands += 1
+    if (!LINGERS.has(item.kind)) this.#urgent = true
     this.#items.push(item)
+  }
+
+  /** What lingers waits no longer. */
+  urge(): void {
+    this.#urgent = !this.empty
   }
 
   /** Puts items back in front, in their order. */
   unshift(items: readonly Item<C>[]): void {
     this.#items = [...items, ...this.#items.slice(this.#head)]
     this.#head = 0
+    this.urge()
     for (const item of items) if (item.kind === 'command') this.#commands += 1
   }
 
@@ -68,6 +86,7 @@ export class Mailbox<C extends Message> {
       this.#head = 0
     }
     if (item.kind === 'command') this.#commands -= 1
+    if (this.empty) this.#urgent = false
     return item
   }
 
@@ -78,6 +97,7 @@ export class Mailbox<C extends Message> {
     this.#items = []
     this.#head = 0
     this.#commands = 0
+    this.#urgent = false
     return rest
   }
 }

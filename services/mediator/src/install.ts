@@ -2,6 +2,7 @@ import { JobServiceService, WorkspaceServiceService } from '@serverless-ai/contr
 import { RecoveryServiceService } from '@serverless-ai/contracts/recovery/v1/recovery'
 import { SchedulerServiceService } from '@serverless-ai/contracts/schedule/v1/schedule'
 import type { ServiceKit } from '@serverless-ai/hosting/process'
+import { TakenJobs } from './app/changes.ts'
 import { type MediatorRuntime, mediatorDefinition } from './app/definition.ts'
 import { mediatorHandlers } from './app/handlers.ts'
 import { watchMediator } from './app/metrics.ts'
@@ -17,9 +18,10 @@ export function installMediator(
 ): { readonly runtime: MediatorRuntime } {
   const scheduler = peers.client(SchedulerServiceService, 'scheduler')
   const recovery = peers.client(RecoveryServiceService, 'fault-tolerance')
-  const runtime = host.add(mediatorDefinition(scheduler))
+  const taken = new TakenJobs()
+  const runtime = host.add(mediatorDefinition(scheduler, (jobId) => taken.tell(jobId)))
   const { clock, timers } = ports
-  const handlers = mediatorHandlers({ runtime, store, clock, timers, scheduler, recovery })
+  const handlers = mediatorHandlers({ runtime, taken, store, clock, timers, scheduler, recovery })
   server.add(JobServiceService, handlers.jobs)
   server.add(WorkspaceServiceService, handlers.workspaces)
   if (metrics !== undefined) watchMediator(metrics, runtime)

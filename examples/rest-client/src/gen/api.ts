@@ -881,9 +881,9 @@ export interface components {
         };
         /** @description Taken. */
         "job.v1.SubmitJobResponse": {
-            /** @description The job; `manifest` is set with `validate_only` alone. */
+            /** @description The job, as the scheduler took it; `manifest` is set with `validate_only` alone. */
             job?: components["schemas"]["job.v1.Job"];
-            /** @description Position of the commit: give it as `min_position` to read your own write. */
+            /** @description Position of the commit: give it as `min_position` to read your own write. The view follows the scheduler: a read there may say SUBMITTED for a few more milliseconds. */
             position?: string;
         };
         /** @description Updates a service. */

@@ -76,7 +76,7 @@ class Acknowledged {
       const job = this.#jobs.get(jobId)
       if (type === 'JobSubmitted') this.#submitted(jobId, json.text('requestId'), seen)
       if (job === undefined) continue
-      if (type === 'JobRejected') job.rejected = seen
+      if (type === 'JobRejected') this.#rejected(jobId, job, seen)
       if (type === 'JobForgotten') this.#jobs.delete(jobId)
       if (type === 'JobEnqueued') this.#enqueued(jobId, job, seen)
       if (type === 'JobCancelRequested') {
@@ -119,6 +119,14 @@ class Acknowledged {
     }
     const told = this.#told.get(job.requestId)
     if (told?.ok === false && told.call === 'submit') this.#leftBehind(told, jobId, seen)
+  }
+
+  #rejected(jobId: string, job: JobLogged, seen: CommitSeen): void {
+    job.rejected = seen
+    const told = this.#told.get(job.requestId)
+    if (told?.ok !== true || told.call !== 'submit') return
+    const text = `job ${jobId} was acknowledged at ${secondsText(told.atMs)}`
+    this.#alarm(jobId, `${text} and is rejected in ${placeText(seen)}: the answer holds`)
   }
 
   #leftBehind(told: Answered, jobId: string, place: Place): void {
@@ -236,9 +244,10 @@ class Acknowledged {
     }
     if (jobId !== answer.jobId || job === undefined) {
       this.#alarm(answer.jobId, `${at}: the log holds ${jobId ?? 'no job'} for this request`)
-    } else if (job.enqueued === undefined || job.rejected !== undefined) {
-      const state = job.rejected === undefined ? 'not queued' : 'rejected'
-      this.#alarm(jobId, `${at}: accepted, and in the mediator's log it is ${state}`)
+    } else if (job.rejected !== undefined) {
+      this.#alarm(jobId, `${at}: accepted, and rejected in ${placeText(job.rejected)}`)
+    } else if (!this.#queued.has(jobId)) {
+      this.#alarm(jobId, `${at}: accepted, and the scheduler's log does not hold it yet`)
     }
   }
 

@@ -110,6 +110,20 @@ describe('acknowledged', () => {
     expect(never.caught).toEqual(['acknowledged'])
   })
 
+  it('sees an acknowledged job that the scheduler does not hold yet, or that is rejected', () => {
+    const early = Story.calm()
+    early.take('j1', 'r1')
+    early.answer('r1', 'j1')
+    expect(early.alarms[0]?.message).toContain("the scheduler's log does not hold it yet")
+    const rejected = Story.calm()
+    rejected.take('j1', 'r1')
+    rejected.queueJob('j1')
+    rejected.answer('r1', 'j1')
+    expect(rejected.alarms).toEqual([])
+    rejected.commit('mediator', { events: [{ type: 'JobRejected', jobId: 'j1' }] })
+    expect(rejected.alarms[0]?.message).toContain('the answer holds')
+  })
+
   it('sees a cancellation that was acknowledged and is not there', () => {
     const story = Story.calm()
     story.submit('j1')

@@ -50,6 +50,26 @@ export class JobChanges {
   }
 }
 
+/** Jobs that somebody waits for the scheduler to take. */
+export class TakenJobs {
+  readonly #waiting = new Map<string, Set<() => void>>()
+
+  /** Calls `taken` when the scheduler has the job. Returns how to stop. */
+  await(jobId: string, taken: () => void): () => void {
+    const waiting = this.#waiting.get(jobId) ?? new Set()
+    this.#waiting.set(jobId, waiting)
+    waiting.add(taken)
+    return () => {
+      if (waiting.delete(taken) && waiting.size === 0) this.#waiting.delete(jobId)
+    }
+  }
+
+  /** The scheduler has the job. */
+  tell(jobId: string): void {
+    for (const taken of this.#waiting.get(jobId) ?? []) taken()
+  }
+}
+
 /** A flag that can be waited for, with a limit. */
 export class Wake {
   #set = false

@@ -54,11 +54,13 @@ function rejectionOf(error: unknown): Rejection {
   return { code, reason, message, metadata }
 }
 
-async function enqueue(
+type Perform = (
   scheduler: SchedulerClient,
   payload: Json,
   signal: AbortSignal,
-): Promise<MediatorCommand> {
+) => Promise<MediatorCommand>
+
+const enqueue: Perform = async (scheduler, payload, signal) => {
   if (!isOrder(payload)) throw new TypeError('not an order to enqueue a job')
   const { jobId } = payload
   const options = { signal, timeoutMs: CALL_TIMEOUT_MS }
@@ -73,11 +75,7 @@ async function enqueue(
 const isUpdate = (payload: unknown): payload is UpdateOrder =>
   typeof payload === 'object' && payload !== null && 'revision' in payload && 'number' in payload
 
-async function update(
-  scheduler: SchedulerClient,
-  payload: Json,
-  signal: AbortSignal,
-): Promise<MediatorCommand> {
+const update: Perform = async (scheduler, payload, signal) => {
   if (!isUpdate(payload)) throw new TypeError('not an order to update a service')
   const settled = { type: 'SettleUpdate', jobId: payload.jobId, number: payload.number } as const
   try {
@@ -88,11 +86,7 @@ async function update(
   }
 }
 
-async function cancel(
-  scheduler: SchedulerClient,
-  payload: Json,
-  signal: AbortSignal,
-): Promise<MediatorCommand> {
+const cancel: Perform = async (scheduler, payload, signal) => {
   if (!isCancel(payload)) throw new TypeError('not an order to cancel a job')
   const { jobId, requestedBy } = payload
   try {
@@ -105,11 +99,15 @@ async function cancel(
 }
 
 /** What carries out each kind of effect. */
-const PERFORMERS: Readonly<Record<string, typeof enqueue>> = { enqueue, update, cancel }
+const PERFORMERS: Readonly<Record<string, Perform>> = { enqueue, update, cancel }
 
-/** The mediator as a service of the log. `scheduler` is asked when an effect is due. */
+/**
+ * The mediator as a service of the log. `scheduler` is asked when an effect is due; `onTaken` hears
+ * of each job at the moment at which the scheduler has it, before that stands in this log.
+ */
 export function mediatorDefinition(
   scheduler: SchedulerClient,
+  onTaken?: (jobId: string) => void,
 ): ServiceDefinition<MediatorState, MediatorCommand, MediatorEvent> {
   return {
     name: 'mediator',
@@ -119,10 +117,12 @@ export function mediatorDefinition(
     publish,
     snapshotFeed,
     inputs,
-    perform(effect: EffectRequest, { signal }) {
+    async perform(effect: EffectRequest, { signal }) {
       const perform = PERFORMERS[effect.kind]
       if (perform === undefined) throw new TypeError(`no effect is of the kind ${effect.kind}`)
-      return perform(scheduler, effect.payload, signal)
+      const command = await perform(scheduler, effect.payload, signal)
+      if (command.type === 'SettleEnqueue' && command.rejection === null) onTaken?.(command.jobId)
+      return command
     },
   }
 }

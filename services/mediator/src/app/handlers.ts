@@ -3,7 +3,7 @@ import type {
   WorkspaceServiceService,
 } from '@serverless-ai/contracts/job/v1/job'
 import type { Clock, HandlersOf, Timers } from '@serverless-ai/kernel'
-import { JobChanges } from './changes.ts'
+import { JobChanges, type TakenJobs } from './changes.ts'
 import type { MediatorRuntime, SchedulerClient } from './definition.ts'
 import { ExplainHandler, type RecoveryClient } from './explain.ts'
 import { JobHandlers } from './jobs.ts'
@@ -15,6 +15,8 @@ import { type BlobStore, WorkspaceHandlers } from './workspaces.ts'
 /** Makes the handlers of the RPCs over a runtime, a store and the clients of the other owners. */
 export function mediatorHandlers(init: {
   readonly runtime: MediatorRuntime
+  /** Told by the runtime's effects. */
+  readonly taken: TakenJobs
   readonly store: BlobStore
   readonly clock: Clock
   readonly timers: Timers
@@ -24,14 +26,16 @@ export function mediatorHandlers(init: {
   readonly jobs: HandlersOf<JobServiceService>
   readonly workspaces: HandlersOf<WorkspaceServiceService>
 } {
-  const { runtime, store, clock, timers, scheduler, recovery } = init
+  const { runtime, taken, store, clock, timers, scheduler, recovery } = init
   const changes = new JobChanges(runtime)
   const workspaces = new WorkspaceHandlers({ runtime, store })
   const { has: hasWorkspace } = workspaces
   const jobs = new JobHandlers({ runtime, changes, timers })
   const scale = new ScaleHandler({ runtime, scheduler })
   const update = new UpdateHandler({ runtime, hasWorkspace })
-  const submit = new SubmitHandler({ runtime, changes, scheduler, clock, timers, hasWorkspace })
+  const submit = new SubmitHandler({
+    ...{ runtime, changes, taken, scheduler, clock, timers, hasWorkspace },
+  })
   const explain = new ExplainHandler({ runtime, scheduler, recovery })
   return {
     jobs: {

@@ -58,6 +58,21 @@ describe('SubmitJob', () => {
     expect(read.job?.manifest).toContain('stopGracePeriod: 3s')
   })
 
+  test('is answered by the word of the scheduler, before that stands in the own log', async () => {
+    const both = submit('a').then(async ({ job }) => {
+      const { value } = await world.runtime.read(({ jobs }) => jobs.get(job?.jobId ?? '')?.state)
+      return { job, view: value }
+    })
+    const { job, view } = await world.run(both)
+    expect({ view, answered: job?.state }).toEqual({
+      view: 'Submitted',
+      answered: Job_State.QUEUED,
+    })
+    const jobId = job?.jobId ?? ''
+    await world.time.advance(100)
+    expect(await state(jobId)).toBe(Job_State.QUEUED)
+  })
+
   test('the same request id gives the same job, with another body it is refused', async () => {
     const id = requestId()
     const first = await world.run(submit('a', { requestId: id }))

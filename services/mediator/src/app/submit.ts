@@ -18,7 +18,7 @@ import { jobRequest, jobToProto } from '../adapters/job.ts'
 import type { JobSpec } from '../core/job-spec.ts'
 import type { JobRecord, Rejection } from '../core/model.ts'
 import { GoodAdvice } from './advice.ts'
-import { type JobChanges, Wake } from './changes.ts'
+import { type JobChanges, type TakenJobs, Wake } from './changes.ts'
 import type { MediatorRuntime, SchedulerClient } from './definition.ts'
 
 /** Longest wait for the scheduler when the caller names no deadline, ms. */
@@ -31,6 +31,7 @@ const VALIDATE_TIMEOUT_MS = 5_000
 export interface SubmitPorts {
   readonly runtime: MediatorRuntime
   readonly changes: JobChanges
+  readonly taken: TakenJobs
   readonly scheduler: SchedulerClient
   readonly clock: Clock
   readonly timers: Timers
@@ -187,16 +188,26 @@ export class SubmitHandler {
     }
   }
 
-  /** Waits until the scheduler has queued the job or refused it. */
+  /**
+   * Waits until the scheduler has queued the job or refused it. That it queued it is known from its
+   * answer, before this log has it: the job is durable with both by then.
+   */
   async #settled(jobId: string, context: CallContext): Promise<SubmitJobResponse> {
-    const { runtime, changes, timers } = this.#ports
+    const { runtime, changes, timers, taken } = this.#ports
     const wake = new Wake()
-    let seen: Settled | undefined
-    const stop = changes.listen(jobId, (job, { token }) => {
-      // Taken while it is told: a read would wait for the commit that is in flight by then.
-      seen = settledOf(job, token) ?? seen
-      wake.set()
-    })
+    let told: Told | undefined
+    let isTaken = false
+    const stops = [
+      changes.listen(jobId, (job, { token }) => {
+        // Taken while it is told: a read would wait for the commit that is in flight by then.
+        told = toldOf(job, token)
+        wake.set()
+      }),
+      taken.await(jobId, () => {
+        isTaken = true
+        wake.set()
+      }),
+    ]
     const waitMs = Math.max(0, (context.timeoutMs ?? WAIT_MS) - MARGIN_MS)
     let late = false
     const timer = timers.after(waitMs, () => {
@@ -204,39 +215,46 @@ export class SubmitHandler {
       wake.set()
     })
     try {
-      const { value, token } = await runtime.read((state) => settledOf(state.jobs.get(jobId), ''))
-      seen ??= value && { ...value, position: token }
+      const { value, token } = await runtime.read((state) => toldOf(state.jobs.get(jobId), ''))
+      told ??= { ...value, position: token }
       for (;;) {
-        if (seen?.error !== undefined) throw seen.error
-        if (seen !== undefined) return { job: seen.job, position: seen.position }
+        if (told.error !== undefined) throw told.error
+        if (told.queued) return { job: told.job, position: told.position }
+        if (isTaken) return { job: queuedJob(told.job), position: told.position }
         if (late) throw mediatorError('ENQUEUE_PENDING', { jobId })
         await wake.wait(timers, waitMs, context.signal)
       }
     } finally {
       timer.cancel()
-      stop()
+      for (const stop of stops) stop()
     }
   }
 }
 
-/** What became of a submission. */
-interface Settled {
+/** What is known of a submission. */
+interface Told {
   readonly job: Job | undefined
   readonly error: RpcError | undefined
+  /** This log knows that the scheduler has the job. */
+  readonly queued: boolean
   readonly position: string
 }
 
-function settledOf(job: JobRecord | undefined, position: string): Settled | undefined {
+function toldOf(job: JobRecord | undefined, position: string): Told {
+  const nothing = { job: undefined, queued: false, position }
+  // Forgotten: it finished long ago, a repeated request came very late.
   if (job === undefined) {
-    // Forgotten: it finished long ago, a repeated request came very late.
-    const error = mediatorError('JOB_NOT_FOUND', { jobId: 'of this request' })
-    return { job: undefined, error, position }
+    return { ...nothing, error: mediatorError('JOB_NOT_FOUND', { jobId: 'of this request' }) }
   }
-  if (job.rejection !== null) return { job: undefined, error: rejected(job.rejection), position }
-  if (!job.enqueued) return undefined
+  if (job.rejection !== null) return { ...nothing, error: rejected(job.rejection) }
   // The caller has the description; rendering it again costs more than deciding the job did.
-  return { job: jobToProto(job, { manifest: false }), error: undefined, position }
+  const { enqueued: queued } = job
+  return { job: jobToProto(job, { manifest: false }), error: undefined, queued, position }
 }
+
+/** The job as the scheduler answered that it is. */
+const queuedJob = (job: Job | undefined): Job | undefined =>
+  job?.state === Job_State.SUBMITTED ? { ...job, state: Job_State.QUEUED } : job
 
 function dryJob(init: { tenant: string; spec: JobSpec; waiting: Job['reason'] }): Job {
   const { tenant, spec, waiting } = init

@@ -19,6 +19,7 @@ import { invariant, type Principal, RpcError } from '@serverless-ai/kernel'
 import { testPorts } from '@serverless-ai/kernel/testing'
 import { memoryNetwork } from '@serverless-ai/rpc'
 import { createRuntime } from '@serverless-ai/runtime'
+import { TakenJobs } from '../app/changes.ts'
 import { type MediatorRuntime, mediatorDefinition } from '../app/definition.ts'
 import { mediatorHandlers } from '../app/handlers.ts'
 import type { BlobStore } from '../app/workspaces.ts'
@@ -135,8 +136,9 @@ export class MediatorWorld {
     const token = 'service'
     const scheduler = transport.client(SchedulerServiceService, { address: schedulerAt, token })
     const recovery = transport.client(RecoveryServiceService, { address: recoveryAt, token })
+    const taken = new TakenJobs()
     const runtime = createRuntime(
-      mediatorDefinition(scheduler),
+      mediatorDefinition(scheduler, (jobId) => taken.tell(jobId)),
       {
         eventLog: this.#log,
         snapshots: openSnapshotDirectory({ directory: '/snapshots', ports: this.ports }),
@@ -157,7 +159,9 @@ export class MediatorWorld {
       makeRoom: async () => true,
     }
     const { clock, timers } = this.ports
-    const handlers = mediatorHandlers({ runtime, store, clock, timers, scheduler, recovery })
+    const handlers = mediatorHandlers({
+      ...{ runtime, taken, store, clock, timers, scheduler, recovery },
+    })
     this.#address = await this.#serve('0', (server) => {
       server.add(JobServiceService, handlers.jobs)
       server.add(WorkspaceServiceService, handlers.workspaces)

@@ -271,11 +271,14 @@ export interface SubmitJobRequest {
 
 /** Taken. */
 export interface SubmitJobResponse {
-  /** The job; `manifest` is set with `validate_only` alone. */
+  /** The job, as the scheduler took it; `manifest` is set with `validate_only` alone. */
   readonly job:
     | Job
     | undefined;
-  /** Position of the commit: give it as `min_position` to read your own write. */
+  /**
+   * Position of the commit: give it as `min_position` to read your own write. The view follows the
+   * scheduler: a read there may say SUBMITTED for a few more milliseconds.
+   */
   readonly position: string;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
