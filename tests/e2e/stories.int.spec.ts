@@ -3,9 +3,9 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { Reason_Code } from '@serverless-ai/contracts/common/v1/common'
-import { Job_State } from '@serverless-ai/contracts/job/v1/job'
+import { type Job, Job_State } from '@serverless-ai/contracts/job/v1/job'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { getJob, submit, untilJob } from '../support/digits.ts'
+import { submit, untilJob } from '../support/digits.ts'
 import { jobManifest } from '../support/manifest.ts'
 import { type Clients, Platform } from '../support/platform.ts'
 import { ROOT } from '../support/root.ts'
@@ -40,7 +40,8 @@ describe('two gangs of four on six devices', () => {
     const first = await submit(team, shell('first', { tasks: 4, script }))
     await untilJob(team, first, 'runs', (job) => job.state === Job_State.RUNNING, 20_000)
     const second = await submit(team, shell('second', { tasks: 4, script: 'true' }))
-    const waiting = await getJob(team, second)
+    const has = (job: Job) => job.reason !== undefined
+    const waiting = await untilJob(team, second, 'has a reason to wait', has, 5_000)
     expect(waiting.state).toBe(Job_State.QUEUED)
     expect([Reason_Code.CAPACITY_WAIT, Reason_Code.GANG_INCOMPLETE]).toContain(waiting.reason?.code)
     const devices = waiting.reason?.shortfalls.find((one) => one.dimension === 'devices')
