@@ -46,6 +46,11 @@ export class Exchange {
     request.on('aborted', () => this.#close())
   }
 
+  /** Version of HTTP: `1.0`, `1.1` or `2.0`. */
+  get version(): string {
+    return this.#request.httpVersion
+  }
+
   /** Header lines as they came, names and values in turn. */
   get lines(): readonly string[] {
     return this.#request.rawHeaders

@@ -4,8 +4,14 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http'
-import { createServer as createHttp2, type Http2Server, type ServerHttp2Session } from 'node:http2'
-import type { Socket } from 'node:net'
+import {
+  createServer as createHttp2,
+  type Http2Server,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type ServerHttp2Session,
+} from 'node:http2'
+import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { RpcError } from '@serverless-ai/kernel'
 import { httpStatusOf, type RefusalReason, rpcError } from '@serverless-ai/rpc'
@@ -18,6 +24,8 @@ const REQUEST_MS = 300_000
 const IDLE_MS = 75_000
 /** Longest wait for the first byte of a new connection, ms. */
 const FIRST_BYTE_MS = 30_000
+/** A refused caller may leave its end of the connection open so long, ms. */
+const LINGER_MS = 2_000
 const HEAD_MAX_BYTES = 16_384
 /**
  * Connections that the system may hold until they are accepted (Linux takes at most somaxconn):
@@ -91,7 +99,8 @@ export class Front {
       keepAliveTimeout: IDLE_MS,
       connectionsCheckingInterval: Math.ceil(this.#init.callerHeadMs / 4),
       insecureHTTPParser: false,
-      requireHostHeader: true,
+      // The router asks for it: the parser's refusal has no code.
+      requireHostHeader: false,
     })
     // Lines above the limit would be left out silently; they are counted and refused instead.
     server.maxHeadersCount = 0
@@ -114,6 +123,8 @@ export class Front {
     )
     server.on('checkExpectation', take)
     server.on('clientError', refuseMalformed)
+    // Nobody is connected through; without this the connection would end without a word.
+    server.on('connect', (_, socket) => refuse(socket, rpcError('METHOD_NOT_ALLOWED')))
     return server
   }
 
@@ -129,9 +140,10 @@ export class Front {
         maxHeaderListSize: HEAD_MAX_BYTES,
       },
     })
-    server.on('request', (request, response) =>
-      this.#init.onExchange(new Exchange(request, response)),
-    )
+    const take = (request: Http2ServerRequest, response: Http2ServerResponse) =>
+      this.#init.onExchange(new Exchange(request, response))
+    server.on('request', take)
+    server.on('connect', take)
     server.on('session', (session) => {
       this.#sessions.add(session)
       session.on('error', () => undefined)
@@ -178,14 +190,20 @@ const CODES: Readonly<Record<string, RefusalReason>> = {
 
 /** A request that the parser does not take: answered once, and the connection is over. */
 function refuseMalformed(cause: Error, socket: Duplex): void {
-  if (!socket.writable || socket.destroyed) return
   const code: unknown = Reflect.get(cause, 'code')
   if (code === 'ECONNRESET') return void socket.destroy()
-  const error: RpcError = rpcError(CODES[String(code)] ?? 'REQUEST_MALFORMED')
+  refuse(socket, rpcError(CODES[String(code)] ?? 'REQUEST_MALFORMED'))
+}
+
+/** Answers where there is no exchange, and ends the connection. */
+function refuse(socket: Duplex, error: RpcError): void {
+  if (!socket.writable || socket.destroyed) return
   const body = errorBody(error, 'google')
   const status = httpStatusOf(error)
   socket.end(
     `HTTP/1.1 ${status} Refused\r\nconnection: close\r\ncontent-type: application/json\r\n` +
       `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   )
+  // No server looks after it any more, and the caller may never end its side.
+  if (socket instanceof Socket) socket.setTimeout(LINGER_MS, () => socket.destroy())
 }

@@ -245,6 +245,9 @@ function check(exchange: Exchange): void {
   const headers = headersProblem(exchange.lines)
   if (headers !== undefined) throw refused(headers.code, headers.why)
   const host = oneOf(exchange.headers['host'])
+  if (host === undefined && exchange.version === '1.1') {
+    throw refused('HEADER_INVALID', 'host is missing')
+  }
   if (host !== undefined && exchange.http2 && host !== exchange.authority) {
     throw refused('HEADER_INVALID', 'host is not :authority')
   }
