@@ -5,6 +5,7 @@ export const GATEWAY_ERRORS = {
   BODY_TOO_LARGE: ['RESOURCE_EXHAUSTED', 413, 'the body of the request is too large'],
   CALLER_TOO_SLOW: ['ABORTED', 408, 'the caller sent or took nothing for too long'],
   CLASS_UNKNOWN: ['INVALID_ARGUMENT', 400, 'there is no such class of requests'],
+  ENCODING_NOT_SUPPORTED: ['UNIMPLEMENTED', 415, 'the body is compressed; send it as it is'],
   GATEWAY_FULL: ['RESOURCE_EXHAUSTED', 503, 'the gateway holds as much as it may; try again'],
   HEADER_INVALID: ['INVALID_ARGUMENT', 400, 'the headers contradict each other or are malformed'],
   HOLD_EXPIRED: ['DEADLINE_EXCEEDED', 504, 'no replica had room for the request in its time'],

@@ -1,5 +1,5 @@
 export { ACCESS, type AccessTable, type Role, seesAll, seesTenant } from './access.ts'
-export { ANONYMOUS, type Authenticate, bearerToken, staticTokens } from './auth.ts'
+export { ANONYMOUS, type Authenticate, admit, bearerToken, staticTokens } from './auth.ts'
 export type { CallObserver, ObservedCall } from './call-telemetry.ts'
 export { MESSAGE_MAX_BYTES } from './channel-options.ts'
 export { CODE_NUMBERS, codeOf } from './codes.ts'

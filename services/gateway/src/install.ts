@@ -74,7 +74,7 @@ export function installGateway(
     meter: measure,
     demand: demandOf(kit),
     ports,
-    callAs: callsAs(kit, callers.transport),
+    callAs: callsAs({ peers, ports, authenticate: options.authenticate }, callers.transport),
     eachSecond: (services) => measure.loads(services, ports.clock.monotonicMs()),
   })
   if (metrics !== undefined) watchGateway(metrics, gateway)

@@ -82,3 +82,9 @@ export function answerHeaders(headers: Headers): Record<string, string | string[
 /** One value of a header, or undefined. */
 export const oneOf = (value: Headers[string]): string | undefined =>
   typeof value === 'string' ? value : value?.[0]
+
+/** True for a body that is not sent as it is: RFC 9110, 8.4. */
+export function isEncoded(headers: Headers): boolean {
+  const said = oneOf(headers['content-encoding'])?.trim().toLowerCase() ?? ''
+  return said !== '' && said !== 'identity'
+}

@@ -87,10 +87,13 @@ export function answerError(
   }
   const body = errorBody(error, form)
   const authenticate = error.code === 'UNAUTHENTICATED' ? { 'www-authenticate': 'Bearer' } : {}
+  // RFC 9110, 15.5.16: what would be taken instead.
+  const takes = error.reason === 'ENCODING_NOT_SUPPORTED' ? { 'accept-encoding': 'identity' } : {}
   const headers = {
     ...PLAIN,
     ...more,
     ...last,
+    ...takes,
     ...retryAfter(error),
     ...authenticate,
     'content-type': 'application/json',

@@ -1,7 +1,7 @@
 import { type Principal, type Randomness, RpcError, uuidV7 } from '@serverless-ai/kernel'
 import { type Authenticate, bearerToken, rpcError, seesAll, seesTenant } from '@serverless-ai/rpc'
 import type { Service, Services } from '../app/services.ts'
-import { headersProblem, oneOf } from '../core/headers.ts'
+import { headersProblem, isEncoded, oneOf } from '../core/headers.ts'
 import { OPENAI_MODELS, OPENAI_PATHS, readOpenAi } from '../core/openai.ts'
 import { serviceHost, servicePath, splitTarget, targetProblem } from '../core/paths.ts'
 import { type Buffers, collect } from './body.ts'
@@ -138,6 +138,7 @@ export class Router {
   ): Promise<void> {
     if (principal === undefined) throw rpcError('UNAUTHENTICATED')
     if (exchange.method !== 'POST') throw rpcError('METHOD_NOT_ALLOWED')
+    if (isEncoded(exchange.headers)) throw rpcError('ENCODING_NOT_SUPPORTED')
     const { jsonMaxBytes } = this.#init.ports.settings
     if ((exchange.contentLength ?? 0) > jsonMaxBytes) throw rpcError('BODY_TOO_LARGE')
     const { bytes, release } = await this.#collect(exchange, jsonMaxBytes)

@@ -1,26 +1,20 @@
+import { SERVICE_NAMES } from '@serverless-ai/contracts/services'
 import type { ServiceKit } from '@serverless-ai/hosting/process'
-import type { Transport } from '@serverless-ai/kernel'
+import type { RpcError, Transport } from '@serverless-ai/kernel'
 import {
+  ACCESS,
+  type Authenticate,
+  admit,
   clientTls,
   createGrpcTransport,
+  type FollowPorts,
   followLeader,
   rpcError,
   type TlsSource,
 } from '@serverless-ai/rpc'
 import { streamOf, unaryOf } from './codec.ts'
+import { ownerOf } from './owners.ts'
 import type { CallAbout, CallAs } from './rest-api.ts'
-
-/** Owner of each proto package. */
-const OWNERS: Readonly<Record<string, string>> = {
-  'serverlessai.job.v1': 'mediator',
-  'serverlessai.schedule.v1': 'scheduler',
-  'serverlessai.pool.v1': 'pool-manager',
-  'serverlessai.recovery.v1': 'fault-tolerance',
-  'serverlessai.objective.v1': 'sla-monitor',
-  'serverlessai.scaling.v1': 'autoscaler',
-  'serverlessai.profile.v1': 'resource-profiler',
-}
-const FEEDS = 'serverlessai.feed.v1'
 
 /**
  * Calls in the name of callers, by their tokens. Where services prove themselves by certificates
@@ -48,19 +42,32 @@ function withoutCertificate(source: TlsSource): TlsSource {
   })
 }
 
+/**
+ * There is nobody who could refuse the caller of a feed that no service has: it is told what it
+ * would be told of any other feed, and only then that there is none.
+ */
+function noSuchFeed({ rule, service, token }: CallAbout, authenticate: Authenticate): RpcError {
+  const { method } = rule
+  const metadata = new Map(token === undefined ? [] : [['authorization', `Bearer ${token}`]])
+  admit(`/${method.parent.typeName}/${method.name}`, metadata, { access: ACCESS, authenticate })
+  const message = `SERVICE_NOT_SERVED: no service "${service}"; feeds: ${SERVICE_NAMES.join(', ')}`
+  return rpcError('SERVICE_NOT_SERVED', { message })
+}
+
 /** How calls reach their services. */
-export function callsAs(kit: Pick<ServiceKit, 'peers' | 'ports'>, transport: Transport): CallAs {
+export function callsAs(
+  kit: Pick<ServiceKit, 'peers'> & {
+    readonly ports: FollowPorts
+    readonly authenticate: Authenticate
+  },
+  transport: Transport,
+): CallAs {
   const following = followLeader(transport, kit.ports, { attempts: 1 })
-  const ownerOf = ({ rule, service }: CallAbout): string => {
-    const { proto } = rule.method.parent.file
-    const owner = proto.package === FEEDS ? service : OWNERS[proto.package]
-    if (owner === undefined) throw rpcError('SERVICE_NOT_SERVED')
-    return owner
-  }
   const targetOf = (about: CallAbout) => {
     const { token } = about
-    const address = kit.peers.addressOf(ownerOf(about))
-    return { address, ...(token !== undefined && { token }) }
+    const owner = ownerOf(about.rule, about.service)
+    if (owner === undefined) throw noSuchFeed(about, kit.authenticate)
+    return { address: kit.peers.addressOf(owner), ...(token !== undefined && { token }) }
   }
   return {
     unary(about, message, options) {

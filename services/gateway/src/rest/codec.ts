@@ -71,6 +71,31 @@ function jsonObjectOf(body: Buffer): JsonObject {
   throw invalid('body', 'must be a JSON object')
 }
 
+/** What a decoder says, without the name of the message. */
+const why = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)).replace(
+    /^cannot decode message [\w.]+ from JSON: /,
+    '',
+  )
+
+/**
+ * Fails with the name that the caller knows: a decoder of the whole message says where its JSON is
+ * wrong, and callers have written none.
+ */
+function checkValue(
+  about: { method: DescMethod; field: DescField; name: string; registry: FileRegistry },
+  value: JsonValue,
+): void {
+  const { method, field, name, registry } = about
+  try {
+    fromJson(method.input, { [field.jsonName]: value }, { registry })
+  } catch (error) {
+    const known = field.enum?.values.map((each) => each.name).join(', ')
+    const said = why(error).replace(/^cannot decode field [\w.]+ from JSON: /, '')
+    throw invalid(name, known === undefined ? said : `is none of ${known}`)
+  }
+}
+
 /** What an HTTP request says. */
 export interface RestRequest {
   readonly path: Readonly<Record<string, string>>
@@ -91,20 +116,22 @@ export function requestOf(rule: HttpRule, registry: FileRegistry, from: RestRequ
     const field = fieldOf(method, name)
     const values = from.query.getAll(name).map((text) => jsonValueOf(field, text))
     if (field.fieldKind !== 'list' && values.length > 1) throw invalid(name, 'stands twice')
-    json[field.jsonName] = field.fieldKind === 'list' ? values : values[0]!
+    const value = field.fieldKind === 'list' ? values : values[0]!
+    checkValue({ method, field, name, registry }, value)
+    json[field.jsonName] = value
   }
   for (const [name, text] of Object.entries(from.path)) {
     const field = fieldOf(method, name)
     const said = json[field.jsonName] ?? json[field.name]
     if (said !== undefined && said !== text) throw invalid(field.jsonName, 'differs from the path')
+    checkValue({ method, field, name: field.jsonName, registry }, text)
     delete json[field.name]
     json[field.jsonName] = text
   }
   try {
     return fromJson(method.input, json, { registry })
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
-    throw invalid('body', why.replace(/^cannot decode message [\w.]+ from JSON: /, ''))
+    throw invalid('body', why(error))
   }
 }
 

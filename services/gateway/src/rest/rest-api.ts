@@ -2,7 +2,8 @@ import type { JsonObject, Message } from '@bufbuild/protobuf'
 import { type HttpRule, readDescriptorSet, readHttpRules } from '@serverless-ai/contracts'
 import { type CallOptions, RpcError, type Timers } from '@serverless-ai/kernel'
 import { bearerToken, rpcError } from '@serverless-ai/rpc'
-import { oneOf } from '../core/headers.ts'
+import { parsePosition } from '@serverless-ai/runtime'
+import { isEncoded, oneOf } from '../core/headers.ts'
 import { splitTarget } from '../core/paths.ts'
 import { type Buffers, collect } from '../proxy/body.ts'
 import { answerError, errorBody } from '../proxy/errors.ts'
@@ -10,6 +11,7 @@ import type { Exchange } from '../proxy/exchange.ts'
 import type { ApiHandler } from '../proxy/router.ts'
 import { answerOf, requestOf } from './codec.ts'
 import { RestRoutes } from './match.ts'
+import { ownerOf } from './owners.ts'
 
 /** Longest time of a call, ms; streams have none. */
 const CALL_MS = 30_000
@@ -119,6 +121,7 @@ export class RestApi implements ApiHandler {
     if (!exchange.hasBody) {
       return Promise.resolve({ bytes: Buffer.alloc(0), release: () => undefined })
     }
+    if (isEncoded(exchange.headers)) return Promise.reject(rpcError('ENCODING_NOT_SUPPORTED'))
     const { timers, buffers } = { timers: this.#timers, buffers: this.#buffers }
     const maxBytes = this.#bodyMaxBytes
     return collect(exchange.body, { maxBytes, stallMs: BODY_STALL_MS, timers, buffers })
@@ -136,7 +139,7 @@ export class RestApi implements ApiHandler {
   ): Promise<void> {
     const { about, request, requestId, signal } = init
     const { rule } = about
-    resumeAt(rule, request, oneOf(exchange.headers['last-event-id']))
+    resumeAt(about, request, oneOf(exchange.headers['last-event-id']))
     const drain = new Drain(exchange, this.#timers)
     const open = (): void =>
       exchange.begin(
@@ -179,10 +182,33 @@ function eventOf(json: JsonObject): string {
   return `${id}${name}data: ${JSON.stringify(json)}\n\n`
 }
 
-function resumeAt(rule: HttpRule, request: Message, last: string | undefined): void {
+/**
+ * Goes on behind the event that the caller has seen.
+ * @throws `POSITION_INVALID`: no event of this stream has had that id
+ */
+function resumeAt({ rule, service }: CallAbout, request: Message, last: string | undefined): void {
+  // A browser that has seen none says none, or nothing.
+  if (last === undefined || last === '') return
   const field = rule.method.input.fields.find(({ name }) => name === RESUME)
-  if (field === undefined || last === undefined || last === '') return
+  const from = field === undefined ? undefined : sourceOf(last)
+  if (field === undefined || from === undefined || from !== ownerOf(rule, service)) {
+    const description =
+      field === undefined ? 'events of this stream have no ids' : 'no event of this stream had it'
+    const violations = [{ field: 'Last-Event-ID', description }]
+    const message = `POSITION_INVALID: Last-Event-ID: ${description}`
+    throw rpcError('POSITION_INVALID', { message, violations })
+  }
   Reflect.set(request, field.localName, last)
+}
+
+/** The service that gave a position out; undefined = none did. */
+function sourceOf(position: string): string | undefined {
+  try {
+    return parsePosition(position).service
+  } catch (error) {
+    if (error instanceof RpcError) return undefined
+    throw error
+  }
 }
 
 function endStream(exchange: Exchange, error: RpcError): void {

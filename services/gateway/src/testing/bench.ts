@@ -10,6 +10,7 @@ import type { Measured } from '../app/meter.ts'
 import { type ServiceRoute, StaticRoutes } from '../app/routes.ts'
 import { DEFAULT_SETTINGS, type GatewaySettings } from '../app/settings.ts'
 import type { ReplicaRoute } from '../core/replicas.ts'
+import type { CallAs } from '../rest/rest-api.ts'
 
 /** Token of a tenant in a bench. */
 export const tokenOf = (tenant: string): string => `token-of-${tenant}`
@@ -60,6 +61,7 @@ export class GatewayBench {
     settings: Partial<GatewaySettings> = {},
     tenants: readonly string[] = ['a', 'b'],
     clock: Clock = systemClock,
+    callAs?: CallAs,
   ) {
     const all = { ...DEFAULT_SETTINGS, ...settings }
     this.sheds = new EventSheds({ classes: all.classes, logger: SILENT })
@@ -74,6 +76,7 @@ export class GatewayBench {
       ),
       meter: { ended: (measured) => this.#ended(measured) },
       demand: { demand: (about) => void this.demands.push(about) },
+      ...(callAs && { callAs }),
       ports: {
         clock,
         timers: systemTimers,
