@@ -4,6 +4,10 @@
 export const TELL_EVERY_MS = 10_000
 /** Whether there is something to tell is looked at no more often than this, ms. */
 export const LOOK_EVERY_MS = 2_000
+/** The longer its newest gang has run the less often: once in this part of that time, */
+export const LOOK_AGE_PARTS = 20
+/** but at least once in this time, ms. */
+export const LOOK_EVERY_MAX_MS = 30_000
 /** A service's forecast is told at most once in this time, ms. */
 export const FORECAST_EVERY_MS = 60_000
 /** With more services than this the time is longer: a forecast takes some 20 ms. */

@@ -53,6 +53,20 @@ describe('a job', () => {
     expect(stage.published.length - before).toBeLessThanOrEqual(1)
   })
 
+  it('is looked at less often the longer it has run', () => {
+    const looks = (seconds: number): number => {
+      const before = stage.events.length
+      train(seconds)
+      const since = stage.events.slice(before).map(({ event }) => event.type)
+      return since.filter((type) => type === 'TellingSkipped' || type === 'ProfileTold').length
+    }
+    stage.begin()
+    expect(looks(40)).toBeGreaterThan(8)
+    train(600)
+    expect(looks(120)).toBeLessThanOrEqual(5)
+    expect(looks(120)).toBeGreaterThanOrEqual(3)
+  })
+
   it('notes steps at most once in 0.9 s, and by one clock', () => {
     stage.begin()
     for (let n = 0; n < 100; n += 1) {

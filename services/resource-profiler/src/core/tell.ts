@@ -8,6 +8,8 @@ import {
   FORECAST_EVERY_MS,
   FORECASTS_PER_ROUND,
   type JobState,
+  LOOK_AGE_PARTS,
+  LOOK_EVERY_MAX_MS,
   LOOK_EVERY_MS,
   type LoadState,
   type ProfilerState,
@@ -60,11 +62,21 @@ function causeOf(before: readonly number[], now: readonly number[]): TellCause |
   return cause
 }
 
+/** What is new changes quickly; what has run for long hardly does. */
+function lookEveryMs({ gangs }: JobState, atMs: number): number {
+  let newestMs = 0
+  for (const { placedMs, startedMs } of gangs.values()) {
+    newestMs = Math.max(newestMs, placedMs, startedMs)
+  }
+  const ageMs = gangs.size === 0 ? 0 : atMs - newestMs
+  return Math.min(LOOK_EVERY_MAX_MS, Math.max(LOOK_EVERY_MS, Math.ceil(ageMs / LOOK_AGE_PARTS)))
+}
+
 /** A job's profile is looked at soon, once, however much comes until then. */
 export function planProfile(job: JobState, atMs: number): Decision<ProfilerEvent> {
   if (job.pending) return accept<ProfilerEvent>([])
   const { jobId, told } = job
-  const earliestMs = Math.max(told.atMs + TELL_EVERY_MS, told.lookedMs + LOOK_EVERY_MS)
+  const earliestMs = Math.max(told.atMs + TELL_EVERY_MS, told.lookedMs + lookEveryMs(job, atMs))
   const dueMs = Math.max(atMs + TELL_AFTER_MS, earliestMs)
   return accept<ProfilerEvent>([{ type: 'TellingPlanned', jobId, what: 'profile' }], {
     timers: [{ key: profileTimer(jobId), dueMs }],
