@@ -58,7 +58,10 @@ async function note(platform: Platform, states: States): Promise<void> {
   }
 }
 
-/** The quickstart: jobs compete, a node's supervisor is killed while digits runs, all end well. */
+/**
+ * The quickstart: jobs compete, a node's supervisor is killed while digits runs, all end well; the
+ * model is served, and its replicas follow a flood of requests, to zero again.
+ */
 async function quickstart(platform: Platform, states: States): Promise<void> {
   const admin = platform.as('admin')
   const list = async () =>
@@ -88,6 +91,17 @@ async function quickstart(platform: Platform, states: States): Promise<void> {
       return ended.length === QUICKSTART_JOBS ? true : undefined
     },
     { timeoutMs: 120_000 },
+  )
+  await note(platform, states)
+  let most = 0
+  await until(
+    'the replicas to follow the flood, to zero again',
+    async () => {
+      const service = (await list()).find(({ scale }) => scale !== undefined)
+      most = Math.max(most, service?.scale?.ready ?? 0)
+      return most > 1 && service?.scale?.ready === 0 ? true : undefined
+    },
+    { timeoutMs: 240_000 },
   )
   await note(platform, states)
 }
