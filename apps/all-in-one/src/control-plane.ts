@@ -1,5 +1,6 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify'
 import { AutoscalerModule } from '@serverless-ai/autoscaler'
+import { REQUEST_CLASSES } from '@serverless-ai/contracts/services'
 import { FaultToleranceModule } from '@serverless-ai/fault-tolerance'
 import { type EdgeConfig, GatewayModule } from '@serverless-ai/gateway'
 import { createPlatformApp, PlatformModule, type PlatformOptions } from '@serverless-ai/hosting'
@@ -26,12 +27,13 @@ export function createControlPlane(
   },
 ): Promise<NestFastifyApplication> {
   const { edge, host = '127.0.0.1', port = 0 } = config
+  const classes = edge?.classes ?? REQUEST_CLASSES
   return createPlatformApp(PlatformModule.with(options), [
-    MediatorModule.with({ workspaces: { maxTotalMib: config.workspacesMaxMib } }),
+    MediatorModule.with({ workspaces: { maxTotalMib: config.workspacesMaxMib }, classes }),
     SchedulerModule.with(),
     PoolManagerModule.with({ leaseMs: config.leaseMs }),
     FaultToleranceModule.with(),
-    SlaMonitorModule.with(),
+    SlaMonitorModule.with({ classes }),
     AutoscalerModule.with(config.scaling),
     ResourceProfilerModule.with(),
     ...(edge === undefined ? [] : [GatewayModule.with({ host, port }, endsSoon(edge))]),

@@ -9,3 +9,6 @@ export const SERVICE_NAMES = [
   'resource-profiler',
 ] as const
 export type ServiceName = (typeof SERVICE_NAMES)[number]
+
+/** Classes of requests, the highest first, where no setting names others. */
+export const REQUEST_CLASSES = ['interactive', 'standard', 'batch'] as const

@@ -1,4 +1,5 @@
 import { type DeepReadonly, kafkaConfig, snapshotsConfig } from '@serverless-ai/config'
+import { REQUEST_CLASSES } from '@serverless-ai/contracts/services'
 import { z } from 'zod'
 import { tracingConfig } from './telemetry/tracing.ts'
 
@@ -42,6 +43,14 @@ export const platformConfig = z.object({
   snapshots: snapshotsConfig.prefault({}),
 })
 export type PlatformConfig = DeepReadonly<z.output<typeof platformConfig>>
+
+/** Classes of requests: the same wherever they are named. */
+export const requestClasses = z
+  .array(z.string().regex(/^[a-z][a-z0-9-]{0,31}$/))
+  .min(1)
+  .max(16)
+  .default([...REQUEST_CLASSES])
+  .meta({ description: 'Classes of requests, the highest first' })
 
 /** PEM files of mutual TLS: all three, or none. */
 const tls = z

@@ -2,6 +2,7 @@ export { SERVICE_NAMES, type ServiceName } from '@serverless-ai/contracts/servic
 export {
   type PlatformConfig,
   platformConfig,
+  requestClasses,
   type ServiceConfig,
   serviceConfig,
   VERSION,

@@ -1,5 +1,5 @@
 import type { DeepReadonly } from '@serverless-ai/config'
-import { serviceConfig } from '@serverless-ai/hosting'
+import { requestClasses, serviceConfig } from '@serverless-ai/hosting'
 import { z } from 'zod'
 import { DEFAULT_SETTINGS as D, type GatewaySettings } from './app/settings.ts'
 
@@ -19,12 +19,7 @@ export const edgeConfig = z
     port: z.number().int().min(1).max(65_535).optional().meta({
       description: 'Port for callers; default: the second one after that for gRPC',
     }),
-    classes: z
-      .array(z.string().regex(/^[a-z][a-z0-9-]{0,31}$/))
-      .min(1)
-      .max(16)
-      .default([...D.classes])
-      .meta({ description: 'Classes of requests, the highest first' }),
+    classes: requestClasses,
     defaultClass: z.string().default(D.defaultClass).meta({
       description: 'Class of requests where neither they nor their service name one',
     }),

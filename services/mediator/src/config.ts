@@ -1,4 +1,4 @@
-import { serviceConfig } from '@serverless-ai/hosting'
+import { requestClasses, serviceConfig } from '@serverless-ai/hosting'
 import { z } from 'zod'
 
 /** Keys of the mediator itself; every one has a default. */
@@ -9,9 +9,14 @@ export const workspacesConfig = z.object({
 })
 
 /** Keys of a mediator that is started alone. */
-export const mediatorConfig = serviceConfig.extend({ workspaces: workspacesConfig.prefault({}) })
+export const mediatorConfig = serviceConfig.extend({
+  workspaces: workspacesConfig.prefault({}),
+  classes: requestClasses,
+})
 
 /** What the module needs to know. */
 export interface MediatorConfig {
   readonly workspaces: { readonly maxTotalMib: number }
+  /** Classes of requests that the gateways have. */
+  readonly classes: readonly string[]
 }

@@ -17,7 +17,7 @@ export class MediatorModule {
       const { randomness } = kit.ports
       const { replica } = kit.options
       const store = await openBlobStore({ directory, maxTotalMib, randomness, replica })
-      return installMediator(kit, { store })
+      return installMediator(kit, { store, classes: config.classes })
     }
     return {
       module: MediatorModule,

@@ -6,6 +6,6 @@ import { SlaMonitorModule } from './sla-monitor.module.ts'
 export const slaMonitorService = defineService({
   name: 'sla-monitor',
   schema: slaMonitorConfig,
-  module: () => SlaMonitorModule.with(),
+  module: (config) => SlaMonitorModule.with(config),
   peers: ['mediator', 'scheduler'],
 })

@@ -60,4 +60,10 @@ it('a service is told its own settings, no other', () => {
   expect(of('pool-manager')).toMatchObject({ leaseMs: 5_000 })
   expect(of('mediator')).toMatchObject({ workspaces: { maxTotalMib: 512 } })
   expect(Object.keys(of('scheduler') ?? {})).not.toContain('leaseMs')
+  const edge = planned('--edge.classes', 'vip,rest', '--edge.default-class', 'rest')
+  const classesAt = (service: string) =>
+    edge.find((one) => one.service === service)?.config['classes']
+  // Who names classes has to know those that the edge has.
+  expect(classesAt('mediator')).toEqual(['vip', 'rest'])
+  expect(classesAt('sla-monitor')).toEqual(['vip', 'rest'])
 })

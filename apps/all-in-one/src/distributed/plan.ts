@@ -34,7 +34,11 @@ const mainOf = (service: string): string =>
   fileURLToPath(new URL(`../../../../services/${service}/dist/main.js`, import.meta.url))
 
 const ownKeys = (service: ServiceName, config: AllInOneConfig): object => {
-  if (service === 'mediator') return { workspaces: { maxTotalMib: config.workspacesMaxMib } }
+  const { classes } = config.edge
+  if (service === 'mediator') {
+    return { workspaces: { maxTotalMib: config.workspacesMaxMib }, classes }
+  }
+  if (service === 'sla-monitor') return { classes }
   if (service === 'autoscaler') return config.scaling
   return service === 'pool-manager' ? { leaseMs: config.leaseMs } : {}
 }

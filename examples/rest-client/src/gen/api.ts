@@ -75,7 +75,7 @@ export interface paths {
         put?: never;
         /**
          * Takes a job description.
-         * @description Takes a job description. Answered when the scheduler has queued it. Errors: INVALID_ARGUMENT (BadRequest details with line and column), NOT_FOUND `UNKNOWN_QUEUE`, FAILED_PRECONDITION `NO_MATCHING_NODE` or `EXCEEDS_QUEUE_MAX` with the nearest miss.
+         * @description Takes a job description. Answered when the scheduler has queued it. Errors: INVALID_ARGUMENT (BadRequest details with line and column), `CLASS_UNKNOWN`, NOT_FOUND `UNKNOWN_QUEUE`, `OBJECTIVE_NOT_FOUND` (with the objectives that there are), FAILED_PRECONDITION `NO_MATCHING_NODE` or `EXCEEDS_QUEUE_MAX` with the nearest miss.
          */
         post: operations["SubmitJob"];
         delete?: never;
@@ -275,7 +275,7 @@ export interface paths {
         put?: never;
         /**
          * Gives an Inference job another revision of its description: its replicas are replaced one after another, without a request lost.
-         * @description Gives an Inference job another revision of its description: its replicas are replaced one after another, without a request lost. Workspace, command, environment, model and how it is served may change; what it needs of the fleet, its name and its type stay. A description that the job had before is that revision again. Answered when it is written down; `Job.update` says how far it is. Errors: NOT_FOUND, NOT_FOUND `REVISION_NOT_FOUND`, INVALID_ARGUMENT `INVALID_SPEC`, FAILED_PRECONDITION `NOT_UPDATABLE` (with the fields that may not change), `JOB_FINISHED`, `MODEL_NOT_FOUND`.
+         * @description Gives an Inference job another revision of its description: its replicas are replaced one after another, without a request lost. Workspace, command, environment, model and how it is served may change; what it needs of the fleet, its name and its type stay. A description that the job had before is that revision again. Answered when it is written down; `Job.update` says how far it is. Errors: NOT_FOUND, NOT_FOUND `REVISION_NOT_FOUND`, `OBJECTIVE_NOT_FOUND`, INVALID_ARGUMENT `INVALID_SPEC`, `CLASS_UNKNOWN`, FAILED_PRECONDITION `NOT_UPDATABLE` (with the fields that may not change), `JOB_FINISHED`, `MODEL_NOT_FOUND`.
          */
         post: operations["UpdateService"];
         delete?: never;

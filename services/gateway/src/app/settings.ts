@@ -1,3 +1,5 @@
+import { REQUEST_CLASSES } from '@serverless-ai/contracts/services'
+
 /** Limits of a gateway. Each has a reason code that a caller sees when it is passed. */
 export interface GatewaySettings {
   /** Classes of requests, the highest first. */
@@ -41,7 +43,7 @@ export interface GatewaySettings {
 }
 
 export const DEFAULT_SETTINGS: GatewaySettings = {
-  classes: ['interactive', 'standard', 'batch'],
+  classes: REQUEST_CLASSES,
   defaultClass: 'standard',
   weights: {},
   shared: [],

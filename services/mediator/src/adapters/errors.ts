@@ -10,6 +10,8 @@ type Sentence = (details: Details) => string
  * scheduler's refusals are passed on as they are.
  */
 const SENTENCES = {
+  CLASS_UNKNOWN: ({ class: named, known }) =>
+    `spec.serve.class: there is no class "${named}" of requests; there are ${known}`,
   INVALID_SPEC: ({ file, count, first }) =>
     `${file} cannot be used (${count === 1 ? 'one problem' : `${count} problems`}): ${first}`,
   FEATURE_NOT_ENABLED: ({ level }) =>
@@ -22,6 +24,10 @@ const SENTENCES = {
     fields === 'type'
       ? `job ${jobId} is no Inference job`
       : `an update of job ${jobId} leaves ${fields} as it is: submit another job for that`,
+  OBJECTIVE_NOT_FOUND: ({ objective, tenant, known }) =>
+    `spec.serve.objectives: tenant ${tenant} has no objective "${objective}"; ` +
+    `there ${known === '' ? 'is none' : `are ${known}`}. ` +
+    `Declare it first (sai slo create ${objective} …), or leave it out`,
   REVISION_NOT_FOUND: ({ jobId, revision, kept }) =>
     `revision ${revision} of job ${jobId} is not kept; there are ${kept}`,
   SERVICE_EXISTS: ({ name, jobId }) =>

@@ -8,6 +8,7 @@ import type { MediatorRuntime, SchedulerClient } from './definition.ts'
 import { ExplainHandler, type RecoveryClient } from './explain.ts'
 import { JobHandlers } from './jobs.ts'
 import { ScaleHandler } from './scale.ts'
+import type { ServingKnown } from './serving.ts'
 import { SubmitHandler } from './submit.ts'
 import { UpdateHandler } from './update.ts'
 import { type BlobStore, WorkspaceHandlers } from './workspaces.ts'
@@ -22,19 +23,20 @@ export function mediatorHandlers(init: {
   readonly timers: Timers
   readonly scheduler: SchedulerClient
   readonly recovery: RecoveryClient
+  readonly serving: ServingKnown
 }): {
   readonly jobs: HandlersOf<JobServiceService>
   readonly workspaces: HandlersOf<WorkspaceServiceService>
 } {
-  const { runtime, taken, store, clock, timers, scheduler, recovery } = init
+  const { runtime, taken, store, clock, timers, scheduler, recovery, serving } = init
   const changes = new JobChanges(runtime)
   const workspaces = new WorkspaceHandlers({ runtime, store })
   const { has: hasWorkspace } = workspaces
   const jobs = new JobHandlers({ runtime, changes, timers })
   const scale = new ScaleHandler({ runtime, scheduler })
-  const update = new UpdateHandler({ runtime, hasWorkspace })
+  const update = new UpdateHandler({ runtime, hasWorkspace, serving })
   const submit = new SubmitHandler({
-    ...{ runtime, changes, taken, scheduler, clock, timers, hasWorkspace },
+    ...{ runtime, changes, taken, scheduler, clock, timers, hasWorkspace, serving },
   })
   const explain = new ExplainHandler({ runtime, scheduler, recovery })
   return {

@@ -20,6 +20,7 @@ import type { JobRecord, Rejection } from '../core/model.ts'
 import { GoodAdvice } from './advice.ts'
 import { type JobChanges, type TakenJobs, Wake } from './changes.ts'
 import type { MediatorRuntime, SchedulerClient } from './definition.ts'
+import { checkServing, type ServingKnown } from './serving.ts'
 
 /** Longest wait for the scheduler when the caller names no deadline, ms. */
 const WAIT_MS = 30_000
@@ -37,6 +38,7 @@ export interface SubmitPorts {
   readonly timers: Timers
   /** True when the tenant (or the operator, empty) uploaded the workspace. */
   readonly hasWorkspace: (tenant: string, workspace: string) => Promise<boolean>
+  readonly serving: ServingKnown
 }
 
 function tenantOf(request: SubmitJobRequest, { roles, tenant }: Principal): string {
@@ -172,8 +174,9 @@ export class SubmitHandler {
     context: CallContext
   }) {
     const { request, tenant, spec, context } = init
-    const { scheduler, hasWorkspace, clock } = this.#ports
+    const { scheduler, hasWorkspace, clock, serving } = this.#ports
     await checkWorkspace(spec, [tenant, context.principal.tenant], hasWorkspace)
+    await checkServing(spec, { tenant, signal: context.signal }, serving)
     const job = jobRequest({ jobId: '', tenant, spec, submittedMs: 0 })
     if (!request.validateOnly && this.#advice.has(job, clock.monotonicMs())) return undefined
     const options = { signal: context.signal, timeoutMs: VALIDATE_TIMEOUT_MS }

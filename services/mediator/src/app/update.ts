@@ -9,6 +9,7 @@ import { mediatorError } from '../adapters/errors.ts'
 import { jobToProto } from '../adapters/job.ts'
 import { scopeOf, visibleJob } from './access.ts'
 import type { MediatorRuntime } from './definition.ts'
+import { checkServing, type ServingKnown } from './serving.ts'
 import { checkWorkspace, describedIn, refused, type SubmitPorts } from './submit.ts'
 
 /**
@@ -18,9 +19,11 @@ import { checkWorkspace, describedIn, refused, type SubmitPorts } from './submit
 export class UpdateHandler {
   readonly #runtime: MediatorRuntime
   readonly #hasWorkspace: SubmitPorts['hasWorkspace']
+  readonly #serving: ServingKnown
 
-  constructor(init: Pick<SubmitPorts, 'runtime' | 'hasWorkspace'>) {
+  constructor(init: Pick<SubmitPorts, 'runtime' | 'hasWorkspace' | 'serving'>) {
     this.#runtime = init.runtime
+    this.#serving = init.serving
     this.#hasWorkspace = init.hasWorkspace
   }
 
@@ -38,6 +41,7 @@ export class UpdateHandler {
     if (spec !== null) {
       const tenant = await this.#tenantOf(jobId, context)
       await checkWorkspace(spec, [tenant, principal.tenant], this.#hasWorkspace)
+      await checkServing(spec, { tenant, signal: context.signal }, this.#serving)
     }
     const scope = scopeOf(principal)
     const by = principal.subject

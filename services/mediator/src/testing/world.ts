@@ -1,5 +1,10 @@
 import { GangPlaced, JobStateChanged } from '@serverless-ai/contracts/events/v1/scheduler'
 import { JobServiceService, WorkspaceServiceService } from '@serverless-ai/contracts/job/v1/job'
+import {
+  type ListObjectivesRequest,
+  Objective,
+  ObjectiveStatus,
+} from '@serverless-ai/contracts/objective/v1/objective'
 import { RecoveryServiceService } from '@serverless-ai/contracts/recovery/v1/recovery'
 import {
   type JobRequest,
@@ -44,6 +49,8 @@ export class MediatorWorld {
   readonly #log = openMemoryLog({ ports: this.ports, store: this.store })
   readonly enqueued: JobRequest[] = []
   readonly cancelled: string[] = []
+  /** Objectives of the tenants as the SLA monitor tells them, or that it is away. */
+  objectives: { readonly tenant: string; readonly name: string }[] | RpcError = []
   /** What the scheduler answers; undefined = it takes the job. */
   validateError: RpcError | undefined
   readonly resized: ResizeRequest[] = []
@@ -161,12 +168,29 @@ export class MediatorWorld {
     const { clock, timers } = this.ports
     const handlers = mediatorHandlers({
       ...{ runtime, taken, store, clock, timers, scheduler, recovery },
+      serving: {
+        classes: ['interactive', 'standard', 'batch'],
+        objectives: { listObjectives: (request) => this.#listObjectives(request) },
+      },
     })
     this.#address = await this.#serve('0', (server) => {
       server.add(JobServiceService, handlers.jobs)
       server.add(WorkspaceServiceService, handlers.workspaces)
     })
     return () => this.run(runtime.stop())
+  }
+
+  /** One to a page. */
+  async #listObjectives({ pageToken }: ListObjectivesRequest) {
+    if (this.objectives instanceof RpcError) throw this.objectives
+    const next = Number(pageToken) + 1
+    const found = this.objectives[next - 1]
+    const objective = Objective.fromPartial(found ?? {})
+    return {
+      objectives: found === undefined ? [] : [{ ...ObjectiveStatus.fromPartial({}), objective }],
+      nextPageToken: next < this.objectives.length ? String(next) : '',
+      position: '',
+    }
   }
 
   /** The runtime of the last start. */

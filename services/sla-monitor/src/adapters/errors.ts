@@ -53,6 +53,8 @@ function cannotFire(details: Details): string {
 /** What the SLA monitor says with each of its reasons; their codes are in the catalogue. */
 const SENTENCES = {
   ALERT_CANNOT_FIRE: cannotFire,
+  CLASS_UNKNOWN: ({ field, class: name, known }) =>
+    `${field}: there is no class "${name}" of requests; there are ${known}`,
   INVALID_OBJECTIVE: invalid,
   OBJECTIVE_CHANGED: ({ expected, current }) =>
     `version ${expected} of the objective was meant, ${current} is current`,

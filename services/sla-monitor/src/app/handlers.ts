@@ -21,7 +21,12 @@ import { wishFromProto } from '../adapters/from-proto.ts'
 import { objectiveToProto, sourcesToProto, statementToProto } from '../adapters/to-proto.ts'
 import { declared } from '../core/decide.ts'
 import type { SlaCommand } from '../core/messages.ts'
-import { isJobIndicator, type ObjectiveState, type SlaState } from '../core/model.ts'
+import {
+  isJobIndicator,
+  type ObjectiveState,
+  type ObjectiveWish,
+  type SlaState,
+} from '../core/model.ts'
 import type { SlaRuntime } from './definition.ts'
 import { openDays, statusOf } from './status.ts'
 
@@ -68,14 +73,29 @@ function find(state: SlaState, typed: string, principal: Principal, ledgerOf = '
 const hashOf = (body: Uint8Array): Uint8Array =>
   new Uint8Array(createHash('sha256').update(body).digest())
 
+/** Where an objective names a class, and which. */
+type NamedClass = readonly [field: string, name: string]
+
+const shedBy = ({ actions }: ObjectiveWish): readonly NamedClass[] =>
+  actions.flatMap((step, index) =>
+    step.action === 'shed' ? [[`actions[${index}].class`, step.class] as const] : [],
+  )
+
 /** Business side of `ObjectiveService`. */
 export class ObjectiveHandlers {
   readonly #runtime: SlaRuntime
   readonly #clock: Clock
+  readonly #classes: readonly string[]
 
-  constructor(runtime: SlaRuntime, clock: Clock) {
-    this.#runtime = runtime
-    this.#clock = clock
+  /** @param init `classes`: of requests, as the gateways have them */
+  constructor(init: {
+    readonly runtime: SlaRuntime
+    readonly clock: Clock
+    readonly classes: readonly string[]
+  }) {
+    this.#runtime = init.runtime
+    this.#clock = init.clock
+    this.#classes = init.classes
   }
 
   handlers(): HandlersOf<typeof ObjectiveServiceService> {
@@ -155,6 +175,7 @@ export class ObjectiveHandlers {
     const caller = callerOf(context.principal)
     const asked = wishFromProto(request.objective)
     const wish = asked.tenant === '' ? { ...asked, tenant: caller } : asked
+    this.#checkClasses([['class', wish.class], ...shedBy(wish)])
     if (request.validateOnly) {
       const { value } = await this.#read(
         (state, atMs) => declared({ caller, wish }, state, { atMs, nonce: NO_ID }),
@@ -169,10 +190,25 @@ export class ObjectiveHandlers {
     return this.#changed({ type: 'CreateObjective', caller, wish }, context, { requestId, body })
   }
 
-  #update(request: UpdateObjectiveRequest, context: CallContext): Promise<CreateObjectiveResponse> {
+  /** Not in the core: which classes there are is a setting, and no fact of the log. */
+  #checkClasses(named: readonly NamedClass[]): void {
+    const known = this.#classes
+    const wrong = named.find(([, name]) => name !== '' && !known.includes(name))
+    if (wrong === undefined) return
+    const [field, value] = wrong
+    const details = { field, class: value, known: known.join(', ') }
+    throw errorOf({ reason: 'CLASS_UNKNOWN', details })
+  }
+
+  async #update(
+    request: UpdateObjectiveRequest,
+    context: CallContext,
+  ): Promise<CreateObjectiveResponse> {
     const caller = callerOf(context.principal)
     const { objectiveId = '', version = 0 } = request.objective ?? {}
     const wish = wishFromProto(request.objective)
+    // The class that it is for cannot be changed.
+    this.#checkClasses(shedBy(wish))
     const body = UpdateObjectiveRequest.encode({ ...request, requestId: '' }).finish()
     const command = { type: 'UpdateObjective', caller, objectiveId, version, wish } as const
     return this.#changed(command, context, { requestId: request.requestId, body })

@@ -80,6 +80,39 @@ const OBJECTIVE: Objective = {
 }
 
 describe('the SLA monitor', () => {
+  it('refuses classes of requests that there are not, and says which there are', async () => {
+    const { client, requestId } = await running()
+    const team = client('team-a')
+    const shed = (name: string) => ({ ...SCALE, action: ActionStep_Action.SHED, class: name })
+    const create = (objective: Partial<Objective>, validateOnly: boolean) =>
+      team.createObjective({
+        requestId: requestId(),
+        objective: { ...OBJECTIVE, ...objective },
+        validateOnly,
+      })
+    const unknown = (field: string) => ({
+      code: 'INVALID_ARGUMENT',
+      reason: 'CLASS_UNKNOWN',
+      message:
+        `${field}: there is no class "foo" of requests; ` +
+        'there are interactive, standard, batch',
+    })
+    for (const dry of [true, false]) {
+      const action = create({ actions: [SCALE, shed('foo')] }, dry)
+      await expect(action).rejects.toMatchObject(unknown('actions[1].class'))
+      await expect(create({ class: 'foo' }, dry)).rejects.toMatchObject(unknown('class'))
+    }
+    const { objective } = await create({ actions: [shed('batch')], class: 'interactive' }, false)
+    const update = (actions: Objective['actions']) =>
+      team.updateObjective({
+        requestId: requestId(),
+        objective: { ...OBJECTIVE, ...objective, actions },
+      })
+    await expect(update([shed('foo')])).rejects.toMatchObject(unknown('actions[0].class'))
+    const { objective: updated } = await update([shed('standard')])
+    expect(updated?.actions).toMatchObject([{ class: 'standard' }])
+  })
+
   it('takes an objective, counts what gateways measure, alerts, asks, recovers', async () => {
     const { time, client, requestId, serve, process } = await running()
     const team = client('team-a')

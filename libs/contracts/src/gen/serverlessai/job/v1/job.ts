@@ -3936,7 +3936,8 @@ export type JobServiceService = typeof JobServiceService;
 export const JobServiceService = {
   /**
    * Takes a job description. Answered when the scheduler has queued it. Errors: INVALID_ARGUMENT
-   * (BadRequest details with line and column), NOT_FOUND `UNKNOWN_QUEUE`, FAILED_PRECONDITION
+   * (BadRequest details with line and column), `CLASS_UNKNOWN`, NOT_FOUND `UNKNOWN_QUEUE`,
+   * `OBJECTIVE_NOT_FOUND` (with the objectives that there are), FAILED_PRECONDITION
    * `NO_MATCHING_NODE` or `EXCEEDS_QUEUE_MAX` with the nearest miss.
    */
   submitJob: {
@@ -4011,7 +4012,8 @@ export const JobServiceService = {
    * another, without a request lost. Workspace, command, environment, model and how it is served
    * may change; what it needs of the fleet, its name and its type stay. A description that the job
    * had before is that revision again. Answered when it is written down; `Job.update` says how far
-   * it is. Errors: NOT_FOUND, NOT_FOUND `REVISION_NOT_FOUND`, INVALID_ARGUMENT `INVALID_SPEC`,
+   * it is. Errors: NOT_FOUND, NOT_FOUND `REVISION_NOT_FOUND`, `OBJECTIVE_NOT_FOUND`,
+   * INVALID_ARGUMENT `INVALID_SPEC`, `CLASS_UNKNOWN`,
    * FAILED_PRECONDITION `NOT_UPDATABLE` (with the fields that may not change), `JOB_FINISHED`,
    * `MODEL_NOT_FOUND`.
    */
@@ -4040,7 +4042,8 @@ export const JobServiceService = {
 export interface JobServiceServer extends UntypedServiceImplementation {
   /**
    * Takes a job description. Answered when the scheduler has queued it. Errors: INVALID_ARGUMENT
-   * (BadRequest details with line and column), NOT_FOUND `UNKNOWN_QUEUE`, FAILED_PRECONDITION
+   * (BadRequest details with line and column), `CLASS_UNKNOWN`, NOT_FOUND `UNKNOWN_QUEUE`,
+   * `OBJECTIVE_NOT_FOUND` (with the objectives that there are), FAILED_PRECONDITION
    * `NO_MATCHING_NODE` or `EXCEEDS_QUEUE_MAX` with the nearest miss.
    */
   submitJob: handleUnaryCall<SubmitJobRequest, SubmitJobResponse>;
@@ -4067,7 +4070,8 @@ export interface JobServiceServer extends UntypedServiceImplementation {
    * another, without a request lost. Workspace, command, environment, model and how it is served
    * may change; what it needs of the fleet, its name and its type stay. A description that the job
    * had before is that revision again. Answered when it is written down; `Job.update` says how far
-   * it is. Errors: NOT_FOUND, NOT_FOUND `REVISION_NOT_FOUND`, INVALID_ARGUMENT `INVALID_SPEC`,
+   * it is. Errors: NOT_FOUND, NOT_FOUND `REVISION_NOT_FOUND`, `OBJECTIVE_NOT_FOUND`,
+   * INVALID_ARGUMENT `INVALID_SPEC`, `CLASS_UNKNOWN`,
    * FAILED_PRECONDITION `NOT_UPDATABLE` (with the fields that may not change), `JOB_FINISHED`,
    * `MODEL_NOT_FOUND`.
    */
@@ -4079,7 +4083,8 @@ export interface JobServiceServer extends UntypedServiceImplementation {
 export interface JobServiceClient extends Client {
   /**
    * Takes a job description. Answered when the scheduler has queued it. Errors: INVALID_ARGUMENT
-   * (BadRequest details with line and column), NOT_FOUND `UNKNOWN_QUEUE`, FAILED_PRECONDITION
+   * (BadRequest details with line and column), `CLASS_UNKNOWN`, NOT_FOUND `UNKNOWN_QUEUE`,
+   * `OBJECTIVE_NOT_FOUND` (with the objectives that there are), FAILED_PRECONDITION
    * `NO_MATCHING_NODE` or `EXCEEDS_QUEUE_MAX` with the nearest miss.
    */
   submitJob(
@@ -4181,7 +4186,8 @@ export interface JobServiceClient extends Client {
    * another, without a request lost. Workspace, command, environment, model and how it is served
    * may change; what it needs of the fleet, its name and its type stay. A description that the job
    * had before is that revision again. Answered when it is written down; `Job.update` says how far
-   * it is. Errors: NOT_FOUND, NOT_FOUND `REVISION_NOT_FOUND`, INVALID_ARGUMENT `INVALID_SPEC`,
+   * it is. Errors: NOT_FOUND, NOT_FOUND `REVISION_NOT_FOUND`, `OBJECTIVE_NOT_FOUND`,
+   * INVALID_ARGUMENT `INVALID_SPEC`, `CLASS_UNKNOWN`,
    * FAILED_PRECONDITION `NOT_UPDATABLE` (with the fields that may not change), `JOB_FINISHED`,
    * `MODEL_NOT_FOUND`.
    */

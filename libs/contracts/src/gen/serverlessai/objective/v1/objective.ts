@@ -5659,7 +5659,8 @@ export type ObjectiveServiceService = typeof ObjectiveServiceService;
 export const ObjectiveServiceService = {
   /**
    * Declares an objective. An objective one of whose alerts can never fire is refused with the
-   * numbers and the mend. Roles: tenant (own), admin. Errors: INVALID_ARGUMENT `INVALID_OBJECTIVE`,
+   * numbers and the mend. A service that it names may come later. Roles: tenant (own), admin.
+   * Errors: INVALID_ARGUMENT `INVALID_OBJECTIVE`, `CLASS_UNKNOWN` (with those that there are),
    * FAILED_PRECONDITION `ALERT_CANNOT_FIRE`, ALREADY_EXISTS `OBJECTIVE_EXISTS`, RESOURCE_EXHAUSTED
    * `TOO_MANY_OBJECTIVES`.
    */
@@ -5677,8 +5678,9 @@ export const ObjectiveServiceService = {
   /**
    * Changes how an objective is watched: rules, minimum sample, expected rate, actions, maintenance
    * to come. What it promises (indicator, scope, threshold, target, window, exclusions) stays: a
-   * ledger stands on it. Errors: NOT_FOUND `OBJECTIVE_NOT_FOUND`, FAILED_PRECONDITION
-   * `OBJECTIVE_PROMISE_FIXED`, ABORTED `OBJECTIVE_CHANGED` (another version is current).
+   * ledger stands on it. Errors: INVALID_ARGUMENT `INVALID_OBJECTIVE`, `CLASS_UNKNOWN`, NOT_FOUND
+   * `OBJECTIVE_NOT_FOUND`, FAILED_PRECONDITION `OBJECTIVE_PROMISE_FIXED`,
+   * ABORTED `OBJECTIVE_CHANGED` (another version is current).
    */
   updateObjective: {
     path: "/serverlessai.objective.v1.ObjectiveService/UpdateObjective" as const,
@@ -5765,7 +5767,8 @@ export const ObjectiveServiceService = {
 export interface ObjectiveServiceServer extends UntypedServiceImplementation {
   /**
    * Declares an objective. An objective one of whose alerts can never fire is refused with the
-   * numbers and the mend. Roles: tenant (own), admin. Errors: INVALID_ARGUMENT `INVALID_OBJECTIVE`,
+   * numbers and the mend. A service that it names may come later. Roles: tenant (own), admin.
+   * Errors: INVALID_ARGUMENT `INVALID_OBJECTIVE`, `CLASS_UNKNOWN` (with those that there are),
    * FAILED_PRECONDITION `ALERT_CANNOT_FIRE`, ALREADY_EXISTS `OBJECTIVE_EXISTS`, RESOURCE_EXHAUSTED
    * `TOO_MANY_OBJECTIVES`.
    */
@@ -5773,8 +5776,9 @@ export interface ObjectiveServiceServer extends UntypedServiceImplementation {
   /**
    * Changes how an objective is watched: rules, minimum sample, expected rate, actions, maintenance
    * to come. What it promises (indicator, scope, threshold, target, window, exclusions) stays: a
-   * ledger stands on it. Errors: NOT_FOUND `OBJECTIVE_NOT_FOUND`, FAILED_PRECONDITION
-   * `OBJECTIVE_PROMISE_FIXED`, ABORTED `OBJECTIVE_CHANGED` (another version is current).
+   * ledger stands on it. Errors: INVALID_ARGUMENT `INVALID_OBJECTIVE`, `CLASS_UNKNOWN`, NOT_FOUND
+   * `OBJECTIVE_NOT_FOUND`, FAILED_PRECONDITION `OBJECTIVE_PROMISE_FIXED`,
+   * ABORTED `OBJECTIVE_CHANGED` (another version is current).
    */
   updateObjective: handleUnaryCall<UpdateObjectiveRequest, UpdateObjectiveResponse>;
   /** Ends an objective: its open days are closed in its ledger, its breaches end. */
@@ -5794,7 +5798,8 @@ export interface ObjectiveServiceServer extends UntypedServiceImplementation {
 export interface ObjectiveServiceClient extends Client {
   /**
    * Declares an objective. An objective one of whose alerts can never fire is refused with the
-   * numbers and the mend. Roles: tenant (own), admin. Errors: INVALID_ARGUMENT `INVALID_OBJECTIVE`,
+   * numbers and the mend. A service that it names may come later. Roles: tenant (own), admin.
+   * Errors: INVALID_ARGUMENT `INVALID_OBJECTIVE`, `CLASS_UNKNOWN` (with those that there are),
    * FAILED_PRECONDITION `ALERT_CANNOT_FIRE`, ALREADY_EXISTS `OBJECTIVE_EXISTS`, RESOURCE_EXHAUSTED
    * `TOO_MANY_OBJECTIVES`.
    */
@@ -5816,8 +5821,9 @@ export interface ObjectiveServiceClient extends Client {
   /**
    * Changes how an objective is watched: rules, minimum sample, expected rate, actions, maintenance
    * to come. What it promises (indicator, scope, threshold, target, window, exclusions) stays: a
-   * ledger stands on it. Errors: NOT_FOUND `OBJECTIVE_NOT_FOUND`, FAILED_PRECONDITION
-   * `OBJECTIVE_PROMISE_FIXED`, ABORTED `OBJECTIVE_CHANGED` (another version is current).
+   * ledger stands on it. Errors: INVALID_ARGUMENT `INVALID_OBJECTIVE`, `CLASS_UNKNOWN`, NOT_FOUND
+   * `OBJECTIVE_NOT_FOUND`, FAILED_PRECONDITION `OBJECTIVE_PROMISE_FIXED`,
+   * ABORTED `OBJECTIVE_CHANGED` (another version is current).
    */
   updateObjective(
     request: UpdateObjectiveRequest,
