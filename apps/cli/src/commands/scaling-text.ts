@@ -5,13 +5,20 @@ import {
   type ListTargetsResponse,
   Mode,
   type NamedNumber,
-  type Note,
   type ScaleDecision,
   type Target,
 } from '@serverless-ai/contracts/scaling/v1/scaling'
 import type { StoryEntry } from '@serverless-ai/contracts/schedule/v1/schedule'
 import { scaleText } from '../output/states.ts'
 import { age, clockTime, duration, plain, table } from '../output/text.ts'
+import {
+  blockedText,
+  blockedWord,
+  decisionLine,
+  noteText,
+  numbersText,
+  storyText,
+} from './scaling-words.ts'
 
 export const MODES: ReadonlyMap<string, Mode> = new Map([
   ['automatic', Mode.AUTOMATIC],
@@ -22,9 +29,6 @@ export const MODES: ReadonlyMap<string, Mode> = new Map([
 const modeWord = (mode: Mode): string =>
   [...MODES].find(([, known]) => known === mode)?.[0] ?? `mode ${mode}`
 
-const numbersText = (numbers: readonly NamedNumber[]): string =>
-  numbers.map(({ name, value }) => `${name} ${value}`).join(', ')
-
 /** What the policy believed: work is in thousandths of a request; below 0 = not known. */
 function modelText(model: readonly NamedNumber[]): string {
   const known = model.filter(({ value }) => Number(value) >= 0)
@@ -34,31 +38,10 @@ function modelText(model: readonly NamedNumber[]): string {
   return inRequests.join(', ')
 }
 
-function noteText({ code, numbers }: Note): string {
-  const told = numbersText(numbers)
-  return told === '' ? code : `${code} (${told})`
-}
-
-/** What keeps decisions from being carried out. */
-const BLOCKED: Readonly<Record<string, string>> = {
-  OWNED: 'a user decides; `sai job scale --auto` gives it back',
-  COOLDOWN: 'its last change is too new',
-  PENDING: 'the scheduler has not answered yet',
-  SCHEDULER_REFUSED: 'the scheduler refused; it is asked again soon',
-  MODE: 'its mode',
-}
-
-const OUTCOMES: Readonly<Record<string, string>> = {
-  APPLIED: 'asked for',
-  ADVISED: 'advised',
-  HELD: 'kept',
-}
-
-function decisionLine(decision: ScaleDecision): string {
-  const { from, wanted, outcome, policy, policyWanted } = decision
-  const what = from === wanted ? `${wanted}` : `${from} → ${wanted}`
-  const more = policyWanted === wanted || policy === 'share' ? '' : `, it wanted ${policyWanted}`
-  return `${OUTCOMES[outcome] ?? outcome} ${what} (${policy}${more})`
+/** What was decided last. Where a user decides by now, what was carried out before is over. */
+function lastText({ decision, blocked }: Target): string {
+  if (blocked === 'OWNED' && decision?.outcome !== 'ADVISED') return 'a user decides'
+  return decision === undefined ? 'nothing decided yet' : decisionLine(decision)
 }
 
 /** `sai scale list`. */
@@ -66,7 +49,7 @@ export function listText({ targets, budget }: ListTargetsResponse, nowMs: number
   if (targets.length === 0) return 'nothing is scaled: no Inference job, no elastic one\n'
   const rows = targets.map((target) => {
     const { name, tenant, mode, decision, blocked, resting } = target
-    const state = blocked === '' ? (resting ? 'at rest' : 'awake') : blocked.toLowerCase()
+    const state = blocked === '' ? (resting ? 'at rest' : 'awake') : blockedWord(blocked)
     return [
       plain(name),
       plain(tenant),
@@ -74,7 +57,7 @@ export function listText({ targets, budget }: ListTargetsResponse, nowMs: number
       modeWord(mode),
       state,
       decision === undefined ? '-' : age(decision.atMs, nowMs),
-      decision === undefined ? 'nothing decided yet' : plain(decisionLine(decision)),
+      plain(lastText(target)),
     ]
   })
   const heading = ['NAME', 'TENANT', 'SCALE', 'MODE', 'STATE', 'DECIDED', 'WHAT']
@@ -107,10 +90,8 @@ function decisionText(decision: ScaleDecision): string {
   return lines.map((line) => `${plain(line.trimEnd())}\n`).join('')
 }
 
-function storyLine({ atMs, code, details }: StoryEntry): string {
-  const said = Object.entries(details).map(([name, value]) => `${name}=${value}`)
-  return `${clockTime(atMs)}  ${plain([code.toLowerCase(), ...said].join(' '))}\n`
-}
+const storyLine = (entry: StoryEntry): string =>
+  `${clockTime(entry.atMs)}  ${plain(storyText(entry))}\n`
 
 function headText(target: Target): string {
   const { name, jobId, mode, settings, devicesEach, blocked, startupMs, capacityMilli } = target
@@ -118,9 +99,10 @@ function headText(target: Target): string {
   const start = startupMs === 0n ? '' : `, start-up ${duration(Number(startupMs))}`
   const bears =
     capacityMilli === 0n ? '' : `, a replica bears ${Number(capacityMilli) / 1_000} requests/s`
-  const why = blocked === '' ? '' : `not carried out: ${BLOCKED[blocked] ?? blocked}\n`
+  const why = blocked === '' ? '' : `decisions are not carried out: ${blockedText(blocked)}\n`
+  const who = blocked === 'OWNED' ? `manual (mode ${modeWord(mode)})` : modeWord(mode)
   return (
-    `${plain(name)} (${jobId}): ${scaleText(target)}, ${modeWord(mode)}, ${policy}, ` +
+    `${plain(name)} (${jobId}): ${scaleText(target)}, ${who}, ${policy}, ` +
     `${devicesEach} device${devicesEach === 1 ? '' : 's'} each${start}${bears}\n${why}`
   )
 }

@@ -90,8 +90,10 @@ const sai = (...argv: string[]) => bench.sai('scale', ...argv, '--data', bench.d
 describe('sai scale', () => {
   it('lists what is scaled, with the last decision and the devices', async () => {
     expect(await sai('list')).toBe(0)
-    expect(bench.out).toMatch(/chat +a +1\/2 replicas ready \(0-4\) +automatic +owned /)
-    expect(bench.out).toContain('asked for 1 → 2 (predictive, it wanted 3)')
+    expect(bench.out).toMatch(/chat +a +1\/2 replicas ready \(0-4\) +automatic +manual /)
+    // The decision is of the time before the user's: nobody asks for it now.
+    expect(bench.out).toMatch(/a user decides$/m)
+    expect(bench.out).not.toContain('1 → 2')
     expect(bench.out).toContain('devices: 4, 3 held by these, 1 by others')
     targets = []
     bench.out = ''
@@ -99,22 +101,51 @@ describe('sai scale', () => {
     expect(bench.out).toContain('nothing is scaled')
   })
 
+  it.each([
+    [{}, 'more replicas: 1 → 2 (predictive, which wanted 3)'],
+    [{ from: 3, policyWanted: 2 }, 'fewer replicas: 3 → 2 (predictive)'],
+    [{ from: 2, outcome: 'HELD' }, 'stays at 2 replicas (predictive, which wanted 3)'],
+    [
+      { outcome: 'ADVISED' },
+      'advice, not carried out: more replicas: 1 → 2 (predictive, which wanted 3)',
+    ],
+    // Three were ordered once, one task runs, and devices for another one are free.
+    [
+      { from: 3, policyWanted: 1, policy: 'share' },
+      'training gets devices: 1 → 2 tasks; the order before was 3',
+    ],
+    [{ from: 4, policyWanted: 4, policy: 'share' }, 'training gives way: 4 → 2 tasks'],
+    [{ from: 2, policyWanted: 2, policy: 'share' }, 'training keeps 2 tasks'],
+  ])('tells a decision in plain words: %j', async (decision, words) => {
+    targets = [{ ...TARGET, blocked: '', decision: { ...DECISION, ...decision } }]
+    expect(await sai('list')).toBe(0)
+    expect(bench.out).toContain(` ${words}\n`)
+    expect(bench.out).not.toContain('asked for')
+  })
+
+  it('tells advice while a user decides', async () => {
+    targets = [{ ...TARGET, decision: { ...DECISION, outcome: 'ADVISED' } }]
+    await sai('list')
+    expect(bench.out).toContain('advice, not carried out: more replicas: 1 → 2')
+  })
+
   it('says why, with what was known, believed and not taken', async () => {
     expect(await sai('why', 'chat')).toBe(0)
     for (const part of [
-      'a user decides; `sai job scale --auto` gives it back',
+      'manual (mode automatic)',
+      'decisions are not carried out: a user decides; `sai job scale --auto` gives it back',
       'start-up 0.8 s, a replica bears 12.5 requests/s',
-      'mode_set mode=automatic',
-      'stays: SETTLING (need 3)',
-      'AT_BUDGET (limit 2)',
-      'not 4: COSTS_MORE',
+      'its mode is automatic from now on [MODE_SET]',
+      'stays: a change would be too soon (need 3) [SETTLING]',
+      'more were needed than there are devices for (limit 2) [AT_BUDGET]',
+      'not 4: it would cost more [COSTS_MORE]',
       'arrivals: requests 120, 0.4 s old',
       'held: not known, not used: UNKNOWN',
       'believed: demandPerS 118.5, keepMs 20000\n',
     ]) {
       expect(bench.out).toContain(part)
     }
-    expect(bench.out.indexOf('mode_set')).toBeLessThan(bench.out.indexOf('asked for'))
+    expect(bench.out.indexOf('MODE_SET')).toBeLessThan(bench.out.indexOf('more replicas: 1'))
     expect(await sai('why', 'other')).toBe(4)
   })
 
