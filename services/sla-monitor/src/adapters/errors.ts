@@ -54,7 +54,7 @@ function cannotFire(details: Details): string {
 const SENTENCES = {
   ALERT_CANNOT_FIRE: cannotFire,
   CLASS_UNKNOWN: ({ field, class: name, known }) =>
-    `${field}: there is no class "${name}" of requests; there are ${known}`,
+    `there is no class "${name}" of requests (${field}); there are ${known}`,
   INVALID_OBJECTIVE: invalid,
   OBJECTIVE_CHANGED: ({ expected, current }) =>
     `version ${expected} of the objective was meant, ${current} is current`,

@@ -94,7 +94,7 @@ describe('the SLA monitor', () => {
       code: 'INVALID_ARGUMENT',
       reason: 'CLASS_UNKNOWN',
       message:
-        `${field}: there is no class "foo" of requests; ` +
+        `there is no class "foo" of requests (${field}); ` +
         'there are interactive, standard, batch',
     })
     for (const dry of [true, false]) {
