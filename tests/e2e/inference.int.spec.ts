@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
 import { requestId, submit } from '../support/digits.ts'
@@ -25,7 +24,6 @@ server.listen(Number(process.env.PORT))
 process.on('SIGTERM', () => { server.close(() => process.exit(0)); server.closeIdleConnections() })
 `
 const NODE = process.execPath
-const PATIENT = { timeoutMs: 5_000 }
 
 const description = (name: string) =>
   stringify({
@@ -83,17 +81,7 @@ const ready = (count: number) =>
 
 describe('an Inference job behind the gateway', () => {
   it('holds requests while it has no replica, and answers them when there is one', async () => {
-    // The gateway hears of the service a moment after the answer to its submission.
-    const known = await until(
-      'the service is known',
-      async () => {
-        const first = ask()
-        const early = await Promise.race([first, sleep(200)])
-        return early?.status === 404 ? undefined : { first }
-      },
-      PATIENT,
-    )
-    const held = [known.first, ask(), ask()]
+    const held = [ask(), ask(), ask()]
     await scale(1)
     for (const { status } of await Promise.all(held)) expect(status).toBe(200)
     await ready(1)

@@ -119,6 +119,16 @@ function limitsOf(route: ServiceRoute, settings: GatewaySettings): ReplicaLimits
   }
 }
 
+/** Requests that may wait for a service to be declared; more are told at once that there is none. */
+const AWAITED_MAX = 256
+
+/** A request for a service that nobody has declared yet. */
+interface Awaited {
+  readonly tenant: string
+  readonly name: string
+  readonly wake: () => void
+}
+
 /** All services of a gateway: the route table with what the gateway holds for each. */
 export class Services {
   readonly #table: RouteTable
@@ -127,6 +137,7 @@ export class Services {
   readonly #timers: Timers
   readonly #now: () => number
   readonly #byJob = new Map<string, Service>()
+  readonly #awaited = new Set<Awaited>()
 
   constructor(init: {
     table: RouteTable
@@ -156,6 +167,23 @@ export class Services {
     return route === undefined ? undefined : this.#byJob.get(route.jobId)
   }
 
+  /**
+   * The service, also when it is declared within `ms` only: who has just submitted it may be here
+   * before the event that tells of it.
+   */
+  async await(tenant: string, name: string, ms: number): Promise<Service | undefined> {
+    const known = this.find(tenant, name)
+    if (known !== undefined || this.#awaited.size >= AWAITED_MAX) return known
+    const { promise, resolve: wake } = Promise.withResolvers<void>()
+    const one = { tenant, name, wake }
+    this.#awaited.add(one)
+    const timer = this.#timers.after(ms, wake)
+    await promise
+    timer.cancel()
+    this.#awaited.delete(one)
+    return this.find(tenant, name)
+  }
+
   list(): readonly Service[] {
     return [...this.#byJob.values()]
   }
@@ -164,6 +192,7 @@ export class Services {
   close(): void {
     for (const service of this.#byJob.values()) service.end()
     this.#byJob.clear()
+    for (const { wake } of this.#awaited) wake()
   }
 
   #follow(jobId: string): void {
@@ -180,5 +209,7 @@ export class Services {
     this.#byJob.set(jobId, service)
     service.shed(this.#sheds?.rankFor(route))
     service.follow(route, settings)
+    const { tenant, name } = route
+    for (const one of this.#awaited) if (one.tenant === tenant && one.name === name) one.wake()
   }
 }

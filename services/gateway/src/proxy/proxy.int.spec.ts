@@ -96,6 +96,16 @@ test("without a token, with another tenant's, or for what is not there: refused"
   expect(await codeOf(await it.fetch('/nothing'))).toEqual([404, 'NOT_FOUND', 'ROUTE_NOT_FOUND'])
 })
 
+test('who is here before the event that tells of its service is not sent away', async () => {
+  const it = await bench()
+  const early = it.fetch('/services/a/echo/', { method: 'POST', body: 'hello' })
+  // The gateway has both requests by the time that it answers the second one.
+  expect((await it.fetch('/nothing')).status).toBe(404)
+  await it.replica((request, response) => void request.pipe(response))
+  const answer = await early
+  expect([answer.status, await answer.text()]).toEqual([200, 'hello'])
+})
+
 test('requests for a service at zero are held, told, and sent to its first replica', async () => {
   const it = await bench()
   it.service()

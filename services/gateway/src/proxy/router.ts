@@ -15,6 +15,8 @@ const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIO
 const SMALL_BYTES = 65_536
 /** Longest pause of a caller within a body that is read as a whole, ms. */
 const BODY_STALL_MS = 20_000
+/** A service that is not known is waited for: it may have been submitted a moment ago, ms. */
+const DECLARED_WITHIN_MS = 500
 
 /** Answers what is no service of a tenant: the REST API of the control plane. */
 export interface ApiHandler {
@@ -76,7 +78,7 @@ export class Router {
     const { path } = splitTarget(exchange.target)
     if (path === OPENAI_MODELS) return this.#models(exchange, principal)
     if (OPENAI_PATHS.has(path)) return this.#openAi(exchange, principal, arrival)
-    const found = this.#service(exchange, principal)
+    const found = await this.#service(exchange, principal)
     if (found !== undefined) return this.#plain(exchange, principal, arrival, found)
     if (this.#init.api?.handle(exchange, arrival.requestId) === true) return
     throw rpcError('ROUTE_NOT_FOUND')
@@ -89,22 +91,23 @@ export class Router {
   }
 
   /** The service that host or path name; a caller that may not see it learns nothing about it. */
-  #service(exchange: Exchange, principal: Principal | undefined): Found | undefined {
+  async #service(exchange: Exchange, principal: Principal | undefined): Promise<Found | undefined> {
     const { domain } = this.#init.ports.settings
     const host = serviceHost(exchange.authority, domain)
     const path = host === undefined ? servicePath(exchange.target) : undefined
     const named = host ?? path
     if (named === undefined) return undefined
-    const service = this.#visible(named.tenant, named.name, principal)
+    const service = await this.#visible(named.tenant, named.name, principal)
     return { service, target: path?.rest ?? exchange.target }
   }
 
-  #visible(tenant: string, name: string, principal: Principal | undefined): Service {
+  async #visible(tenant: string, name: string, principal: Principal | undefined): Promise<Service> {
     if (principal === undefined) throw rpcError('UNAUTHENTICATED')
     const { services, ports } = this.#init
     const shared = ports.settings.shared.includes(`${tenant}/${name}`)
     const allowed = shared || seesTenant(principal, tenant)
-    const service = allowed ? services.find(tenant, name) : undefined
+    const waitMs = services.complete ? DECLARED_WITHIN_MS : 0
+    const service = allowed ? await services.await(tenant, name, waitMs) : undefined
     if (service !== undefined) return service
     if (!services.complete) throw rpcError('NOT_READY', { retryAfterMs: 1_000 })
     throw rpcError('SERVICE_NOT_FOUND')
@@ -146,7 +149,7 @@ export class Router {
     const request = readOpenAi(bytes)
     if (request === undefined) throw rpcError('MODEL_REQUIRED')
     const [tenant, name] = modelName(request.model, principal)
-    const service = this.#visible(tenant, name, principal)
+    const service = await this.#visible(tenant, name, principal)
     if (service.route.protocol !== 'openai') throw rpcError('PROTOCOL_MISMATCH')
     const tokens = request.promptTokens + request.answerTokens
     const session = oneOf(exchange.headers['x-sai-session']) ?? request.session
