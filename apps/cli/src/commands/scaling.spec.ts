@@ -123,6 +123,12 @@ describe('sai scale', () => {
     expect(bench.out).not.toContain('asked for')
   })
 
+  it('tells that the scheduler refused', async () => {
+    targets = [{ ...TARGET, blocked: 'SCHEDULER_REFUSED' }]
+    await sai('list')
+    expect(bench.out).toMatch(/automatic +refused .*more replicas: 1 → 2/)
+  })
+
   it('tells advice while a user decides', async () => {
     targets = [{ ...TARGET, decision: { ...DECISION, outcome: 'ADVISED' } }]
     await sai('list')

@@ -29,7 +29,7 @@ const S = 'j-0-s'
 const notHere = () => Promise.reject(new Error('not here'))
 
 /** Takes what it is asked, as the scheduler does; remembers it. */
-function schedulerOf(asked: ResizeRequest[], says: { error?: RpcError }) {
+function schedulerOf(asked: ResizeRequest[], says: { error?: RpcError | undefined }) {
   const now = new Map<string, Scale>()
   const handlers: HandlersOf<typeof SchedulerServiceService> = {
     validate: notHere,
@@ -58,7 +58,7 @@ function schedulerOf(asked: ResizeRequest[], says: { error?: RpcError }) {
 async function running(replicas = 1) {
   const { ports, time, process: make, following } = memoryCell({ seed: 7 })
   const asked: ResizeRequest[] = []
-  const says: { error?: RpcError } = {}
+  const says: { error?: RpcError | undefined } = {}
   const scheduler = make({ listen: SCHEDULER })
   scheduler.kit.server.add(SchedulerServiceService, schedulerOf(asked, says))
   const bus = openInProcessBus()
@@ -231,6 +231,46 @@ describe('the autoscaler', () => {
     expect(asked.length).toBe(length)
     const { target } = await client('team-a').getTarget({ target: S, minPosition: '' })
     expect(target?.blocked).toBe('PENDING')
+  })
+
+  it('tells that the scheduler refused, leaves it alone for 30 s, and asks again', async () => {
+    const { client, declare, asked, says, time } = await running()
+    await declare()
+    const [gateway, team] = [client('service'), client('team-a')]
+    const refusal = { code: 'FAILED_PRECONDITION', reason: 'FEATURE_NOT_ENABLED' } as const
+    says.error = new RpcError({ ...refusal, message: 'not raised yet', metadata: { level: '2' } })
+    const held = async (seconds: number) => {
+      for (let n = 0; n < seconds; n += 1) {
+        await gateway.demand(demand)
+        await time.advance(1_000)
+      }
+    }
+    const target = async () => {
+      const told = await team.getTarget({ target: 'digits', minPosition: '' })
+      return told.target
+    }
+    await held(1)
+    expect(asked).toHaveLength(1)
+    expect(await target()).toMatchObject({
+      blocked: 'SCHEDULER_REFUSED',
+      scale: { wanted: 0 },
+      decision: { outcome: 'APPLIED', wanted: 1 },
+    })
+    const list = { pageSize: 0, pageToken: '', minPosition: '' }
+    const { targets } = await team.listTargets(list)
+    expect(targets).toMatchObject([{ blocked: 'SCHEDULER_REFUSED' }])
+    const { story } = await team.explain({ target: 'digits', untilMs: 0n, atPosition: '' })
+    expect(story.at(-1)).toMatchObject({
+      code: 'RESIZE_REFUSED',
+      details: { code: 'FEATURE_NOT_ENABLED', decision: asked[0]?.decisionId },
+    })
+    await held(28)
+    expect(asked).toHaveLength(1)
+    says.error = undefined
+    await held(3)
+    expect(asked).toHaveLength(2)
+    expect(asked[1]?.decisionId).not.toBe(asked[0]?.decisionId)
+    expect(await target()).toMatchObject({ blocked: '', scale: { wanted: 1 } })
   })
 
   it('only advises, or is silent, where it is told to', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { held, quiet, Stage, scale, settings } from '../testing/stage.ts'
+import { whyBlocked } from './control.ts'
 import type { Signals } from './messages.ts'
 import { rowsToStep } from './step.ts'
 
@@ -316,7 +317,9 @@ describe('one writer', () => {
     const stage = cell().service(S)
     stage.step(held(S, 3))
     stage.refuse(S, 'FEATURE_NOT_ENABLED')
+    expect(whyBlocked(stage.of(S), stage.atMs)).toBe('SCHEDULER_REFUSED')
     for (let n = 0; n < 29; n += 1) expect(stage.step(held(S, 3))).toEqual([])
+    expect(whyBlocked(stage.of(S), stage.of(S).blocked?.untilMs ?? 0)).toBeUndefined()
     expect(stage.step(held(S, 3))).toMatchObject([{ outcome: 'APPLIED' }])
   })
 
