@@ -253,6 +253,14 @@ describe('the examples', () => {
     })
   })
 
+  test.each(['digits-server', 'llm-emulator'])('the job of the workload %s is good', (name) => {
+    const file = new URL(`../workloads/${name}/job.yaml`, directory)
+    expect(parseDescription(readFileSync(file, 'utf8'))).toMatchObject({
+      ok: true,
+      spec: { type: 'Inference' },
+    })
+  })
+
   test('all-fields.yaml has every field, at its default', () => {
     const parsed = parseDescription(readFileSync(new URL('all-fields.yaml', directory), 'utf8'))
     const minimal = parseDescription(MINIMAL)
