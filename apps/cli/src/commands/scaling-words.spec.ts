@@ -36,8 +36,8 @@ it.each([
   ],
   [
     'RESIZE_REFUSED',
-    { decision: 'd-0-1', code: 'STALE_SCALE' },
-    'the scheduler refused d-0-1: STALE_SCALE',
+    { decision: 'd-0-1', code: 'STALE_SCALE', current: '4' },
+    'the scheduler refused d-0-1: STALE_SCALE current=4',
   ],
 ])('the story tells %s in words', (code, details, words) => {
   expect(tell(code, details)).toBe(`${words} [${code}]`)

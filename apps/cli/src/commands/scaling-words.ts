@@ -79,6 +79,9 @@ const ownerText = ({ to, wanted }: Details): string =>
     ? `a user decides from now on (${wanted} wanted): decisions are advice`
     : `the autoscaler decides from now on (${wanted} wanted)`
 
+const pairs = (details: Details): readonly string[] =>
+  Object.entries(details).map(([name, value]) => `${name}=${value}`)
+
 const because = ({ waiting }: Details): string => (waiting === undefined ? '' : ` (${waiting})`)
 
 const STORY: ReadonlyMap<string, (told: Details) => string> = new Map([
@@ -93,7 +96,11 @@ const STORY: ReadonlyMap<string, (told: Details) => string> = new Map([
   ['MODE_SET', ({ mode }) => `its mode is ${mode} from now on`],
   ['OBJECTIVE_BREACHED', ({ actions }) => `an objective is in danger (${actions})`],
   ['OBJECTIVE_CALM', () => 'no objective is in danger any more'],
-  ['RESIZE_REFUSED', ({ decision, code }) => `the scheduler refused ${decision}: ${code}`],
+  [
+    'RESIZE_REFUSED',
+    ({ decision, code, ...numbers }) =>
+      [`the scheduler refused ${decision}: ${code}`, ...pairs(numbers)].join(' '),
+  ],
   [
     'GRANTED_IN_PART',
     (told) =>
@@ -107,6 +114,5 @@ const STORY: ReadonlyMap<string, (told: Details) => string> = new Map([
 export function storyText({ code, details }: StoryEntry): string {
   const words = STORY.get(code)
   if (words !== undefined) return `${words(details)} [${code}]`
-  const said = Object.entries(details).map(([name, value]) => `${name}=${value}`)
-  return [code.toLowerCase(), ...said].join(' ')
+  return [code.toLowerCase(), ...pairs(details)].join(' ')
 }
