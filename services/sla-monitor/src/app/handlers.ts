@@ -76,6 +76,10 @@ const hashOf = (body: Uint8Array): Uint8Array =>
 /** Where an objective names a class, and which. */
 type NamedClass = readonly [field: string, name: string]
 
+/** None = it is for all. */
+const madeFor = ({ class: name }: ObjectiveWish): readonly NamedClass[] =>
+  name === '' ? [] : [['class', name]]
+
 const shedBy = ({ actions }: ObjectiveWish): readonly NamedClass[] =>
   actions.flatMap((step, index) =>
     step.action === 'shed' ? [[`actions[${index}].class`, step.class] as const] : [],
@@ -175,7 +179,7 @@ export class ObjectiveHandlers {
     const caller = callerOf(context.principal)
     const asked = wishFromProto(request.objective)
     const wish = asked.tenant === '' ? { ...asked, tenant: caller } : asked
-    this.#checkClasses([['class', wish.class], ...shedBy(wish)])
+    this.#checkClasses([...madeFor(wish), ...shedBy(wish)])
     if (request.validateOnly) {
       const { value } = await this.#read(
         (state, atMs) => declared({ caller, wish }, state, { atMs, nonce: NO_ID }),
@@ -193,7 +197,7 @@ export class ObjectiveHandlers {
   /** Not in the core: which classes there are is a setting, and no fact of the log. */
   #checkClasses(named: readonly NamedClass[]): void {
     const known = this.#classes
-    const wrong = named.find(([, name]) => name !== '' && !known.includes(name))
+    const wrong = named.find(([, name]) => !known.includes(name))
     if (wrong === undefined) return
     const [field, value] = wrong
     const details = { field, class: value, known: known.join(', ') }

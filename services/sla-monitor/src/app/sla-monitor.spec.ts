@@ -101,6 +101,8 @@ describe('the SLA monitor', () => {
       const action = create({ actions: [SCALE, shed('foo')] }, dry)
       await expect(action).rejects.toMatchObject(unknown('actions[1].class'))
       await expect(create({ class: 'foo' }, dry)).rejects.toMatchObject(unknown('class'))
+      const none = create({ actions: [shed('')] }, dry)
+      await expect(none).rejects.toMatchObject({ reason: 'CLASS_UNKNOWN' })
     }
     const { objective } = await create({ actions: [shed('batch')], class: 'interactive' }, false)
     const update = (actions: Objective['actions']) =>
