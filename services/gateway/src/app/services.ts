@@ -119,7 +119,7 @@ function limitsOf(route: ServiceRoute, settings: GatewaySettings): ReplicaLimits
   }
 }
 
-/** Requests that may wait for a service to be declared; more are told at once that there is none. */
+/** Requests that may wait for a service to be declared; others are told at once there is none. */
 const AWAITED_MAX = 256
 
 /** A request for a service that nobody has declared yet. */
