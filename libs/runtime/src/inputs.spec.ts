@@ -6,6 +6,8 @@ import { type Bank, type Process, World } from './testing/world.ts'
 
 const source = bank({ name: 'source' })
 const sink = bank({ name: 'sink', other: 'source' })
+/** What is committed is on the public topic, and read, after this time. */
+const PUBLISHED_MS = 3
 const topic = { topic: eventsTopic('source'), partition: 0 }
 
 /** Keys that the sink has seen, with their seqs. */
@@ -62,10 +64,10 @@ describe('inputs', () => {
       await world.time.advance(1)
     }
     expect(world.logLength('sink')).toBe(before)
-    await world.time.advance(LINGER_MS)
+    await world.time.advance(PUBLISHED_MS + LINGER_MS)
     expect(world.logLength('sink')).toBe(before + 1)
     await world.run(from.runtime.execute(add('d')))
-    await world.time.advance(1)
+    await world.time.advance(PUBLISHED_MS)
     const startMs = world.time.nowMs
     await world.run(to.runtime.execute(add('own')))
     expect(world.time.nowMs - startMs).toBeLessThan(LINGER_MS - 1)

@@ -16,6 +16,8 @@ import type { InputSource, PublicEvent } from './types.ts'
 
 /** Inputs of one source that may wait for their commit. */
 const WINDOW_MAX = 1024
+/** Marks that are remembered because readers wait for them; beyond, readers wait for the timer. */
+const WANTED_MAX = 1024
 const FETCH_BYTES = 1024 * 1024
 /** Marks of events that need no decision are folded after so many, or this long after the first. */
 const MARK_EVERY_EVENTS = 1000
@@ -45,6 +47,8 @@ export class InputReader<S, C extends Message, E extends Message> implements Ses
   /** Offset to read next. */
   #next = 0
   #outstanding = 0
+  /** Seqs whose marks readers wait for. */
+  readonly #wanted = new Set<number>()
   #timer: Timer | undefined
   #flushing = false
   #sinceBootstrap = 0
@@ -82,9 +86,24 @@ export class InputReader<S, C extends Message, E extends Message> implements Ses
     return this.#outstanding === 0 && this.#cursor.seq > foldedSeq ? this.#cursor : undefined
   }
 
-  /** A reader waits for the mark of this source to reach `seq`. */
+  /** A reader waits for the mark of this source to reach `seq`, which may be still to come. */
   wanted(seq: number): void {
-    if (this.openMark() !== undefined && this.#cursor.seq >= seq) this.#flush()
+    const [oldest] = this.#wanted
+    if (oldest !== undefined && this.#wanted.size >= WANTED_MAX) this.#wanted.delete(oldest)
+    this.#wanted.add(seq)
+    this.#serveReaders()
+  }
+
+  #serveReaders(): void {
+    if (this.#wanted.size === 0) return
+    const foldedSeq = this.#folded()?.seq ?? 0
+    const openSeq = this.openMark()?.seq ?? 0
+    let due = false
+    for (const seq of this.#wanted) {
+      if (seq <= foldedSeq) this.#wanted.delete(seq)
+      else due ||= seq <= openSeq
+    }
+    if (due) this.#flush()
   }
 
   #flush(): void {
@@ -182,6 +201,7 @@ export class InputReader<S, C extends Message, E extends Message> implements Ses
   #skipped(): void {
     if (this.#cursor.seq - (this.#folded()?.seq ?? 0) >= MARK_EVERY_EVENTS) this.#flush()
     else this.#later()
+    this.#serveReaders()
   }
 
   #later(): void {
@@ -220,6 +240,7 @@ export class InputReader<S, C extends Message, E extends Message> implements Ses
         span?.end()
         this.#outstanding -= 1
         this.#room.notify()
+        this.#serveReaders()
       },
       onLost: (error) => span?.end({ error: error.message }),
     })

@@ -16,6 +16,8 @@ const RECORD_EVERY_EVENTS = 1000
 const RECORD_AFTER_MS = 10_000
 const REQUEST_EVENTS_MAX = 4000
 const REQUEST_BYTES_MAX = 1024 * 1024
+/** So long does a request wait for more: who waits for an answer is answered meanwhile, ms. */
+const LINGER_MS = 2
 const RETRY_MS = 50
 const RETRY_MAX_MS = 2000
 
@@ -37,6 +39,7 @@ export class Publisher<S, C extends Message, E extends Message> implements Sessi
   #at: PublishedPoint = { seq: 0, offset: 0, position: -1 }
   #running = false
   #timer: Timer | undefined
+  #lingering: Timer | undefined
   #recording = 0
 
   constructor(session: Session<S, C, E>) {
@@ -56,11 +59,14 @@ export class Publisher<S, C extends Message, E extends Message> implements Sessi
   }
 
   onCommit(facts: CommitFacts): void {
-    if (facts.publics.length > 0) this.kick()
+    if (facts.publics.length === 0 || this.#running) return
+    const { timers } = this.#session.context.ports
+    this.#lingering ??= timers.after(LINGER_MS, () => this.kick())
   }
 
   #close(): void {
     this.#timer?.cancel()
+    this.#endLingering()
     this.advanced.notify()
   }
 
@@ -100,7 +106,13 @@ export class Publisher<S, C extends Message, E extends Message> implements Sessi
 
   /** Publishes what is waiting. */
   kick(): void {
+    this.#endLingering()
     if (!this.#running) void this.#run()
+  }
+
+  #endLingering(): void {
+    this.#lingering?.cancel()
+    this.#lingering = undefined
   }
 
   async #run(): Promise<void> {
