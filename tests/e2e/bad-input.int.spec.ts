@@ -4,11 +4,11 @@ import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { Reason_Code } from '@serverless-ai/contracts/common/v1/common'
-import { Job_State } from '@serverless-ai/contracts/job/v1/job'
+import { type Job, Job_State } from '@serverless-ai/contracts/job/v1/job'
 import { Incident_Blame } from '@serverless-ai/contracts/recovery/v1/recovery'
 import { RpcError } from '@serverless-ai/kernel'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { getJob, requestId, submit, untilJob } from '../support/digits.ts'
+import { requestId, submit, untilJob } from '../support/digits.ts'
 import { onKafka } from '../support/environment.ts'
 import { jobManifest as job } from '../support/manifest.ts'
 import { type Clients, Platform } from '../support/platform.ts'
@@ -79,7 +79,8 @@ describe('what cannot run is refused at once', () => {
     expect(error.reason).toBe('NO_MATCHING_NODE')
     expect(JSON.stringify(error.metadata)).toContain('6')
     const jobId = await submit(team, job('patient', { tasks: 7, waitForCapacity: true }))
-    const waiting = await getJob(team, jobId)
+    const has = (job: Job) => job.reason !== undefined
+    const waiting = await untilJob(team, jobId, 'has a reason to wait', has, 5_000)
     expect(waiting.state).toBe(Job_State.QUEUED)
     expect(waiting.reason?.code).not.toBe(Reason_Code.UNSPECIFIED)
     await team.jobs.cancelJob({ requestId: requestId(), jobId })
