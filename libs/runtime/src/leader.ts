@@ -124,11 +124,14 @@ export class Leader<S, C extends Message, E extends Message> {
 
   /**
    * Starts the next batch in the next turn, so that what arrives together is committed together;
-   * what lingers alone starts none.
+   * what lingers alone starts it later.
    */
   pump(): void {
     if (this.#scheduled || this.#inFlight !== undefined || this.signal.aborted) return
-    if (this.mailbox.lingers && !this.#host.composer.owed) return
+    if (this.mailbox.lingers && !this.#host.composer.owed) {
+      this.#linger()
+      return
+    }
     this.#scheduled = true
     const { timers } = this.#host.context.ports
     timers.yieldTurn().then(
