@@ -58,6 +58,8 @@ interface Patch {
 
 const SUBMITTED = "[{ type: 'JobSubmitted', jobId, tenant, submittedBy, requestId, spec }]"
 
+const LEVELS = 'Object.fromEntries(SCALING_EVENTS.map((type) => [type, SCALING_LEVEL]))'
+
 /** What a release does that adds an event: a level, the event's level, deciding, evolving. */
 const PATCHES: readonly Patch[] = [
   {
@@ -67,8 +69,8 @@ const PATCHES: readonly Patch[] = [
   },
   {
     file: 'services/mediator/dist/app/definition.js',
-    find: 'schemaVersion: SCHEMA_VERSION,',
-    replace: `schemaVersion: SCHEMA_VERSION, eventLevels: { ${NEW_EVENT}: ${NEXT_LEVEL} },`,
+    find: `eventLevels: ${LEVELS},`,
+    replace: `eventLevels: { ...${LEVELS}, ${NEW_EVENT}: ${NEXT_LEVEL} },`,
   },
   {
     file: 'services/mediator/dist/core/decide.js',
