@@ -183,7 +183,7 @@ export const RUNTIME_METRICS = {
   sai_runtime_alarm: {
     kind: 'gauge',
     unit: '1',
-    help: '1 while the partition has an alarm (`sai admin status` tells it), else 0',
+    help: '1 while the partition has an alarm (`sai status` tells it), else 0',
     labels: { service },
     from: SERVICES,
     group: 'runtime',
