@@ -50,7 +50,7 @@ async function certificates() {
   const nowMs = Date.now()
   await initAuthority({ directory: SECRETS, days: 365, nowMs })
   const identities = [
-    ...SERVICES.map((name) => ({ kind: 'service', name })),
+    ...[...SERVICES, 'gateway'].map((name) => ({ kind: 'service', name })),
     ...['n1', 'n2', 'n3'].map((name) => ({ kind: 'node', name })),
     ...['team-a', 'team-b'].map((name) => ({ kind: 'user', name })),
   ]

@@ -4,6 +4,8 @@ import { until } from '../../support/until.ts'
 import { ComposeProject, composeProblem, type JobSeen } from './project.ts'
 
 const MINUTE_MS = 60_000
+/** Two of each service, and the gateway. */
+const PROCESSES = 2 * SERVICE_NAMES.length + 1
 /** 1350 steps: long enough to be met by several kills. */
 const STEP_DELAY_MS = 100
 
@@ -56,14 +58,25 @@ describe.skipIf(problem !== undefined)('infra/compose', () => {
             data: { result: { value: [number, string] }[] }
           }
           const up = data.result.filter(({ value }) => value[1] === '1')
-          return up.length >= 2 * SERVICE_NAMES.length ? up.length : undefined
+          return up.length >= PROCESSES ? up.length : undefined
         },
         { timeoutMs: 2 * MINUTE_MS, everyMs: 1_000 },
       )
-      expect(targets).toBe(2 * SERVICE_NAMES.length)
+      expect(targets).toBe(PROCESSES)
     },
     3 * MINUTE_MS,
   )
+
+  it('answers callers at its gateway', async () => {
+    const { tenants } = JSON.parse(await project.tokens())
+    const ask = (token: string) =>
+      fetch(`${project.edge}/v1/jobs`, { headers: { authorization: `Bearer ${token}` } })
+    const answer = await ask(tenants['team-a'])
+    expect({ status: answer.status, body: await answer.json() }).toMatchObject({
+      ...{ status: 200, body: { jobs: [] } },
+    })
+    expect((await ask('nobody')).status).toBe(401)
+  }, 60_000)
 
   it(
     'trains to the same parameters while every container is killed once',

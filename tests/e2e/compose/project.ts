@@ -45,17 +45,19 @@ export interface JobSeen {
 export class ComposeProject {
   readonly #name = `sai-${randomBytes(3).toString('hex')}`
   readonly #port: number
+  readonly #edgePort: number
   readonly #words: readonly [string, ...string[]]
 
   private constructor(port: number, words: readonly [string, ...string[]]) {
     this.#port = port
+    this.#edgePort = port + 1
     this.#words = words
   }
 
   static async up(): Promise<ComposeProject> {
     const words = composeWords()
     if (words === undefined) throw new Error('no docker compose')
-    const project = new ComposeProject(await freePorts(1), words)
+    const project = new ComposeProject(await freePorts(2), words)
     try {
       await project.#compose(['up', '--detach'])
       return project
@@ -72,6 +74,7 @@ export class ComposeProject {
       ...process.env,
       COMPOSE_PROJECT_NAME: this.#name,
       SAI_PROMETHEUS_PORT: String(this.#port),
+      SAI_EDGE_PORT: String(this.#edgePort),
     }
     const options = { cwd: FOLDER, env, maxBuffer: 64 * 1024 * 1024 }
     const { stdout } = await run(file, [...first, ...how, ...words], options)
@@ -81,6 +84,17 @@ export class ComposeProject {
   /** Base of Prometheus' API. */
   get prometheus(): string {
     return `http://127.0.0.1:${this.#port}`
+  }
+
+  /** Base of the platform's API for callers. */
+  get edge(): string {
+    return `http://127.0.0.1:${this.#edgePort}`
+  }
+
+  /** Tokens of users, as JSON. */
+  tokens(): Promise<string> {
+    const file = '/var/lib/serverless-ai/tokens.json'
+    return this.#compose(['run', '--rm', '-T', '--entrypoint', 'cat', 'sai', file])
   }
 
   /** What `sai` answers in the network of the project. */
