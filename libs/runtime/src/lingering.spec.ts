@@ -7,7 +7,7 @@ const source = bank({ name: 'source' })
 const sink = bank({ name: 'sink', other: 'source' })
 
 describe('what lingered while the log took nothing', () => {
-  it('inputs: they are committed when there is room again, and the process stops at once', async () => {
+  it('inputs: they are committed when there is room, and the process stops at once', async () => {
     const world = new World(1)
     const from = await world.started(source)
     const to = await world.started(sink)
