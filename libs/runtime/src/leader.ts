@@ -93,8 +93,7 @@ export class Leader<S, C extends Message, E extends Message> {
       return
     }
     this.mailbox.push(item)
-    if (this.mailbox.lingers) this.#linger()
-    else this.pump()
+    this.pump()
   }
 
   #linger(): void {
@@ -127,11 +126,12 @@ export class Leader<S, C extends Message, E extends Message> {
    * what lingers alone starts it later.
    */
   pump(): void {
-    if (this.#scheduled || this.#inFlight !== undefined || this.signal.aborted) return
+    if (this.signal.aborted) return
     if (this.mailbox.lingers && !this.#host.composer.owed) {
       this.#linger()
       return
     }
+    if (this.#scheduled || this.#inFlight !== undefined) return
     this.#scheduled = true
     const { timers } = this.#host.context.ports
     timers.yieldTurn().then(

@@ -1,20 +1,25 @@
 import { describe, expect, it } from 'vitest'
 import { add, bank } from './testing/bank.ts'
 import { Replicas } from './testing/replicas.ts'
-import { World } from './testing/world.ts'
+import { type Bank, type Process, World } from './testing/world.ts'
 
 const source = bank({ name: 'source' })
 const sink = bank({ name: 'sink', other: 'source' })
+
+/** The log of the sink is full: `a` waits in the commit in flight, `b` behind it. */
+async function fillUp(world: World, from: Bank, { log }: Pick<Process, 'log'>): Promise<void> {
+  log.setFaults({ full: true })
+  await world.run(from.execute(add('a')))
+  await world.time.advance(20)
+  await world.run(from.execute(add('b')))
+}
 
 describe('what lingered while the log took nothing', () => {
   it('inputs: they are committed when there is room, and the process stops at once', async () => {
     const world = new World(1)
     const from = await world.started(source)
     const to = await world.started(sink)
-    to.log.setFaults({ full: true })
-    await world.run(from.runtime.execute(add('a')))
-    await world.time.advance(20)
-    await world.run(from.runtime.execute(add('b')))
+    await fillUp(world, from.runtime, to)
     await world.time.advance(5_000)
     to.log.setFaults(undefined)
     await world.time.advance(5_000)
@@ -56,10 +61,7 @@ describe('what lingered while the log took nothing', () => {
     const leader = await replicas.started()
     await world.time.advance(5_000)
     const { epoch } = leader.runtime.status()
-    leader.log.setFaults({ full: true })
-    await world.run(from.runtime.execute(add('a')))
-    await world.time.advance(20)
-    await world.run(from.runtime.execute(add('b')))
+    await fillUp(world, from.runtime, leader)
     await world.time.advance(900)
     leader.log.setFaults(undefined)
     await world.time.advance(20_000)

@@ -44,13 +44,12 @@ export interface JobSeen {
 /** A project that was started, and what can be done to it. */
 export class ComposeProject {
   readonly #name = `sai-${randomBytes(3).toString('hex')}`
+  /** Of Prometheus; the one behind it is the gateway's. */
   readonly #port: number
-  readonly #edgePort: number
   readonly #words: readonly [string, ...string[]]
 
   private constructor(port: number, words: readonly [string, ...string[]]) {
     this.#port = port
-    this.#edgePort = port + 1
     this.#words = words
   }
 
@@ -74,7 +73,7 @@ export class ComposeProject {
       ...process.env,
       COMPOSE_PROJECT_NAME: this.#name,
       SAI_PROMETHEUS_PORT: String(this.#port),
-      SAI_EDGE_PORT: String(this.#edgePort),
+      SAI_EDGE_PORT: String(this.#port + 1),
     }
     const options = { cwd: FOLDER, env, maxBuffer: 64 * 1024 * 1024 }
     const { stdout } = await run(file, [...first, ...how, ...words], options)
@@ -88,7 +87,7 @@ export class ComposeProject {
 
   /** Base of the platform's API for callers. */
   get edge(): string {
-    return `http://127.0.0.1:${this.#edgePort}`
+    return `http://127.0.0.1:${this.#port + 1}`
   }
 
   /** Tokens of users, as JSON. */

@@ -173,7 +173,7 @@ export class Services {
    */
   async await(tenant: string, name: string, ms: number): Promise<Service | undefined> {
     const known = this.find(tenant, name)
-    if (known !== undefined || this.#awaited.size >= AWAITED_MAX) return known
+    if (known !== undefined || !this.complete || this.#awaited.size >= AWAITED_MAX) return known
     const { promise, resolve: wake } = Promise.withResolvers<void>()
     const one = { tenant, name, wake }
     this.#awaited.add(one)

@@ -106,8 +106,7 @@ export class Router {
     const { services, ports } = this.#init
     const shared = ports.settings.shared.includes(`${tenant}/${name}`)
     const allowed = shared || seesTenant(principal, tenant)
-    const waitMs = services.complete ? DECLARED_WITHIN_MS : 0
-    const service = allowed ? await services.await(tenant, name, waitMs) : undefined
+    const service = allowed ? await services.await(tenant, name, DECLARED_WITHIN_MS) : undefined
     if (service !== undefined) return service
     if (!services.complete) throw rpcError('NOT_READY', { retryAfterMs: 1_000 })
     throw rpcError('SERVICE_NOT_FOUND')
