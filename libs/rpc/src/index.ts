@@ -22,7 +22,14 @@ export { type MemoryNetwork, memoryNetwork, type VanishingServer } from './memor
 export type { Link, LinkedCall, Wire } from './memory-link.ts'
 export { addReflection, type ListsServices } from './reflection.ts'
 export { type RefusalDetails, type RefusalSentences, refusalErrors } from './refusals.ts'
-export { DEFAULT_RETRY, isAway, mayRepeat, pauseMs, type RetryPolicy } from './retry.ts'
+export {
+  DEFAULT_RETRY,
+  isAway,
+  isNotServed,
+  mayRepeat,
+  pauseMs,
+  type RetryPolicy,
+} from './retry.ts'
 export { addressesOf } from './route.ts'
 export { isLoopback, type RpcServerOptions } from './server-options.ts'
 export { serviceNamesOf } from './shape.ts'

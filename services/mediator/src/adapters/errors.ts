@@ -1,5 +1,5 @@
-import type { FieldViolation, Refusal, RpcError } from '@serverless-ai/kernel'
-import { type RefusalReason, refusalToError, rpcError } from '@serverless-ai/rpc'
+import { type FieldViolation, type Refusal, RpcError } from '@serverless-ai/kernel'
+import { isAway, type RefusalReason, refusalToError, rpcError } from '@serverless-ai/rpc'
 
 type Details = Readonly<Record<string, string | number>>
 /** One line for people: what, and how to mend it. */
@@ -79,3 +79,7 @@ export function errorOf({ reason, details = {} }: Refusal): RpcError {
   if (isMediatorReason(reason)) return mediatorError(reason, told)
   return refusalToError({ reason, details: told })
 }
+
+/** True when a service that was asked said nothing: it is away, or took too long. */
+export const isSilent = (error: unknown): boolean =>
+  isAway(error) || (error instanceof RpcError && error.code === 'DEADLINE_EXCEEDED')

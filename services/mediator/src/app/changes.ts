@@ -13,10 +13,36 @@ export type JobListener = (
 const jobOf = (event: MediatorEvent): string =>
   event.type === 'JobStateObserved' ? event.view.jobId : event.jobId
 
+/** Listeners of single jobs. */
+class Listeners<L> {
+  readonly #byJob = new Map<string, Set<L>>()
+  #count = 0
+
+  get count(): number {
+    return this.#count
+  }
+
+  of(jobId: string): Iterable<L> {
+    return this.#byJob.get(jobId) ?? []
+  }
+
+  /** Returns how to take it out. */
+  add(jobId: string, listener: L): () => void {
+    const listeners = this.#byJob.get(jobId) ?? new Set()
+    this.#byJob.set(jobId, listeners)
+    listeners.add(listener)
+    this.#count += 1
+    return () => {
+      if (!listeners.delete(listener)) return
+      this.#count -= 1
+      if (listeners.size === 0) this.#byJob.delete(jobId)
+    }
+  }
+}
+
 /** Tells listeners of single jobs what changed, once per commit. */
 export class JobChanges {
-  readonly #listeners = new Map<string, Set<JobListener>>()
-  #count = 0
+  readonly #listeners = new Listeners<JobListener>()
 
   constructor(runtime: Pick<MediatorRuntime, 'onEffective'>) {
     runtime.onEffective((change) => this.#tell(change))
@@ -24,49 +50,36 @@ export class JobChanges {
 
   /** Number of listeners. */
   get count(): number {
-    return this.#count
+    return this.#listeners.count
   }
 
   /** Calls `listener` after each commit that changes the job. Returns how to stop. */
   listen(jobId: string, listener: JobListener): () => void {
-    const listeners = this.#listeners.get(jobId) ?? new Set()
-    this.#listeners.set(jobId, listeners)
-    listeners.add(listener)
-    this.#count += 1
-    return () => {
-      if (!listeners.delete(listener)) return
-      this.#count -= 1
-      if (listeners.size === 0) this.#listeners.delete(jobId)
-    }
+    return this.#listeners.add(jobId, listener)
   }
 
   #tell({ events, state, position, token }: EffectiveChange<MediatorState, MediatorEvent>): void {
-    if (this.#count === 0) return
+    if (this.count === 0) return
     for (const jobId of new Set(events.map(jobOf))) {
-      for (const listener of this.#listeners.get(jobId) ?? []) {
+      for (const listener of this.#listeners.of(jobId)) {
         listener(state.jobs.get(jobId), { position, token })
       }
     }
   }
 }
 
-/** Jobs that somebody waits for the scheduler to take. */
+/** Tells those who wait for the scheduler to take a job. */
 export class TakenJobs {
-  readonly #waiting = new Map<string, Set<() => void>>()
+  readonly #waiting = new Listeners<() => void>()
 
   /** Calls `taken` when the scheduler has the job. Returns how to stop. */
   await(jobId: string, taken: () => void): () => void {
-    const waiting = this.#waiting.get(jobId) ?? new Set()
-    this.#waiting.set(jobId, waiting)
-    waiting.add(taken)
-    return () => {
-      if (waiting.delete(taken) && waiting.size === 0) this.#waiting.delete(jobId)
-    }
+    return this.#waiting.add(jobId, taken)
   }
 
   /** The scheduler has the job. */
   tell(jobId: string): void {
-    for (const taken of this.#waiting.get(jobId) ?? []) taken()
+    for (const taken of this.#waiting.of(jobId)) taken()
   }
 }
 

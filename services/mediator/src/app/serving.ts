@@ -1,6 +1,7 @@
 import type { ObjectiveServiceService } from '@serverless-ai/contracts/objective/v1/objective'
-import { type ClientOf, type RpcCode, RpcError } from '@serverless-ai/kernel'
-import { mediatorError } from '../adapters/errors.ts'
+import type { ClientOf } from '@serverless-ai/kernel'
+import { isNotServed } from '@serverless-ai/rpc'
+import { isSilent, mediatorError } from '../adapters/errors.ts'
 import type { JobSpec } from '../core/job-spec.ts'
 
 /** What is asked of the SLA monitor. */
@@ -18,9 +19,6 @@ const TIMEOUT_MS = 5_000
 const PAGE_SIZE = 1_000
 /** Known names that an error lists. */
 const LISTED_MAX = 20
-
-/** Codes that say something of the monitor, and nothing of the names. */
-const NO_ANSWER: readonly RpcCode[] = ['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'UNIMPLEMENTED']
 
 /** Names of the objectives that may hold for services of a tenant. */
 async function namesOf(
@@ -68,7 +66,8 @@ export async function checkServing(
   }
   if (service.objectives.length === 0 || objectives === undefined) return
   const known = await namesOf(objectives, about).catch((error: unknown) => {
-    if (error instanceof RpcError && NO_ANSWER.includes(error.code)) return undefined
+    // What says something of the monitor says nothing of the names.
+    if (isSilent(error) || isNotServed(error)) return undefined
     throw error
   })
   const missing = service.objectives.find((name) => known?.has(name) === false)

@@ -13,7 +13,7 @@ import {
 import { CODE_NUMBERS } from '@serverless-ai/rpc'
 import { callOptions } from '@serverless-ai/runtime'
 import { parseDescription, renderDescription } from '../adapters/description/parse.ts'
-import { errorOf, mediatorError } from '../adapters/errors.ts'
+import { errorOf, isSilent, mediatorError } from '../adapters/errors.ts'
 import { jobRequest, jobToProto } from '../adapters/job.ts'
 import type { JobSpec } from '../core/job-spec.ts'
 import type { JobRecord, Rejection } from '../core/model.ts'
@@ -186,7 +186,7 @@ export class SubmitHandler {
       return waiting
     } catch (error) {
       // Only advice: without a scheduler the job is taken, and queued when there is one.
-      if (!request.validateOnly && isAway(error)) return undefined
+      if (!request.validateOnly && isSilent(error)) return undefined
       throw error
     }
   }
@@ -272,13 +272,6 @@ function dryJob(init: { tenant: string; spec: JobSpec; waiting: Job['reason'] })
     devicesPerTask: spec.resources.devices,
     manifest: renderDescription(spec),
   }
-}
-
-function isAway(error: unknown): boolean {
-  return (
-    error instanceof RpcError &&
-    (error.code === 'UNAVAILABLE' || error.code === 'DEADLINE_EXCEEDED')
-  )
 }
 
 function jobIdOf(value: unknown): string {
