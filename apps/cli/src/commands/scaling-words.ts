@@ -1,6 +1,7 @@
 /** Codes and decisions of scaling in plain words; the code stands behind, for who looks it up. */
 import type { NamedNumber, Note, ScaleDecision } from '@serverless-ai/contracts/scaling/v1/scaling'
 import type { StoryEntry } from '@serverless-ai/contracts/schedule/v1/schedule'
+import { pairs } from '../output/story.ts'
 import { count, duration } from '../output/text.ts'
 
 const NOTES: ReadonlyMap<string, string> = new Map([
@@ -78,9 +79,6 @@ const ownerText = ({ to, wanted }: Details): string =>
   to === 'user'
     ? `a user decides from now on (${wanted} wanted): decisions are advice`
     : `the autoscaler decides from now on (${wanted} wanted)`
-
-const pairs = (details: Details): readonly string[] =>
-  Object.entries(details).map(([name, value]) => `${name}=${value}`)
 
 const because = ({ waiting }: Details): string => (waiting === undefined ? '' : ` (${waiting})`)
 
