@@ -86,9 +86,16 @@ function mendsOf({ code, reason }: RpcError): string[] {
   return ['  ask for less (`sai node list` shows what is there), or --wait for nodes to come']
 }
 
+/** The message with its code behind the first line, as refusals of the platform have it. */
+function coded({ message, reason }: CliError): string {
+  const [first = '', ...more] = message.split('\n')
+  return [`${first} [${reason}]`, ...more].join('\n')
+}
+
 /** What went wrong, for people: the sentence, each field, how to go on. */
 function errorText(error: unknown): string {
-  if (error instanceof CliError || error instanceof ConfigError) return `sai: ${error.message}\n`
+  if (error instanceof ConfigError) return `sai: ${error.message}\n`
+  if (error instanceof CliError) return `sai: ${coded(error)}\n`
   if (!(error instanceof RpcError)) {
     const where = error instanceof Error ? (error.stack ?? error.message) : String(error)
     return `sai: a bug: ${where}\n`
@@ -103,9 +110,14 @@ function errorText(error: unknown): string {
   return plain([`sai: ${told} [${reason}]`, ...fields, ...mendsOf(error)].join('\n')).concat('\n')
 }
 
+function reasonOf(error: unknown): string {
+  if (error instanceof CliError || error instanceof RpcError) return error.reason
+  return error instanceof ConfigError ? error.code : 'INTERNAL'
+}
+
 function errorJson(error: unknown): string {
   const known = error instanceof RpcError ? error : undefined
-  const reason = error instanceof CliError ? error.reason : (known?.reason ?? 'INTERNAL')
+  const reason = reasonOf(error)
   const message = error instanceof Error ? error.message : String(error)
   const { code, metadata, violations } = known ?? {}
   return `${JSON.stringify({ error: { reason, message, code, metadata, violations } })}\n`

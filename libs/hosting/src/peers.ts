@@ -72,6 +72,11 @@ export class Peers {
     this.#timer?.cancel()
   }
 
+  /** True where an address is configured for a service: those that are optional are asked after. */
+  knows(service: string): boolean {
+    return this.#addresses.has(service)
+  }
+
   /** Configured address of a service, or those of its replicas with commas between. */
   addressOf(service: string): string {
     const address = this.#addresses.get(service)

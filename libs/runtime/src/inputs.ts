@@ -88,9 +88,9 @@ export class InputReader<S, C extends Message, E extends Message> implements Ses
 
   /** A reader waits for the mark of this source to reach `seq`, which may be still to come. */
   wanted(seq: number): void {
-    const [oldest] = this.#wanted
-    if (oldest !== undefined && this.#wanted.size >= WANTED_MAX) this.#wanted.delete(oldest)
     this.#wanted.add(seq)
+    const [oldest] = this.#wanted
+    if (oldest !== undefined && this.#wanted.size > WANTED_MAX) this.#wanted.delete(oldest)
     this.#serveReaders()
   }
 

@@ -56,6 +56,30 @@ describe('public events', () => {
     expect(world.logLength()).toBe(before + 1)
   })
 
+  it('that cannot be published are an alarm, until they are', async () => {
+    const world = new World()
+    let gone = false
+    const wrap = withLog((inner) => ({
+      append: (address, entries) =>
+        address.topic === topic.topic && gone
+          ? Promise.reject(new Error('there is no such topic'))
+          : inner.append(address, entries),
+    }))
+    const { runtime } = await world.started(bank(), { wrap })
+    gone = true
+    await world.run(runtime.execute(add('a')))
+    await world.time.advance(4_000)
+    expect(runtime.status().alarm).toBe('')
+    await world.time.advance(2_000)
+    const { alarm } = runtime.status()
+    expect(alarm).toContain('no public event reaches serverlessai.events.bank.v1/0 for 5 s')
+    expect(alarm).toContain('there is no such topic')
+    gone = false
+    await world.time.advance(3_000)
+    expect(runtime.status().alarm).toBe('')
+    expect(world.publishedSeqs()).toEqual([1])
+  })
+
   it('are published by the next leader from where the log says, none lost', async () => {
     const world = new World()
     const first = await world.started(bank(), {

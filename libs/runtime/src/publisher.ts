@@ -20,6 +20,8 @@ const REQUEST_BYTES_MAX = 1024 * 1024
 const LINGER_MS = 2
 const RETRY_MS = 50
 const RETRY_MAX_MS = 2000
+/** A request that takes so long is no hiccup of the log any more: operators are told, ms. */
+const STUCK_MS = 5_000
 
 /** How far this leader knows the events topic to go. */
 export interface PublishedPoint {
@@ -38,6 +40,8 @@ export class Publisher<S, C extends Message, E extends Message> implements Sessi
   first: { readonly seq: number; readonly offset: number } | undefined
   #at: PublishedPoint = { seq: 0, offset: 0, position: -1 }
   #running = false
+  /** The request that is under way: since when, and why it was not taken yet. */
+  #request: { readonly sinceMs: number; readonly why: string } | undefined
   #timer: Timer | undefined
   #lingering: Timer | undefined
   #recording = 0
@@ -77,6 +81,17 @@ export class Publisher<S, C extends Message, E extends Message> implements Sessi
     if (this.#at.seq <= this.#recording) return
     this.#recording = this.#at.seq
     submitFact(this.#session, { type: 'PublishedThrough', ...this.#at })
+  }
+
+  /** Why nothing has been published for a while although something waits; empty = all is well. */
+  get problem(): string {
+    const { context, partition } = this.#session
+    if (this.#request === undefined) return ''
+    const { sinceMs, why } = this.#request
+    const forMs = context.ports.clock.monotonicMs() - sinceMs
+    if (forMs < STUCK_MS) return ''
+    const topic = `${eventsTopic(context.definition.name)}/${partition}`
+    return `no public event reaches ${topic} for ${Math.floor(forMs / 1_000)} s: ${why}`
   }
 
   /** The epoch is over; `advanced` comes no more. */
@@ -147,15 +162,19 @@ export class Publisher<S, C extends Message, E extends Message> implements Sessi
     const entries = batch.map((event) =>
       entryOf({ service, partition, event, trace: traces?.ofPublic(event.seq) }),
     )
+    const sinceMs = context.ports.clock.monotonicMs()
+    this.#request = { sinceMs, why: 'the log does not answer' }
     for (let pauseMs = RETRY_MS; ; pauseMs = Math.min(2 * pauseMs, RETRY_MAX_MS)) {
       try {
         const { position } = await context.environment.eventLog.append(address, entries)
+        this.#request = undefined
         return position
       } catch (error) {
         if (signal.aborted) return undefined
         if (error instanceof AppendRefusedError && error.code === 'CLOSED') return undefined
-        const fields = { error: errorText(error) }
-        context.logger.log('warn', 'publishing has to be repeated', fields)
+        const why = errorText(error)
+        this.#request = { sinceMs, why }
+        context.logger.log('warn', 'publishing has to be repeated', { error: why })
       }
       try {
         await context.ports.timers.sleep(pauseMs, signal)

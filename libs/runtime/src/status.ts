@@ -30,7 +30,11 @@ export function statusOf<S, C extends Message, E extends Message>(
     mailboxItems: session?.leader.mailbox.size ?? 0,
     unpublishedEvents: framework?.unpublished.length ?? 0,
     lagRecords: life.lagRecords,
-    alarm: life.condition.alarm || blocked || life.condition.warning,
+    alarm:
+      life.condition.alarm ||
+      blocked ||
+      (session?.publisher.problem ?? '') ||
+      life.condition.warning,
     blocked,
     featureLevel: framework === undefined ? 0 : levelInUse(framework),
     knownFeatureLevel: context.level,

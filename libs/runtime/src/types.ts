@@ -147,7 +147,10 @@ export interface RuntimeStatus {
   readonly unpublishedEvents: number
   /** Records at the end of the log, as of the last fetch, that are not folded yet. */
   readonly lagRecords: number
-  /** What must be looked at: it stopped, cannot write, or differs from its log; empty = nothing. */
+  /**
+   * What must be looked at: it stopped, cannot write, cannot publish, or differs from its log;
+   * empty = nothing.
+   */
   readonly alarm: string
   /** Why nothing can be committed now, for example a full disk; empty = it can. */
   readonly blocked: string

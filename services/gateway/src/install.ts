@@ -1,6 +1,6 @@
 import { ScalingServiceService } from '@serverless-ai/contracts/scaling/v1/scaling'
 import type { ServiceKit } from '@serverless-ai/hosting/process'
-import { RpcError, uuidV7 } from '@serverless-ai/kernel'
+import { uuidV7 } from '@serverless-ai/kernel'
 import { isLoopback, rpcError } from '@serverless-ai/rpc'
 import { TelemetrySender } from '@serverless-ai/telemetry-bus'
 import { CalledDemand, type DemandSignal, NO_DEMAND } from './app/demand.ts'
@@ -38,18 +38,15 @@ function senderOf({ options, ports }: ServiceKit): TelemetrySender | undefined {
 /** How the autoscaler hears of held requests. Without it the gateway serves what runs. */
 function demandOf({ options, ports, peers }: ServiceKit): DemandSignal {
   const { clock, logger } = ports
-  try {
-    const scaling = peers.client(ScalingServiceService, 'autoscaler')
-    return new CalledDemand({
-      scaling,
-      gateway: `gateway/${options.replica}`,
-      ports: { clock, logger },
-    })
-  } catch (error) {
-    if (!(error instanceof RpcError)) throw error
-    logger.log('warn', `held requests are told to nobody: ${error.message}`)
+  if (!peers.knows('autoscaler')) {
+    logger.log('warn', 'held requests are told to nobody: set --peers.autoscaler HOST:PORT')
     return NO_DEMAND
   }
+  return new CalledDemand({
+    scaling: peers.client(ScalingServiceService, 'autoscaler'),
+    gateway: `gateway/${options.replica}`,
+    ports: { clock, logger },
+  })
 }
 
 /** Makes a gateway in a process of the control plane. */

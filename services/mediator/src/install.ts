@@ -4,7 +4,6 @@ import { RecoveryServiceService } from '@serverless-ai/contracts/recovery/v1/rec
 import { SchedulerServiceService } from '@serverless-ai/contracts/schedule/v1/schedule'
 import { REQUEST_CLASSES } from '@serverless-ai/contracts/services'
 import type { ServiceKit } from '@serverless-ai/hosting/process'
-import { isAway } from '@serverless-ai/rpc'
 import { TakenJobs } from './app/changes.ts'
 import { type MediatorRuntime, mediatorDefinition } from './app/definition.ts'
 import { mediatorHandlers } from './app/handlers.ts'
@@ -17,12 +16,8 @@ export type { BlobStore, Incoming } from './app/workspaces.ts'
 
 /** Undefined = this process has not been told where the SLA monitor is. */
 function objectivesOf({ peers }: ServiceKit): ObjectivesClient | undefined {
-  try {
-    return peers.client(ObjectiveServiceService, 'sla-monitor')
-  } catch (error) {
-    if (isAway(error)) return undefined
-    throw error
-  }
+  if (!peers.knows('sla-monitor')) return undefined
+  return peers.client(ObjectiveServiceService, 'sla-monitor')
 }
 
 /** Makes the mediator in a process of the control plane; it starts and stops with it. */

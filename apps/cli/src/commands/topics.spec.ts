@@ -30,6 +30,8 @@ it('wants a broker, and refuses what cannot be', async () => {
   expect(bench.err).toContain('--kafka HOST:PORT')
   expect(await sai('plan', '--kafka', 'nowhere')).toBe(2)
   expect(bench.err).toContain('must be HOST:PORT')
+  expect(await sai('plan', '--json', '--kafka', 'nowhere')).toBe(2)
+  expect(JSON.parse(bench.err).error.reason).toBe('CONFIG_INVALID_VALUE')
   expect(await sai('plan', '--kafka', 'a:1', '--kafka.replication-factor', '0')).toBe(2)
   expect(await sai('plan', '--kafka', 'a:1', '--cells', '0')).toBe(2)
   expect(await sai('plan', '--kafka', 'a:1', '--kafka.sasl.password', 'x')).toBe(2)
@@ -39,6 +41,7 @@ it('tells that nobody answers, with its code', async () => {
   const broker = `127.0.0.1:${await closedPort()}`
   expect(await sai('check', '--kafka', broker)).toBe(5)
   expect(bench.err).toContain(`no Kafka broker answers at ${broker}`)
+  expect(bench.err).toContain(' [KAFKA_UNREACHABLE]\n')
   expect(await sai('check', '--json', '--kafka', broker)).toBe(5)
   expect(JSON.parse(bench.err).error.reason).toBe('KAFKA_UNREACHABLE')
 })

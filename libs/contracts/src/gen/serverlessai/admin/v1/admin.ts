@@ -76,7 +76,7 @@ export interface PartitionStatus {
   readonly parkedInputs: number;
   /** SHA-256 of the canonical state, hex; empty unless asked for. */
   readonly digest: string;
-  /** Alarm that stopped the partition, or what keeps it from writing; empty = none. */
+  /** Alarm that stopped the partition, or what keeps it from writing or publishing; empty = none. */
   readonly alarm: string;
   /** Own peers that cannot be reached, `service: reason`. */
   readonly unreachablePeers: readonly string[];
