@@ -30,6 +30,22 @@ async function after(
 }
 
 describe('several replicas', () => {
+  it('of one name are told of', async () => {
+    const replicas = several({
+      names: ['a', 'b'],
+      wrap: (environment) => ({ ...environment, replica: 'r1', replicas: ['r1', 'r2'] }),
+    })
+    const leader = await replicas.started()
+    await replicas.world.time.advance(1_000)
+    const alarms = [...replicas.running.values()].map(({ name, runtime }) => ({
+      leads: name === leader.name,
+      alarm: runtime.status().alarm,
+    }))
+    const alarm = `a process at ${leader.name} leads as r1, too: give each replica its own name`
+    expect(alarms).toContainEqual({ leads: true, alarm: '' })
+    expect(alarms).toContainEqual({ leads: false, alarm })
+  })
+
   it('have one leader, and it stays while nothing happens', async () => {
     const replicas = several()
     await replicas.started()

@@ -3,6 +3,18 @@ import { levelInUse } from './levels.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import type { RuntimeStatus } from './types.ts'
 
+/** Two processes of one name: all works, but nobody can tell which of them is meant. */
+function twinOf<S, C extends Message, E extends Message>({
+  role,
+  state,
+  context,
+}: Lifecycle<S, C, E>): string {
+  const { replica, address } = context.environment
+  const { leader, leaderAddress } = state?.framework ?? {}
+  if (role !== 'Following' || leader !== replica || leaderAddress === address) return ''
+  return `a process at ${leaderAddress} leads as ${replica}, too: give each replica its own name`
+}
+
 /** What operators see. */
 export function statusOf<S, C extends Message, E extends Message>(
   life: Lifecycle<S, C, E>,
@@ -34,7 +46,8 @@ export function statusOf<S, C extends Message, E extends Message>(
       life.condition.alarm ||
       blocked ||
       (session?.publisher.problem ?? '') ||
-      life.condition.warning,
+      life.condition.warning ||
+      twinOf(life),
     blocked,
     featureLevel: framework === undefined ? 0 : levelInUse(framework),
     knownFeatureLevel: context.level,
