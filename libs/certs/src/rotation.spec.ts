@@ -56,6 +56,22 @@ it('a rotation is taken when both of its files are there, not before', async () 
   source.close()
 })
 
+it('a certificate of somebody else is refused, at the start and as a rotation', async () => {
+  const owned = (name: string) =>
+    openTlsFiles({ files: FILES, owner: { kind: 'service', name }, ...ports, logger })
+  await expect(ports.time.run(owned('mediator'))).rejects.toThrow(
+    'is of spiffe://cell.test/service/scheduler; spiffe://cell.test/service/mediator was expected',
+  )
+  const source = await ports.time.run(owned('scheduler'))
+  const other = await certificate(30, 'mediator')
+  await put(FILES.cert, other.cert)
+  await put(FILES.key, other.key)
+  await nextLook()
+  expect(source.current().cert).toBe(first.cert)
+  expect(logged.join()).toContain('service/scheduler was expected')
+  source.close()
+})
+
 it('the old material stays while a file is away, and one warning is logged', async () => {
   const source = await open()
   await ports.time.run(ports.disk.remove(FILES.cert))

@@ -72,12 +72,14 @@ export function makeDataDirectory(path: string, names: readonly string[]): void 
 /** @throws `TLS_MATERIAL_INVALID` */
 async function openTls(
   config: ServiceConfig['tls'] | undefined,
+  service: string | undefined,
   ports: Ports,
 ): Promise<ServerTls | undefined> {
   const { ca, cert, key, requireClientCertificate = false } = config ?? {}
   if (ca === undefined || cert === undefined || key === undefined) return undefined
   const files = { ca: resolve(ca), cert: resolve(cert), key: resolve(key) }
-  const source = await openTlsFiles({ files, ...ports })
+  const owner = service === undefined ? undefined : ({ kind: 'service', name: service } as const)
+  const source = await openTlsFiles({ files, owner, ...ports })
   return { source, requireCertificate: requireClientCertificate }
 }
 
@@ -109,7 +111,7 @@ export async function openPlatform(init: {
   const tracing = await openTracingOf(config.tracing, { service: name, replica, version: VERSION })
   const ports = tracing === undefined ? init.ports : { ...init.ports, tracer: tracing.tracer }
   const dataDir = resolve(config.data)
-  const tls = await openTls(init.tls, ports)
+  const tls = await openTls(init.tls, init.name, ports)
   makeDataDirectory(dataDir, usesKafka(config) ? ['snapshots'] : ['log', 'snapshots'])
   const replicas = [...new Set([config.replica, ...(init.replicas ?? [])])].sort()
   const { tenants, nodes, services = SERVICE_NAMES, advertise } = init

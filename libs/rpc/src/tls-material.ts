@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import type { Clock, Disk, Logger, Timer, Timers } from '@serverless-ai/kernel'
 import { rpcError } from './error-table.ts'
-import { type Identity, identityOf } from './tls-identity.ts'
+import { formatIdentity, type Identity, identityOf } from './tls-identity.ts'
 
 /** Paths of PEM files. */
 export interface TlsFiles {
@@ -109,6 +109,8 @@ export function clientTls(init: {
 /** What reading the files needs. */
 export interface TlsFilesOptions {
   readonly files: TlsFiles
+  /** Whom the certificate must stand for. Default: anybody. */
+  readonly owner?: Pick<Identity, 'kind' | 'name'> | undefined
   readonly clock: Clock
   readonly timers: Timers
   readonly disk: Disk
@@ -186,7 +188,7 @@ class WatchedTlsFiles implements TlsSource {
 }
 
 async function readTlsFiles(options: TlsFilesOptions): Promise<TlsMaterial> {
-  const { files, disk, clock } = options
+  const { files, owner, disk, clock } = options
   const read = async (path: string): Promise<string> => {
     try {
       return Buffer.from(await disk.read(path)).toString('utf8')
@@ -195,7 +197,14 @@ async function readTlsFiles(options: TlsFilesOptions): Promise<TlsMaterial> {
     }
   }
   const pem = { ca: await read(files.ca), cert: await read(files.cert), key: await read(files.key) }
-  return parseTlsMaterial(pem, files, clock.wallMs())
+  const material = parseTlsMaterial(pem, files, clock.wallMs())
+  const { identity } = material
+  if (owner !== undefined && (identity.kind !== owner.kind || identity.name !== owner.name)) {
+    const { trustDomain } = identity
+    const [is, want] = [identity, { trustDomain, ...owner }].map(formatIdentity)
+    throw invalid(`${files.cert} is of ${is}; ${want} was expected`)
+  }
+  return material
 }
 
 /**

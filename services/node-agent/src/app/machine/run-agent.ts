@@ -50,7 +50,8 @@ async function tlsOf(config: NodeConfig, logger: Logger): Promise<{ tls?: TlsSou
   const files = { ca, cert, key }
   const ports = { clock: systemClock, timers: systemTimers, disk: systemDisk, logger }
   try {
-    return { tls: await openTlsFiles({ files, ...ports }) }
+    const owner = { kind: 'node', name: config.nodeId } as const
+    return { tls: await openTlsFiles({ files, owner, ...ports }) }
   } catch (error) {
     throw new NodeConfigError(messageOf(error))
   }
