@@ -95,7 +95,10 @@ export async function runControlPlaneAway(options: AwayOptions): Promise<AwayRes
       undisturbedDigest(platform, EXCLUSIVE_TASKS),
     ])
     const clients = platform.as('team-a')
-    // One outlives the outage, the other the lease that is left.
+    const checkpointed = (jobId: string) =>
+      untilJob(clients, jobId, 'checkpoint', (now) => (now.checkpoint?.step ?? 0n) > 0n, 90_000)
+    // One outlives the outage, the other the lease that is left; it starts when the first is well
+    // under way, or a slow start of that one would use up its steps.
     const delayFor = (ms: number) => Math.ceil((1.2 * ms + 9_000) / STEPS)
     const keepId = await trained(clients, {
       name: 'keeps',
@@ -103,6 +106,7 @@ export async function runControlPlaneAway(options: AwayOptions): Promise<AwayRes
       exclusive: false,
       stepDelayMs: delayFor(awayMs + (options.startMs ?? 0)),
     })
+    await checkpointed(keepId)
     const exclusiveId = await trained(clients, {
       name: 'exclusive',
       tasks: EXCLUSIVE_TASKS,
@@ -110,10 +114,7 @@ export async function runControlPlaneAway(options: AwayOptions): Promise<AwayRes
       stepDelayMs: delayFor(leaseMs),
       journal,
     })
-    for (const jobId of [keepId, exclusiveId]) {
-      const reached = (step: bigint | undefined) => (step ?? 0n) > 0n
-      await untilJob(clients, jobId, 'checkpoint', (now) => reached(now.checkpoint?.step), 90_000)
-    }
+    await checkpointed(exclusiveId)
     const breaches: string[] = []
     const keep = pidsOf(platform, keepId)
     const exclusive = pidsOf(platform, exclusiveId)
