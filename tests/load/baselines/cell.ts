@@ -88,21 +88,34 @@ export function score(
   return scoreOf(cell, name, result)
 }
 
+type Fleet = Omit<Cell, 'requests'>
+
+/** Whether a fixed fleet of so many meets the objective with the trace at a rate. */
+function bears(trace: Requests, factor: number, replicas: number, base: Fleet): boolean {
+  const requests = rescale(trace, factor, seededRandomness(base.seed))
+  return score({ ...base, requests }, fixed(replicas), { initial: replicas }).met
+}
+
 /** Highest rate, as a factor, that a fixed fleet of so many bears within the objective. */
-function bearable(trace: Requests, replicas: number, base: Omit<Cell, 'requests'>): number {
+function bearable(trace: Requests, replicas: number, base: Fleet): number {
   let low = 0.1
   let high = 100
   for (let round = 0; round < 13; round += 1) {
     const factor = Math.sqrt(low * high)
-    const requests = rescale(trace, factor, seededRandomness(base.seed))
-    const { met } = score({ ...base, requests }, fixed(replicas), { initial: replicas })
-    if (met) low = factor
+    if (bears(trace, factor, replicas, base)) low = factor
     else high = factor
   }
   return low
 }
 
-/** The trace at the rate at which the smallest fixed fleet is 16: between those of 15 and of 16. */
+/** Where between two rates is looked, the middle first. */
+const SHARES = [0.5, 0.6, 0.4, 0.7, 0.3, 0.8, 0.2, 0.9, 0.1, 1]
+
+/**
+ * The trace at a rate at which the smallest fixed fleet is 16: between those that 15 and 16 bear.
+ * A rescaled trace draws its requests, so more of them may be borne where fewer were not: what is
+ * found in the middle is tried.
+ */
 export function scaled(
   trace: Requests,
   base: Omit<Cell, 'requests' | 'startupMs' | 'budget'>,
@@ -110,6 +123,14 @@ export function scaled(
   const cell = { ...base, startupMs: 5_000, budget: STATIC_REPLICAS }
   const most = bearable(trace, STATIC_REPLICAS, cell)
   const fewer = bearable(trace, STATIC_REPLICAS - 1, cell)
-  const factor = Number(((most + fewer) / 2).toPrecision(5))
+  const factor = SHARES.map((share) =>
+    Number((fewer + share * (most - fewer)).toPrecision(5)),
+  ).find(
+    (one) =>
+      bears(trace, one, STATIC_REPLICAS, cell) && !bears(trace, one, STATIC_REPLICAS - 1, cell),
+  )
+  if (factor === undefined) {
+    throw new Error(`no rate between ${fewer} and ${most} wants ${STATIC_REPLICAS} replicas`)
+  }
   return { factor, requests: rescale(trace, factor, seededRandomness(base.seed)) }
 }
