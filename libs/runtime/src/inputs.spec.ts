@@ -1,13 +1,14 @@
 import { eventsTopic } from '@serverless-ai/eventlog'
 import { describe, expect, it } from 'vitest'
 import { LINGER_MS } from './leader.ts'
+import { PUBLISH_LINGER_MS } from './publisher.ts'
 import { add, bank } from './testing/bank.ts'
 import { type Bank, type Process, World } from './testing/world.ts'
 
 const source = bank({ name: 'source' })
 const sink = bank({ name: 'sink', other: 'source' })
 /** What is committed is on the public topic, and read, after this time. */
-const PUBLISHED_MS = 3
+const PUBLISHED_MS = PUBLISH_LINGER_MS + 1
 const topic = { topic: eventsTopic('source'), partition: 0 }
 
 /** Keys that the sink has seen, with their seqs. */

@@ -17,7 +17,7 @@ const RECORD_AFTER_MS = 10_000
 const REQUEST_EVENTS_MAX = 4000
 const REQUEST_BYTES_MAX = 1024 * 1024
 /** So long does a request wait for more: who waits for an answer is answered meanwhile, ms. */
-const LINGER_MS = 2
+export const PUBLISH_LINGER_MS = 6
 const RETRY_MS = 50
 const RETRY_MAX_MS = 2000
 /** A request that takes so long is no hiccup of the log any more: operators are told, ms. */
@@ -65,7 +65,7 @@ export class Publisher<S, C extends Message, E extends Message> implements Sessi
   onCommit(facts: CommitFacts): void {
     if (facts.publics.length === 0 || this.#running) return
     const { timers } = this.#session.context.ports
-    this.#lingering ??= timers.after(LINGER_MS, () => this.kick())
+    this.#lingering ??= timers.after(PUBLISH_LINGER_MS, () => this.kick())
   }
 
   #close(): void {
