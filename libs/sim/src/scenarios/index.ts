@@ -152,7 +152,7 @@ export const SCENARIOS: readonly Scenario[] = [
     devicesPerNode: 8,
     jobs: 200,
     // As long as 200 jobs make a little more than the 20 commits a second that it stands for.
-    busyMs: 14 * MINUTE_MS,
+    busyMs: 28 * MINUTE_MS,
     // A few snapshots of each service; as configured by default there would be none.
     snapshotEveryCommits: 2_000,
     faults: {
