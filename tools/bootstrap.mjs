@@ -141,7 +141,7 @@ function built(path, ...projects) {
 }
 
 /** What a start needs: the product and what its first steps name, without tests and tools. */
-const PRODUCT = ['apps/all-in-one', 'apps/cli', 'examples/workloads/digits', 'examples/grpc-client']
+const PRODUCT = ['apps/all-in-one', 'apps/cli', 'examples/grpc-client']
 
 /** `npm start --port 7080` without `--`: npm takes the option for one of its own, silently. */
 function refuseEatenOptions() {

@@ -21,6 +21,7 @@ const IMAGES = {
     '@serverless-ai/all-in-one',
     '@serverless-ai/sai',
     '@serverless-ai/digits-workload',
+    '@serverless-ai/digits-server-workload',
   ],
   agent: ['@serverless-ai/node-agent'],
 } as const

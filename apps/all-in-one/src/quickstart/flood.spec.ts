@@ -3,7 +3,7 @@ import { expect, it } from 'vitest'
 import { flood, type Stretch } from './flood.ts'
 
 /** A flood on virtual time; every `wrongEvery`th request is answered wrongly. */
-async function flooded(init: { latencyMs: number; wrongEvery: number }) {
+async function flooded(init: { latencyMs: number; wrongEvery: number; tellings?: number }) {
   const time = new VirtualTime()
   const sentMs: number[] = []
   const told: Stretch[] = []
@@ -19,7 +19,7 @@ async function flooded(init: { latencyMs: number; wrongEvery: number }) {
       await time.sleep(init.latencyMs)
       return number % init.wrongEvery !== 0
     },
-    tell: async (stretch) => void told.push(stretch),
+    tell: async (stretch) => told.push(stretch) < (init.tellings ?? 100),
     ports: { clock: time, timers: time },
   })
   await time.advance(10_000)
@@ -43,4 +43,10 @@ it('tells each request once, with its time, and those that failed', async () => 
   expect(told.reduce((sum, { answered }) => sum + answered, 0)).toBe(21)
   expect(told.reduce((sum, { failed }) => sum + failed, 0)).toBe(3)
   expect(told[1]).toMatchObject({ p50Ms: 700, p99Ms: 700 })
+})
+
+it('sends nothing more when it is told to end', async () => {
+  const { sentMs, told } = await flooded({ latencyMs: 700, wrongEvery: 8, tellings: 1 })
+  expect(told).toHaveLength(1)
+  expect(sentMs.at(-1)).toBeLessThan(2_000)
 })

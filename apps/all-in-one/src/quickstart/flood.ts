@@ -43,14 +43,15 @@ class Tally {
 }
 
 /**
- * Sends requests in phases, one after the other, and tells every `tellEverySeconds` how they do.
- * `request` says whether it was answered rightly and never throws. Resolves when all have ended.
+ * Sends requests in phases, one after the other, and tells every `tellEverySeconds` how they do;
+ * where `tell` answers false nothing more is sent. `request` says whether it was answered rightly
+ * and never throws. Resolves when all have ended.
  */
 export async function flood(init: {
   readonly phases: readonly Phase[]
   readonly request: () => Promise<boolean>
   readonly tellEverySeconds: number
-  readonly tell: (stretch: Stretch) => Promise<void>
+  readonly tell: (stretch: Stretch) => Promise<boolean>
   readonly ports: { readonly clock: Clock; readonly timers: Timers }
 }): Promise<void> {
   const { phases, request, tellEverySeconds, tell, ports } = init
@@ -74,7 +75,12 @@ export async function flood(init: {
       if (waitMs > 0) await ports.timers.sleep(waitMs)
       if (dueMs - toldMs >= tellEverySeconds * 1_000) {
         toldMs = dueMs
-        await tell({ atSeconds: Math.round(dueMs / 1_000), perSecond, ...tally.take() })
+        const goesOn = await tell({
+          atSeconds: Math.round(dueMs / 1_000),
+          perSecond,
+          ...tally.take(),
+        })
+        if (!goesOn) return
       }
       send(dueMs)
     }

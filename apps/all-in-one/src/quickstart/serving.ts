@@ -1,4 +1,5 @@
 import { connect, type PlatformClient } from '@serverless-ai/client'
+import { Job_State } from '@serverless-ai/contracts/job/v1/job'
 import { stringify } from 'yaml'
 import { edgeUrl } from '../output.ts'
 import { packExample } from './examples.ts'
@@ -57,12 +58,20 @@ const requestTo = (url: string, token: string) => async (): Promise<boolean> => 
 const ms = (value: number | undefined): string =>
   value === undefined ? '-' : `${Math.round(value)} ms`
 
+const ENDED: readonly Job_State[] = [Job_State.SUCCEEDED, Job_State.FAILED, Job_State.CANCELLED]
+
+/** Tells a stretch, or that the job has ended; false = nobody is left to be asked. */
 async function tellStretch(
   client: PlatformClient,
   about: { jobId: string; stretch: Stretch; say: (line: string) => void },
-): Promise<void> {
+): Promise<boolean> {
   const { jobId, stretch, say } = about
-  const { scale } = await client.jobs.get(jobId)
+  const { scale, state, message } = await client.jobs.get(jobId)
+  if (ENDED.includes(state)) {
+    say(`  ${NAME}  has ended, and so does the flood: ${message}`)
+    say(`    sai job why ${NAME} · sai job logs ${NAME}`)
+    return false
+  }
   const { ready = 0, wanted = 0 } = scale ?? {}
   const failed = stretch.failed === 0 ? '' : `, ${stretch.failed} failed`
   const times = `p50 ${ms(stretch.p50Ms)}, p99 ${ms(stretch.p99Ms)}`
@@ -70,6 +79,7 @@ async function tellStretch(
     `  ${NAME}  ${`${stretch.atSeconds} s`.padStart(4)}: ${stretch.perSecond} requests/s, ` +
       `${ready} of ${wanted} replicas ready, ${stretch.answered} answered (${times})${failed}`,
   )
+  return true
 }
 
 /** Serves the model of a job and floods it for a minute; says how the fleet follows. */
@@ -89,16 +99,19 @@ export async function serveAndFlood(init: QuickstartInit, model: string): Promis
     request: requestTo(url, token),
     tell: (stretch) => tellStretch(client, { jobId: job.jobId, stretch, say: output.say }),
   })
-  await toZero(client, job.jobId)
+  if (!(await toZero(client, job.jobId))) return
   output.say(
     `  ${NAME}  had no request for a while: no replica is left, the next request starts one`,
   )
 }
 
-async function toZero(client: PlatformClient, jobId: string): Promise<void> {
-  for await (const { scale } of client.jobs.watch(jobId)) {
-    if (scale?.wanted === 0 && scale.granted === 0) return
+/** Waits until no replica is left; false when the job has ended. */
+async function toZero(client: PlatformClient, jobId: string): Promise<boolean> {
+  for await (const { scale, state } of client.jobs.watch(jobId)) {
+    if (ENDED.includes(state)) return false
+    if (scale?.wanted === 0 && scale.granted === 0) return true
   }
+  return false
 }
 
 const phaseText = ({ seconds, perSecond }: Phase): string => `${seconds} s at ${perSecond}/s`
