@@ -157,6 +157,7 @@ export class EventRoutes implements RouteTable {
       load: () => undefined,
       apply: ({ events }) => {
         const changed = new Set(events.flatMap((event) => this.#facts[source].take(event) ?? []))
+        if (source !== 'mediator') this.#forgetReleased(changed, source)
         this.#tell(changed)
       },
       stage: ({ page, events }) => {
@@ -174,6 +175,20 @@ export class EventRoutes implements RouteTable {
         staged = new Facts()
         this.#tell(new Set(jobs))
       },
+    }
+  }
+
+  /** What was told of gangs that the scheduler has released, or of a job that it has ended. */
+  #forgetReleased(jobs: ReadonlySet<string>, source: RouteSource): void {
+    const { gangs } = this.#facts['pool-manager']
+    for (const jobId of jobs) {
+      const released = this.#facts.scheduler.gangs.get(jobId)?.released
+      const told = gangs.get(jobId)?.told ?? new Map<number, Told>()
+      for (const [gang, { generation }] of told) {
+        if ((released?.get(gang) ?? 0) >= generation) told.delete(gang)
+      }
+      const ended = source === 'scheduler' && released === undefined
+      if (ended || told.size === 0) gangs.delete(jobId)
     }
   }
 

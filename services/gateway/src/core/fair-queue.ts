@@ -102,9 +102,31 @@ export class FairQueue {
     return { at: 'Held', evicted }
   }
 
+  /**
+   * Takes back a request that was given to a replica and not taken by it: to the head of its line,
+   * whatever the limits are, for it was accepted before.
+   */
+  putBack(request: GateRequest): void {
+    const tenant = this.#tenant(request.tenant)
+    if (this.#isIdle(tenant)) tenant.served = Math.max(tenant.served, this.#virtual)
+    const line = tenant.byRank.get(request.rank) ?? []
+    tenant.byRank.set(request.rank, new Map([[request.id, request], ...line]))
+    const all = [...this.#byId]
+    this.#byId.clear()
+    for (const [id, each] of [[request.id, request] as const, ...all]) this.#byId.set(id, each)
+    this.#counts.set(request.rank, (this.#counts.get(request.rank) ?? 0) + 1)
+  }
+
+  /** The highest class of which something is held; undefined = nothing is. */
+  get topRank(): number | undefined {
+    let top: number | undefined
+    for (const rank of this.#counts.keys()) if (top === undefined || rank < top) top = rank
+    return top
+  }
+
   /** The request whose turn it is. */
   peek(): GateRequest | undefined {
-    const rank = this.#topRank()
+    const rank = this.topRank
     if (rank === undefined) return undefined
     let best: GateRequest | undefined
     let least = Number.POSITIVE_INFINITY
@@ -155,12 +177,6 @@ export class FairQueue {
   correct(request: GateRequest, actualCost: number): void {
     const tenant = this.#tenant(request.tenant)
     tenant.served += (actualCost - request.cost) / this.#weightOf(request.tenant)
-  }
-
-  #topRank(): number | undefined {
-    let top: number | undefined
-    for (const rank of this.#counts.keys()) if (top === undefined || rank < top) top = rank
-    return top
   }
 
   #tenant(name: string): Tenant {

@@ -51,6 +51,30 @@ test('a request above the token limit goes alone; others wait until there is roo
   expect(gate.next(0)?.request.tokens).toBe(10)
 })
 
+test('a higher class does not wait behind a lower one that does not fit', () => {
+  const gate = gateOf({ replicas: [replica(1)], concurrency: 9, tokens: 100 })
+  expect(gate.offer(request({ tokens: 60 }), 0).at).toBe('Given')
+  expect(gate.offer(request({ tokens: 60, rank: 2 }), 0).at).toBe('Held')
+  expect(gate.offer(request({ tokens: 10, rank: 2 }), 0).at).toBe('Held')
+  expect(gate.offer(request({ tokens: 10, rank: 0 }), 0).at).toBe('Given')
+})
+
+test('what a replica did not take is put back before those that came later, whatever the limits', () => {
+  const gate = gateOf({ replicas: [replica(1)], queue: { perTenant: 1, total: 1 } })
+  const first = request()
+  const offer = gate.offer(first, 0)
+  const later = request()
+  expect(gate.offer(later, 0).at).toBe('Held')
+  if (offer.at === 'Given') gate.done(first, offer.replica)
+  gate.correct(first, 0)
+  expect(gate.putBack(first)).toBe(true)
+  expect([gate.queue.size, gate.queue.oldestMs]).toEqual([2, first.arrivedMs])
+  expect(gate.offer(request(), 0)).toMatchObject({ at: 'Refused', reason: 'TENANT_QUEUE_FULL' })
+  expect(gate.next(0)?.request.id).toBe(first.id)
+  gate.shed(1)
+  expect(gate.putBack(request())).toBe(false)
+})
+
 test('classes come in strict order, and nobody overtakes inside a class and tenant', () => {
   const gate = gateOf({ replicas: [] })
   const order = [2, 0, 1, 2, 0, 1].map((rank) => request({ rank }))

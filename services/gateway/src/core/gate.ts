@@ -60,10 +60,11 @@ export class ServiceGate {
     return this.#queue.removeFrom(this.#shedFrom)
   }
 
-  /** A request comes. Nobody overtakes those who wait. */
+  /** A request comes. It overtakes nobody who waits but those of lower classes. */
   offer(request: GateRequest, nowMs: number): Offer {
     if (request.rank >= this.#shedFrom) return { at: 'Refused', reason: 'REQUEST_SHED' }
-    if (this.#queue.size === 0) {
+    const { topRank } = this.#queue
+    if (topRank === undefined || request.rank < topRank) {
       const replica = this.#replicas.pick(request, nowMs)
       if (replica !== undefined) {
         this.#give(request, replica)
@@ -71,6 +72,16 @@ export class ServiceGate {
       }
     }
     return this.#queue.hold(request)
+  }
+
+  /**
+   * A request that its replica did not take waits again, before those that came later: limits are
+   * for newcomers. False = its class is refused by now. `done` has released the replica.
+   */
+  putBack(request: GateRequest): boolean {
+    if (request.rank >= this.#shedFrom) return false
+    this.#queue.putBack(request)
+    return true
   }
 
   /** The next held request that can go; call again until there is none. */

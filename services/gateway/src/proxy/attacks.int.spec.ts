@@ -306,3 +306,41 @@ test('connections beyond the limit are closed; those that are open go on', async
   for (const socket of sockets) socket.destroy()
   await small.close()
 })
+
+/** Sends pieces with a pause between, and answers what came back within a moment of the last. */
+function inPieces(pieces: readonly (string | Buffer)[]): Promise<Buffer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
+  const got: Buffer[] = []
+  const socket = connect(it.port, '127.0.0.1')
+  socket.on('data', (piece: Buffer) => got.push(piece))
+  socket.on('error', reject)
+  const send = (index: number): void => {
+    const piece = pieces[index]
+    if (piece === undefined) {
+      socket.destroy()
+      resolve(Buffer.concat(got))
+      return
+    }
+    socket.write(piece)
+    setTimeout(() => send(index + 1), 100)
+  }
+  send(0)
+  return promise
+}
+
+test('a request whose first bytes come alone is answered, and nobody waits for them', async () => {
+  const [, ...rest] = post(['content-length: 3'], 'abc')
+  const [whole, other] = await Promise.all([
+    inPieces(['P', rest.join(''), '', '']),
+    inPieces([get('/services/a/echo/'), '', '']),
+  ])
+  expect([whole, other].flatMap((bytes) => statusesOf(bytes.toString()))).toEqual([200, 200])
+  expect(seen.toSorted()).toEqual(['GET /', 'POST /'])
+})
+
+test('HTTP/2 whose preface comes in pieces is told', async () => {
+  const settings = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0])
+  const answer = await inPieces(['P', 'RI * HTT', 'P/2.0\r\n\r\nSM\r\n\r\n', settings, ''])
+  // The first frame of the server: its settings.
+  expect(answer[3]).toBe(4)
+})

@@ -28,7 +28,7 @@ export class Buffers {
 }
 
 /**
- * Reads a body as a whole.
+ * Reads a body as a whole. Its bytes count in `buffers` until they are released.
  * @throws `BODY_TOO_LARGE`, `GATEWAY_FULL`, `CALLER_TOO_SLOW`, `CANCELLED`
  */
 export function collect(
@@ -43,7 +43,11 @@ export function collect(
     taken = 0
   }
   return new Promise((resolve, reject) => {
+    let over = false
+    // What has been read whole closes, too.
     const fail = (error: unknown): void => {
+      if (over) return
+      over = true
       stall.cancel()
       body.off('data', onData)
       release()
@@ -65,6 +69,8 @@ export function collect(
     }
     body.on('data', onData)
     body.once('end', () => {
+      if (over) return
+      over = true
       stall.cancel()
       resolve({ bytes: Buffer.concat(pieces), release })
     })

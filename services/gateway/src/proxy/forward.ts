@@ -44,6 +44,8 @@ export interface ForwardInit {
   readonly principal: Principal
   readonly requestId: string
   readonly gate: GateRequest
+  /** Tokens of the question, estimated; 0 = not known. */
+  readonly promptTokens: number
   /** Name of the class. */
   readonly class: string
   readonly target: string
@@ -184,10 +186,9 @@ export class Forward implements Waiting, UpstreamListener {
     const { exchange, service } = this.#init
     if (this.#bodyTouched) return false
     if (kind === 'UNREACHABLE' || kind === 'REFUSED') {
-      // Nothing was sent: it goes back to the others and may wait as they do.
+      // Nothing was sent: it was accepted before, and goes back to where it came from.
       this.#leaveReplica()
-      service.gate.correct(this.#init.gate, 0)
-      this.#offer()
+      this.#waitAgain()
       return true
     }
     if (kind !== 'BROKEN' || !IDEMPOTENT.has(exchange.method)) return false
@@ -202,10 +203,20 @@ export class Forward implements Waiting, UpstreamListener {
       this.go(other)
       return true
     }
-    // They are full: it waits as all others do.
-    service.gate.correct(gate, 0)
-    this.#offer()
+    // They are full: it waits once more.
+    this.#waitAgain()
     return true
+  }
+
+  #waitAgain(): void {
+    const { service, gate, ports } = this.#init
+    service.gate.correct(gate, 0)
+    if (!service.gate.putBack(gate)) {
+      this.shed()
+      return
+    }
+    this.#held(undefined, ports.clock.monotonicMs())
+    service.pump()
   }
 
   #offer(): void {
@@ -324,7 +335,8 @@ export class Forward implements Waiting, UpstreamListener {
     const endedMs = ports.clock.monotonicMs()
     if (outcome === Outcome.OK && givenMs !== undefined) service.worked(endedMs - givenMs)
     if (this.#replica !== undefined && gate.tokens > 0 && tokens.output !== undefined) {
-      service.gate.correct(gate, Math.max(1, (tokens.input ?? gate.cost) + tokens.output))
+      const input = tokens.input ?? this.#init.promptTokens
+      service.gate.correct(gate, Math.max(1, input + tokens.output))
     }
     const { gang, generation } = this.#replica?.route ?? {}
     this.#leaveReplica()

@@ -36,6 +36,7 @@ const BACKLOG = 4_096
 const STREAMS_MAX = 256
 /** How HTTP/2 begins: no method of HTTP/1.1 does. */
 const PREFACE = Buffer.from('PRI * HTTP/2.0')
+const NOTHING = Buffer.alloc(0)
 
 export interface FrontInit {
   readonly host: string
@@ -159,23 +160,24 @@ export class Front {
     socket.once('close', () => this.#sockets.delete(socket))
     socket.on('error', () => socket.destroy())
     socket.setTimeout(FIRST_BYTE_MS, () => socket.destroy())
-    socket.once('readable', () => this.#tell(socket, beginHttp1))
+    socket.once('readable', () => this.#tell(socket, beginHttp1, NOTHING))
   }
 
-  /** The first byte tells the protocol, except for a method with P. */
-  #tell(socket: Socket, beginHttp1: () => void): void {
-    const first: Buffer | null = socket.read()
-    if (first === null) {
-      if (!socket.readableEnded) socket.once('readable', () => this.#tell(socket, beginHttp1))
-      return
-    }
-    socket.unshift(first)
+  /**
+   * The first byte tells the protocol, except for a method with P. Bytes that tell nothing yet are
+   * kept here: given back to the socket they would be readable again at once, for ever.
+   */
+  #tell(socket: Socket, beginHttp1: () => void, before: Buffer): void {
+    const piece: Buffer | null = socket.read()
+    const first = piece === null ? before : Buffer.concat([before, piece])
     const length = Math.min(first.length, PREFACE.length)
     const same = first.subarray(0, length).equals(PREFACE.subarray(0, length))
     if (same && length < PREFACE.length) {
-      socket.once('readable', () => this.#tell(socket, beginHttp1))
+      if (socket.readableEnded) return
+      socket.once('readable', () => this.#tell(socket, beginHttp1, first))
       return
     }
+    socket.unshift(first)
     socket.removeAllListeners('timeout')
     socket.setTimeout(0)
     if (same) this.#http2.emit('connection', socket)

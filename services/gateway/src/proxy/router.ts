@@ -129,7 +129,7 @@ export class Router {
     const body = read?.bytes ?? (exchange.hasBody ? exchange.body : undefined)
     exchange.onClose(() => read?.release())
     const session = oneOf(exchange.headers['x-sai-session']) ?? ''
-    const gate = { cost: 1, tokens: 0, session }
+    const gate = { cost: 1, tokens: 0, promptTokens: 0, session }
     this.#forward(exchange, principal, { arrival, service, target, body, gate })
   }
 
@@ -152,7 +152,8 @@ export class Router {
     if (service.route.protocol !== 'openai') throw rpcError('PROTOCOL_MISMATCH')
     const tokens = request.promptTokens + request.answerTokens
     const session = oneOf(exchange.headers['x-sai-session']) ?? request.session
-    const gate = { cost: tokens, tokens, session }
+    const { promptTokens } = request
+    const gate = { cost: tokens, tokens, promptTokens, session }
     const { target } = exchange
     this.#forward(exchange, principal, { arrival, service, target, body: bytes, gate })
   }
@@ -194,7 +195,7 @@ export class Router {
       service: Service
       target: string
       body: ConstructorParameters<typeof Forward>[0]['body']
-      gate: { cost: number; tokens: number; session: string }
+      gate: { cost: number; tokens: number; promptTokens: number; session: string }
     },
   ): void {
     if (principal === undefined || exchange.closed) return
@@ -205,7 +206,7 @@ export class Router {
     const rank = settings.classes.indexOf(className)
     if (rank < 0) throw rpcError('CLASS_UNKNOWN', { metadata: { class: className.slice(0, 64) } })
     const { requestId, form, arrivedMs, arrivedWallMs } = arrival
-    const { cost, tokens, session } = gate
+    const { cost, tokens, promptTokens, session } = gate
     const affinity = service.route.sessions ? session : ''
     const tenant = seesAll(principal) ? service.route.tenant : principal.tenant
     new Forward({
@@ -214,6 +215,7 @@ export class Router {
       principal: { ...principal, tenant },
       requestId,
       gate: { id: this.#nextId++, tenant, rank, cost, tokens, arrivedMs, affinity },
+      promptTokens,
       class: className,
       target,
       body,

@@ -190,15 +190,30 @@ export class Collector {
     const commands = this.#drain()
     if (this.followed > 0 || this.#loads.active) this.#arm()
     // What a follower gathered is its leader's to record; it only stays up to date.
-    if (!this.#leading || this.#recording) return
+    if (!this.#leading || this.#recording) {
+      this.#lose(commands)
+      return
+    }
     this.#recording = true
+    let done = 0
     try {
-      for (const command of commands) await this.#runtime.execute(command)
+      for (const command of commands) {
+        await this.#runtime.execute(command)
+        done += 1
+      }
     } catch (error) {
+      this.#lose(commands.slice(done))
       const code = error instanceof RpcError ? error.reason : String(error)
       this.#ports.logger.log('warn', 'measurements could not be recorded', { code })
     } finally {
       this.#recording = false
+    }
+  }
+
+  /** Load that is not recorded here is unknown later, not nothing. */
+  #lose(commands: readonly ProfilerCommand[]): void {
+    for (const command of commands) {
+      if (command.type === 'RecordLoad') this.#loads.lose(command.rows)
     }
   }
 

@@ -38,6 +38,15 @@ describe('arrivals by bucket', () => {
     ])
   })
 
+  it('that were not recorded are unknown before the next ones, and only there', () => {
+    take(1, 5, { begins: true })
+    take(12, 6)
+    counter.lose(drain(13))
+    take(22, 8)
+    expect(drain(23)).toMatchObject([{ first: BUCKET + 1, gap: 'unknown', arrivals: [1] }])
+    expect(drain(33)).toMatchObject([{ first: BUCKET + 2, gap: 'nothing', arrivals: [2] }])
+  })
+
   it('know their tokens where all of them are known', () => {
     take(1, 2, { begins: true, tokens: 300 })
     take(2, 3, { tokens: 450 })

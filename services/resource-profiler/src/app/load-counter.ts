@@ -46,6 +46,8 @@ interface Counted {
   newest: number
   /** Buckets at its end in which nothing came. */
   quiet: number
+  /** What was handed over last was not recorded: what is before the next row is not known. */
+  lost: boolean
 }
 
 /** Counts arrivals of services in buckets of time, from the counters of all gates. */
@@ -89,7 +91,7 @@ export class LoadCounter {
   #serviceOf(jobId: string): Counted {
     let service = this.#services.get(jobId)
     if (service === undefined) {
-      service = { gates: new Map(), buckets: new Map(), newest: -1, quiet: 0 }
+      service = { gates: new Map(), buckets: new Map(), newest: -1, quiet: 0, lost: false }
       this.#services.set(jobId, service)
     }
     return service
@@ -103,6 +105,14 @@ export class LoadCounter {
       arrivals: held.arrivals + more.arrivals,
       tokens: held.tokens < 0 || more.tokens < 0 ? -1 : held.tokens + more.tokens,
     })
+  }
+
+  /** Rows that were handed over, and recorded by nobody here. */
+  lose(rows: readonly LoadRow[]): void {
+    for (const { jobId } of rows) {
+      const service = this.#services.get(jobId)
+      if (service !== undefined) service.lost = true
+    }
   }
 
   /** Whole buckets that are over. */
@@ -152,7 +162,9 @@ function rowOf(
     tokens.push(held?.tokens ?? empty)
     service.quiet = held === undefined && !silent ? service.quiet + 1 : 0
   }
+  // Whoever handed over the newest bucket saw that nothing came since.
+  const gap = newest < 0 || service.lost ? 'unknown' : 'nothing'
   service.newest = last
-  // Whoever saw the newest bucket saw that nothing came since.
-  return { jobId, first, gap: newest < 0 ? 'unknown' : 'nothing', arrivals, tokens }
+  service.lost = false
+  return { jobId, first, gap, arrivals, tokens }
 }
