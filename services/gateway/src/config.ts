@@ -42,7 +42,7 @@ export const edgeConfig = z
     headMs: ms(D.headMs, 'Longest wait for the head of an answer, ms'),
     silenceMs: ms(D.silenceMs, 'Longest silence within an answer, ms'),
     callerHeadMs: ms(D.callerHeadMs, 'Time in which the head of a request has to be there, ms'),
-    callerStallMs: ms(D.callerStallMs, 'Longest time in which a caller takes nothing, ms'),
+    callerStallMs: ms(D.callerStallMs, 'Longest time in which a caller takes or sends nothing, ms'),
     stopGraceMs: ms(10_000, 'Time that requests are given to end when the gateway stops, ms'),
     bodyMaxBytes: bytes(D.bodyMaxBytes, 'Largest body of a request'),
     jsonMaxBytes: bytes(D.jsonMaxBytes, 'Largest body that is read as a whole: OpenAI, REST'),

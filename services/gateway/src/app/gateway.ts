@@ -1,6 +1,7 @@
 import type { Ports, Timer } from '@serverless-ai/kernel'
 import type { Authenticate } from '@serverless-ai/rpc'
 import { Buffers } from '../proxy/body.ts'
+import type { Exchange } from '../proxy/exchange.ts'
 import { Front } from '../proxy/front.ts'
 import { Router } from '../proxy/router.ts'
 import { type CallAs, RestApi } from '../rest/rest-api.ts'
@@ -40,6 +41,7 @@ export class Gateway {
   readonly #init: GatewayInit
   readonly #front: Front
   readonly #buffers: Buffers
+  readonly #exchanges = new Set<Exchange>()
   #open = true
   #timer: Timer | undefined
 
@@ -63,7 +65,11 @@ export class Gateway {
       port: init.port,
       connectionsMax: settings.connectionsMax,
       callerHeadMs: settings.callerHeadMs,
-      onExchange: (exchange) => router.handle(exchange),
+      onExchange: (exchange) => {
+        this.#exchanges.add(exchange)
+        exchange.onClose(() => this.#exchanges.delete(exchange))
+        router.handle(exchange)
+      },
     })
   }
 
@@ -89,13 +95,19 @@ export class Gateway {
     return port
   }
 
+  /** Something was asked, and its answer is not whole at the caller's. */
+  get #busy(): boolean {
+    for (const { endless } of this.#exchanges) if (!endless) return true
+    return false
+  }
+
   /** New requests are refused, running ones may end until `graceMs`, then they are cut. */
   async stop(graceMs: number): Promise<void> {
     const { clock, timers } = this.#init.ports
     this.#open = false
     this.#front.drain()
     const endMs = clock.monotonicMs() + graceMs
-    while (this.requests > 0 && clock.monotonicMs() < endMs) await timers.sleep(LOOK_MS)
+    while (this.#busy && clock.monotonicMs() < endMs) await timers.sleep(LOOK_MS)
     this.#timer?.cancel()
     this.#init.eachSecond?.(this.services)
     this.services.close()

@@ -28,7 +28,7 @@ export interface GatewaySettings {
   readonly silenceMs: number
   /** Time in which the head of an HTTP/1.1 request has to be there, ms. */
   readonly callerHeadMs: number
-  /** Longest time in which a caller takes nothing of its answer, ms. */
+  /** Longest time in which a caller takes nothing of an answer or sends nothing of a body, ms. */
   readonly callerStallMs: number
   /** Largest body, bytes. */
   readonly bodyMaxBytes: number

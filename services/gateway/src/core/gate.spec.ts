@@ -59,7 +59,7 @@ test('a higher class does not wait behind a lower one that does not fit', () => 
   expect(gate.offer(request({ tokens: 10, rank: 0 }), 0).at).toBe('Given')
 })
 
-test('what a replica did not take is put back before those that came later, whatever the limits', () => {
+test('what a replica did not take goes before those that came later, limits or not', () => {
   const gate = gateOf({ replicas: [replica(1)], queue: { perTenant: 1, total: 1 } })
   const first = request()
   const offer = gate.offer(first, 0)

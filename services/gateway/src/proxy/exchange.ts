@@ -18,6 +18,8 @@ export class Exchange {
   readonly authority: string
   readonly headers: Headers
   readonly remote: string
+  /** It goes on until somebody ends it, and its caller comes back: no stop waits for it. */
+  endless = false
   readonly #request: Request
   readonly #response: Response
   #awaitsContinue: boolean

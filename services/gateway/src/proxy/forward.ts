@@ -261,15 +261,36 @@ export class Forward implements Waiting, UpstreamListener {
     const { bodyMaxBytes } = this.#init.ports.settings
     let bytes = 0
     this.#bodyTouched = true
-    // The caller's connection has to outlive a replica that takes no more.
-    for await (const piece of body.iterator({ destroyOnReturn: false })) {
-      bytes += piece.length
-      if (bytes > bodyMaxBytes) {
-        this.#fail(rpcError('BODY_TOO_LARGE'), Outcome.CALLER_ERROR)
-        return
+    let stall = this.#uploadStall()
+    try {
+      // The caller's connection has to outlive a replica that takes no more.
+      for await (const piece of body.iterator({ destroyOnReturn: false })) {
+        stall?.cancel()
+        bytes += piece.length
+        if (bytes > bodyMaxBytes) {
+          this.#fail(rpcError('BODY_TOO_LARGE'), Outcome.CALLER_ERROR)
+          return
+        }
+        yield piece
+        stall = this.#uploadStall()
       }
-      yield piece
+    } finally {
+      stall?.cancel()
     }
+  }
+
+  /**
+   * Who stops sending keeps a place at a replica from others, and it is not the replica's fault.
+   * Calls of gRPC may be silent: their deadline ends them.
+   */
+  #uploadStall(): Timer | undefined {
+    const { form, ports } = this.#init
+    if (form === 'grpc') return undefined
+    return ports.timers.after(ports.settings.callerStallMs, () => {
+      // A replica that answers already needs no more of it.
+      if (this.#over || this.#init.exchange.answered) return
+      this.#fail(rpcError('CALLER_TOO_SLOW'), Outcome.CANCELLED)
+    })
   }
 
   #drained(): void {

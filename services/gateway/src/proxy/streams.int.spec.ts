@@ -192,6 +192,29 @@ test('a slow caller holds the replica back within bounds, and is left at last', 
   socket.destroy()
 })
 
+test('a caller that stops sending gives its place back; nobody else is blamed', async () => {
+  const it = await bench({ callerStallMs: 300 })
+  await it.replica(
+    (request, response) => {
+      request.resume()
+      request.on('end', () => response.end('ok'))
+    },
+    { concurrency: 1 },
+  )
+  const head = GET.replace('GET', 'POST').replace(
+    '\r\n\r\n',
+    '\r\ntransfer-encoding: chunked\r\n\r\n',
+  )
+  const stalled = raw(it.port, `${head}3\r\nabc\r\n`, { quietMs: 2_000 })
+  await expect.poll(() => it.gateway.requests).toBe(1)
+  const other = await it.fetch('/services/a/echo/')
+  expect(other.status).toBe(200)
+  expect(await stalled).toContain('CALLER_TOO_SLOW')
+  await it.ended(2)
+  const reasons = it.measured.map(({ reason, outcome }) => [reason, outcome])
+  expect(reasons).toContainEqual(['CALLER_TOO_SLOW', Outcome.CANCELLED])
+})
+
 test('sessions go to the same replica, others are spread', async () => {
   const it = await bench()
   for (let n = 0; n < 4; n += 1) {
@@ -281,6 +304,22 @@ test('a gRPC replica that is gone: the call waits and goes to the next', async (
   expect((await answer).trailers).toMatchObject({ 'grpc-status': '0' })
   await it.ended(1)
   expect(it.measured[0]?.gang).not.toBe(gone.gang)
+})
+
+test('the end of the gateway: a request whose body is still coming is answered', async () => {
+  const it = await bench()
+  await it.replica((request, response) => void request.pipe(response))
+  const head = GET.replace('GET', 'POST').replace('\r\n\r\n', '\r\ncontent-length: 3\r\n\r\n')
+  let text = ''
+  const socket = connect(it.port, '127.0.0.1', () => socket.write(`${head}a`))
+  socket.on('data', (piece) => {
+    text += piece.toString()
+  })
+  await expect.poll(() => it.gateway.bufferedBytes).toBe(1)
+  const stopped = it.gateway.stop(5_000)
+  setTimeout(() => socket.write('bc'), 100)
+  await stopped
+  await expect.poll(() => text).toMatch(/^HTTP\/1.1 200 .*abc/s)
 })
 
 test('the end of the gateway: running requests end, new ones are refused', async () => {

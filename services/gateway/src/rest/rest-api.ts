@@ -139,6 +139,7 @@ export class RestApi implements ApiHandler {
   ): Promise<void> {
     const { about, request, requestId, signal } = init
     const { rule } = about
+    exchange.endless = true
     resumeAt(about, request, oneOf(exchange.headers['last-event-id']))
     const drain = new Drain(exchange, this.#timers)
     const open = (): void =>
