@@ -107,9 +107,17 @@ function headText(target: Target): string {
   )
 }
 
+const NONE_SO_OLD =
+  '  no decision that is kept is so old; --at with a position (autoscaler:…) reads any past state\n'
+
 /** `sai scale why TARGET`. */
-export function whyText({ target, decisions, story }: ExplainResponse): string {
-  const head = target === undefined ? '' : headText(target)
+export function whyText(
+  { target, decisions, story }: ExplainResponse,
+  { byTime }: { readonly byTime: boolean },
+): string {
+  // Asked for a time, only what was told until then is cut: a position reads the state of then.
+  const now = target === undefined ? '' : `${byTime ? 'now: ' : ''}${headText(target)}`
+  const head = byTime && decisions.length === 0 ? `${now}${NONE_SO_OLD}` : now
   const told = [
     ...decisions.map((one) => ({ atMs: one.atMs, text: decisionText(one) })),
     ...story.map((one) => ({ atMs: one.atMs, text: storyLine(one) })),

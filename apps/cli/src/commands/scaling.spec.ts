@@ -162,6 +162,7 @@ describe('sai scale', () => {
       { untilMs: 0n, atPosition: 'autoscaler:0:12:3' },
       { untilMs: 1_795_348_800_000n, atPosition: '' },
     ])
+    expect(bench.out).toContain('now: ')
     expect(momentOf('10m', 1_000_000)).toEqual({ untilMs: 400_000n, atPosition: '' })
     expect(await sai('why', 'chat', '--at', 'noon')).toBe(2)
   })

@@ -87,7 +87,10 @@ export function addScaling(program: Command, { io, checkout }: CommandScope): vo
     .action(async (target: string, options: WhyOptions) => {
       const moment = momentOf(options.at, io.clock.wallMs())
       const told = await asked(options, ({ scaling }) => scaling.explain({ target, ...moment }))
-      answer(io, options, { json: ExplainResponse.toJSON(told), text: () => whyText(told) })
+      answer(io, options, {
+        json: ExplainResponse.toJSON(told),
+        text: () => whyText(told, { byTime: moment.untilMs > 0n }),
+      })
     })
   withGlobals(scale.command('mode'))
     .description('whether decisions are carried out')
