@@ -344,3 +344,20 @@ test('HTTP/2 whose preface comes in pieces is told', async () => {
   // The first frame of the server: its settings.
   expect(answer[3]).toBe(4)
 })
+
+test('what no parser takes never gets into an answer that has begun', async () => {
+  const slow = await new GatewayBench().start()
+  await slow.replica((_, response) => void response.write('begun'))
+  const { promise, resolve } = Promise.withResolvers<void>()
+  let text = ''
+  const socket = connect(slow.port, '127.0.0.1', () => socket.write(get('/services/a/echo/')))
+  socket.on('data', (piece) => {
+    text += piece.toString()
+    if (text.includes('begun')) socket.write('no HTTP at all\r\n\r\n')
+  })
+  socket.on('close', () => resolve())
+  socket.on('error', () => undefined)
+  await promise
+  expect(statusesOf(text)).toEqual([200])
+  await slow.close()
+})

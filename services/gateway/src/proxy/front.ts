@@ -54,6 +54,8 @@ export class Front {
   readonly #http2: Http2Server
   readonly #sockets = new Set<Socket>()
   readonly #sessions = new Set<ServerHttp2Session>()
+  /** What was asked last on a connection of HTTP/1.1. */
+  readonly #asked = new WeakMap<Duplex, Exchange>()
 
   constructor(init: FrontInit) {
     this.#init = init
@@ -116,14 +118,15 @@ export class Front {
         for (const each of begin) each.call(server, socket)
       }),
     )
-    const take = (request: IncomingMessage, response: ServerResponse) =>
-      this.#init.onExchange(new Exchange(request, response))
+    const take = (request: IncomingMessage, response: ServerResponse, awaitsContinue = false) => {
+      const exchange = new Exchange(request, response, { awaitsContinue })
+      this.#asked.set(request.socket, exchange)
+      this.#init.onExchange(exchange)
+    }
     server.on('request', take)
-    server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) =>
-      this.#init.onExchange(new Exchange(request, response, { awaitsContinue: true })),
-    )
+    server.on('checkContinue', (request, response) => take(request, response, true))
     server.on('checkExpectation', take)
-    server.on('clientError', refuseMalformed)
+    server.on('clientError', (cause, socket) => this.#refuseMalformed(cause, socket))
     // Nobody is connected through; without this the connection would end without a word.
     server.on('connect', (_, socket) => refuse(socket, rpcError('METHOD_NOT_ALLOWED')))
     return server
@@ -153,6 +156,15 @@ export class Front {
     })
     server.on('sessionError', () => undefined)
     return server
+  }
+
+  /** What the parser does not take is answered once, unless an answer is on its way: it is cut. */
+  #refuseMalformed(cause: Error, socket: Duplex): void {
+    const code: unknown = Reflect.get(cause, 'code')
+    const asked = this.#asked.get(socket)
+    const within = asked?.answered === true && !asked.closed
+    if (code === 'ECONNRESET' || within) return void socket.destroy()
+    refuse(socket, rpcError(CODES[String(code)] ?? 'REQUEST_MALFORMED'))
   }
 
   #accept(socket: Socket, beginHttp1: () => void): void {
@@ -188,13 +200,6 @@ export class Front {
 const CODES: Readonly<Record<string, RefusalReason>> = {
   HPE_HEADER_OVERFLOW: 'TOO_MANY_HEADERS',
   ERR_HTTP_REQUEST_TIMEOUT: 'CALLER_TOO_SLOW',
-}
-
-/** A request that the parser does not take: answered once, and the connection is over. */
-function refuseMalformed(cause: Error, socket: Duplex): void {
-  const code: unknown = Reflect.get(cause, 'code')
-  if (code === 'ECONNRESET') return void socket.destroy()
-  refuse(socket, rpcError(CODES[String(code)] ?? 'REQUEST_MALFORMED'))
 }
 
 /** Answers where there is no exchange, and ends the connection. */
