@@ -1,33 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { freePorts } from '../../tests/support/ports.ts'
 
 const START_TIMEOUT_MS = 60_000
 const STOP_TIMEOUT_MS = 15_000
-
-function bindOnce(port: number): Promise<number | undefined> {
-  return new Promise((resolve) => {
-    const server = createServer()
-    server.on('error', () => resolve(undefined))
-    server.listen(port, '127.0.0.1', () => {
-      const address = server.address()
-      const bound = address !== null && typeof address === 'object' ? address.port : undefined
-      server.close(() => resolve(bound))
-    })
-  })
-}
-
-/** A free port P of the loopback whose successor P + 1 is free too. */
-export async function freePortPair(): Promise<number> {
-  for (let attempt = 0; attempt < 50; attempt += 1) {
-    const port = await bindOnce(0)
-    if (port !== undefined && port < 65_535 && (await bindOnce(port + 1)) === port + 1) return port
-  }
-  throw new Error('no two neighbouring free ports found')
-}
 
 async function answers(url: string): Promise<boolean> {
   try {
@@ -58,7 +37,8 @@ export async function startAndStop(
   main: string,
   extraArgs: readonly string[],
 ): Promise<string | undefined> {
-  const port = await freePortPair()
+  // For gRPC and, behind it, for health.
+  const port = await freePorts(2)
   const data = mkdtempSync(join(tmpdir(), 'sai-start-'))
   const args = [main, '--data', data, '--port', String(port), ...extraArgs]
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
