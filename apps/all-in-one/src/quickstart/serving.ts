@@ -1,5 +1,4 @@
-import { connect, type PlatformClient } from '@serverless-ai/client'
-import { Job_State } from '@serverless-ai/contracts/job/v1/job'
+import { connect, isFinished, type PlatformClient } from '@serverless-ai/client'
 import { stringify } from 'yaml'
 import { edgeUrl } from '../output.ts'
 import { packExample } from './examples.ts'
@@ -58,21 +57,19 @@ const requestTo = (url: string, token: string) => async (): Promise<boolean> => 
 const ms = (value: number | undefined): string =>
   value === undefined ? '-' : `${Math.round(value)} ms`
 
-const ENDED: readonly Job_State[] = [Job_State.SUCCEEDED, Job_State.FAILED, Job_State.CANCELLED]
-
 /** Tells a stretch, or that the job has ended; false = nobody is left to be asked. */
 async function tellStretch(
   client: PlatformClient,
   about: { jobId: string; stretch: Stretch; say: (line: string) => void },
 ): Promise<boolean> {
   const { jobId, stretch, say } = about
-  const { scale, state, message } = await client.jobs.get(jobId)
-  if (ENDED.includes(state)) {
-    say(`  ${NAME}  has ended, and so does the flood: ${message}`)
+  const job = await client.jobs.get(jobId)
+  if (isFinished(job)) {
+    say(`  ${NAME}  has ended, and so does the flood: ${job.message}`)
     say(`    sai job why ${NAME} · sai job logs ${NAME}`)
     return false
   }
-  const { ready = 0, wanted = 0 } = scale ?? {}
+  const { ready = 0, wanted = 0 } = job.scale ?? {}
   const failed = stretch.failed === 0 ? '' : `, ${stretch.failed} failed`
   const times = `p50 ${ms(stretch.p50Ms)}, p99 ${ms(stretch.p99Ms)}`
   say(
@@ -107,8 +104,9 @@ export async function serveAndFlood(init: QuickstartInit, model: string): Promis
 
 /** Waits until no replica is left; false when the job has ended. */
 async function toZero(client: PlatformClient, jobId: string): Promise<boolean> {
-  for await (const { scale, state } of client.jobs.watch(jobId)) {
-    if (ENDED.includes(state)) return false
+  for await (const job of client.jobs.watch(jobId)) {
+    const { scale } = job
+    if (isFinished(job)) return false
     if (scale?.wanted === 0 && scale.granted === 0) return true
   }
   return false

@@ -101,6 +101,9 @@ class Facts {
   }
 }
 
+const isReleased = (of: Gangs | undefined, gang: number, generation: number): boolean =>
+  (of?.released.get(gang) ?? 0) >= generation
+
 const ENDED: ReadonlySet<string> = new Set(['Succeeded', 'Failed', 'Cancelled', 'Rejected'])
 
 /** Where requests can go, folded from the public events of mediator, scheduler and pool manager. */
@@ -182,12 +185,13 @@ export class EventRoutes implements RouteTable {
   #forgetReleased(jobs: ReadonlySet<string>, source: RouteSource): void {
     const { gangs } = this.#facts['pool-manager']
     for (const jobId of jobs) {
-      const released = this.#facts.scheduler.gangs.get(jobId)?.released
-      const told = gangs.get(jobId)?.told ?? new Map<number, Told>()
+      const told = gangs.get(jobId)?.told
+      if (told === undefined) continue
+      const scheduled = this.#facts.scheduler.gangs.get(jobId)
       for (const [gang, { generation }] of told) {
-        if ((released?.get(gang) ?? 0) >= generation) told.delete(gang)
+        if (isReleased(scheduled, gang, generation)) told.delete(gang)
       }
-      const ended = source === 'scheduler' && released === undefined
+      const ended = source === 'scheduler' && scheduled === undefined
       if (ended || told.size === 0) gangs.delete(jobId)
     }
   }
@@ -197,7 +201,7 @@ export class EventRoutes implements RouteTable {
     const scheduled = this.#facts.scheduler.gangs.get(jobId)
     const routes: ReplicaRoute[] = []
     for (const [gang, { generation, address, ready }] of told) {
-      if ((scheduled?.released.get(gang) ?? 0) >= generation) continue
+      if (isReleased(scheduled, gang, generation)) continue
       const draining = scheduled?.draining.get(gang) === generation
       // One that is neither ready nor on its way out is of no use to know.
       if (ready || draining) routes.push({ gang, generation, address, ready, draining })

@@ -35,6 +35,14 @@ interface Tenant {
   readonly byRank: Map<number, Map<number, GateRequest>>
 }
 
+/** Maps keep the order of insertion: puts a request before all others. */
+function setFirst(requests: Map<number, GateRequest>, request: GateRequest): void {
+  const others = [...requests]
+  requests.clear()
+  requests.set(request.id, request)
+  for (const [id, other] of others) requests.set(id, other)
+}
+
 /** Tenants that are remembered at most while they have nothing held. */
 const IDLE_TENANTS_MAX = 4_096
 
@@ -94,11 +102,8 @@ export class FairQueue {
       if (evicted === undefined) return { at: 'Refused', reason: 'SERVICE_QUEUE_FULL' }
       this.remove(evicted.id)
     }
-    if (this.#isIdle(tenant)) tenant.served = Math.max(tenant.served, this.#virtual)
-    const line = tenant.byRank.get(request.rank) ?? new Map<number, GateRequest>()
-    tenant.byRank.set(request.rank, line.set(request.id, request))
+    this.#enter(tenant, request).set(request.id, request)
     this.#byId.set(request.id, request)
-    this.#counts.set(request.rank, (this.#counts.get(request.rank) ?? 0) + 1)
     return { at: 'Held', evicted }
   }
 
@@ -107,14 +112,17 @@ export class FairQueue {
    * whatever the limits are, for it was accepted before.
    */
   putBack(request: GateRequest): void {
-    const tenant = this.#tenant(request.tenant)
+    setFirst(this.#enter(this.#tenant(request.tenant), request), request)
+    setFirst(this.#byId, request)
+  }
+
+  /** The line that a request is about to be held in. */
+  #enter(tenant: Tenant, { rank }: GateRequest): Map<number, GateRequest> {
     if (this.#isIdle(tenant)) tenant.served = Math.max(tenant.served, this.#virtual)
-    const line = tenant.byRank.get(request.rank) ?? []
-    tenant.byRank.set(request.rank, new Map([[request.id, request], ...line]))
-    const all = [...this.#byId]
-    this.#byId.clear()
-    for (const [id, each] of [[request.id, request] as const, ...all]) this.#byId.set(id, each)
-    this.#counts.set(request.rank, (this.#counts.get(request.rank) ?? 0) + 1)
+    const line = tenant.byRank.get(rank) ?? new Map<number, GateRequest>()
+    tenant.byRank.set(rank, line)
+    this.#counts.set(rank, (this.#counts.get(rank) ?? 0) + 1)
+    return line
   }
 
   /** The highest class of which something is held; undefined = nothing is. */
