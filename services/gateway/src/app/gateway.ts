@@ -65,6 +65,8 @@ export class Gateway {
       port: init.port,
       connectionsMax: settings.connectionsMax,
       callerHeadMs: settings.callerHeadMs,
+      // The deadline of a request comes first.
+      requestMs: settings.timeoutMs + settings.callerHeadMs,
       onExchange: (exchange) => {
         this.#exchanges.add(exchange)
         exchange.onClose(() => this.#exchanges.delete(exchange))

@@ -22,7 +22,7 @@ export interface GatewaySettings {
   readonly holdMs: number
   /** Longest time from arrival to end, where the caller asks for no shorter one, ms. */
   readonly timeoutMs: number
-  /** Longest wait for the head of an answer, ms. */
+  /** Longest wait for the head of an answer once a replica has the request, ms. */
   readonly headMs: number
   /** Longest silence inside an answer, ms. */
   readonly silenceMs: number

@@ -72,6 +72,7 @@ export class Forward implements Waiting, UpstreamListener {
   #sse = false
   readonly #marks = new Marks()
   #stall: Timer | undefined
+  #answerBy: Timer | undefined
   #hold: Timer | undefined
   #bodyTouched = false
   #trailersOnly: Record<string, string> | undefined
@@ -97,20 +98,19 @@ export class Forward implements Waiting, UpstreamListener {
 
   go(replica: Replica): void {
     const { service, ports, exchange, target } = this.#init
-    const { headMs, silenceMs } = ports.settings
     this.#replica = replica
     this.#attempts += 1
     this.#marks.givenMs = ports.clock.monotonicMs()
     const upstream = service.upstream(replica.key, replica.route.address)
     this.#call = undefined
+    this.#expectAnswer()
     const call = upstream.send(
       {
         method: exchange.method,
         target,
         headers: outgoingHeaders(this.#init),
         body: this.#body(),
-        headMs,
-        silenceMs,
+        silenceMs: ports.settings.silenceMs,
       },
       this,
     )
@@ -133,6 +133,7 @@ export class Forward implements Waiting, UpstreamListener {
   head(status: number, headers: Headers): void {
     const { exchange, service, requestId } = this.#init
     if (this.#over) return
+    this.#answerBy?.cancel()
     this.#marks.status = status
     if (this.#replica !== undefined) service.gate.answered(this.#replica)
     const { head, trailers } = splitTrailersOnly(answerHeaders(headers))
@@ -271,12 +272,28 @@ export class Forward implements Waiting, UpstreamListener {
           this.#fail(rpcError('BODY_TOO_LARGE'), Outcome.CALLER_ERROR)
           return
         }
+        this.#expectAnswer()
         yield piece
+        // The replica took it; until the caller sends more it has nothing to answer.
+        this.#answerBy?.cancel()
         stall = this.#uploadStall()
       }
     } finally {
       stall?.cancel()
+      this.#expectAnswer()
     }
+  }
+
+  /** The time that a replica has for the head of its answer begins with the last it was sent. */
+  #expectAnswer(): void {
+    this.#answerBy?.cancel()
+    const { exchange, ports } = this.#init
+    const { headMs } = ports.settings
+    if (this.#over || exchange.answered || this.#replica === undefined) return
+    this.#answerBy = ports.timers.after(headMs, () => {
+      this.#call?.cancel()
+      this.failed('SILENT', `no answer for ${headMs} ms`)
+    })
   }
 
   /**
@@ -339,6 +356,7 @@ export class Forward implements Waiting, UpstreamListener {
   #leaveReplica(): void {
     const { service, gate } = this.#init
     if (this.#replica === undefined) return
+    this.#answerBy?.cancel()
     service.gate.done(gate, this.#replica)
     this.#replica = undefined
     this.#call = undefined

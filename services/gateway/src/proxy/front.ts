@@ -18,8 +18,6 @@ import { httpStatusOf, type RefusalReason, rpcError } from '@serverless-ai/rpc'
 import { errorBody } from './errors.ts'
 import { Exchange } from './exchange.ts'
 
-/** Time in which a whole HTTP/1.1 request has to be there, ms. */
-const REQUEST_MS = 300_000
 /** An idle connection is closed after this, ms. */
 const IDLE_MS = 75_000
 /** Longest wait for the first byte of a new connection, ms. */
@@ -44,6 +42,8 @@ export interface FrontInit {
   readonly connectionsMax: number
   /** Time in which the head of a request has to be there, ms. */
   readonly callerHeadMs: number
+  /** Time in which the whole of an HTTP/1.1 request has to be there, ms. */
+  readonly requestMs: number
   readonly onExchange: (exchange: Exchange) => void
 }
 
@@ -98,7 +98,7 @@ export class Front {
     const server = createHttp1({
       maxHeaderSize: HEAD_MAX_BYTES,
       headersTimeout: this.#init.callerHeadMs,
-      requestTimeout: REQUEST_MS,
+      requestTimeout: this.#init.requestMs,
       keepAliveTimeout: IDLE_MS,
       connectionsCheckingInterval: Math.ceil(this.#init.callerHeadMs / 4),
       insecureHTTPParser: false,

@@ -1,6 +1,7 @@
 import { connect as connectHttp2, createServer as createHttp2Server } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { connect, createServer, type Server as TcpServer } from 'node:net'
+import type { Readable } from 'node:stream'
 import { afterEach, expect, test } from 'vitest'
 import { Outcome } from '../app/meter.ts'
 import { GatewayBench, tokenOf } from '../testing/bench.ts'
@@ -118,13 +119,53 @@ test('a replica that hangs in mid-stream is cut after its silence', async () => 
   await expect.poll(() => left).toBe(true)
 })
 
-test('a replica that never answers is given up', async () => {
+test('a replica that never answers is given up, also after a body that was long under way', async () => {
   const it = await bench({ headMs: 600 })
   it.route(await wild(() => undefined), LLM)
   const answer = await ask(it)
   expect(answer.status).toBe(504)
   expect(await answer.text()).toContain('REPLICA_SILENT')
+  const upload = { method: 'POST', body: new Blob(['x'.repeat(100_000)]).stream(), duplex: 'half' }
+  it.route(await wild((socket) => void socket.resume()), { name: 'takes' })
+  const after = await it.fetch('/services/a/takes/', upload as RequestInit)
+  expect(after.status).toBe(504)
+  expect(await after.text()).toContain('REPLICA_SILENT')
 })
+
+test.each(['http1', 'http2'] as const)(
+  'a body that is long under way to %s is not the silence of its replica',
+  async (protocol) => {
+    const it = await bench({ headMs: 500 })
+    const read = (request: Readable, answer: () => void): void => {
+      request.resume()
+      request.on('end', answer)
+    }
+    if (protocol === 'http1') {
+      await it.replica((request, response) => read(request, () => response.end('ok')))
+    } else {
+      const server = createHttp2Server()
+      server.on('stream', (stream) =>
+        read(stream, () => {
+          stream.respond({ ':status': 200 })
+          stream.end('ok')
+        }),
+      )
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+      closing.push(() => void server.close())
+      const { port } = server.address() as AddressInfo
+      it.route(`127.0.0.1:${port}`, { protocol: 'http2' })
+    }
+    async function* slowly(): AsyncGenerator<Uint8Array> {
+      for (let left = 6; left > 0; left -= 1) {
+        yield Buffer.from('piece')
+        await new Promise((resolve) => setTimeout(resolve, 250))
+      }
+    }
+    const init = { method: 'POST', body: ReadableStream.from(slowly()), duplex: 'half' }
+    const answer = await it.fetch('/services/a/echo/', init as RequestInit)
+    expect([answer.status, await answer.text()]).toEqual([200, 'ok'])
+  },
+)
 
 const wrong: readonly [string, string][] = [
   ['no HTTP', 'hello\r\n\r\n'],

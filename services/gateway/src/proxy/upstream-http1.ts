@@ -32,9 +32,7 @@ function kindOf(error: Error, sent: boolean): FailureKind {
   const code = codeOf(error)
   if (NOT_CONNECTED.has(code)) return 'UNREACHABLE'
   if (!sent) return 'UNREACHABLE'
-  if (error instanceof errors.HeadersTimeoutError || error instanceof errors.BodyTimeoutError) {
-    return 'SILENT'
-  }
+  if (error instanceof errors.BodyTimeoutError) return 'SILENT'
   if (error instanceof errors.HTTPParserError || error instanceof errors.HeadersOverflowError) {
     return 'WRONG'
   }
@@ -126,7 +124,8 @@ export function openHttp1(address: string): Upstream {
           method: request.method,
           headers: request.headers,
           body: streamOf(request.body),
-          headersTimeout: request.headMs,
+          // Who sends it knows how long an answer may take: its body may be long under way.
+          headersTimeout: 0,
           bodyTimeout: request.silenceMs,
         },
         call,

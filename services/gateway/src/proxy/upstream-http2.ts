@@ -55,13 +55,12 @@ class Call implements UpstreamCall {
       this.#session.streams -= 1
     })
     this.#follow()
-    this.#expect(init.request.headMs)
     this.#sendBody()
   }
 
   resume(): void {
     if (this.#over) return
-    this.#expect(this.#request.silenceMs)
+    this.#expectMore()
     this.#stream.resume()
   }
 
@@ -76,13 +75,13 @@ class Call implements UpstreamCall {
     stream.on('response', (headers: IncomingHttpHeaders & { ':status'?: number }) => {
       if (this.#over) return
       this.#head = true
-      this.#expect(this.#request.silenceMs)
+      this.#expectMore()
       this.#listener.head(headers[':status'] ?? 502, headers)
     })
     stream.on('data', (piece: Buffer) => {
       if (this.#over) return
       this.#timer?.cancel()
-      if (this.#listener.piece(piece)) this.#expect(this.#request.silenceMs)
+      if (this.#listener.piece(piece)) this.#expectMore()
       else stream.pause()
     })
     stream.on('trailers', (trailers: IncomingHttpHeaders) => {
@@ -127,10 +126,11 @@ class Call implements UpstreamCall {
     else this.#session.session.once('connect', send)
   }
 
-  #expect(ms: number): void {
+  #expectMore(): void {
     this.#timer?.cancel()
-    this.#timer = this.#timers.after(ms, () => {
-      this.#fail('SILENT', `nothing came for ${ms} ms`)
+    const { silenceMs } = this.#request
+    this.#timer = this.#timers.after(silenceMs, () => {
+      this.#fail('SILENT', `nothing came for ${silenceMs} ms`)
       this.#stream.close(constants.NGHTTP2_CANCEL)
     })
   }

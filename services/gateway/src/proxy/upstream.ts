@@ -6,8 +6,6 @@ export interface UpstreamRequest {
   readonly headers: Record<string, string | string[]>
   /** Sent as it is; pieces are asked for once there is a connection, not before. */
   readonly body: AsyncIterable<Buffer> | Buffer | undefined
-  /** Longest wait for the head of the answer, ms. */
-  readonly headMs: number
   /** Longest silence within the answer, ms. */
   readonly silenceMs: number
 }
@@ -20,7 +18,7 @@ export type FailureKind =
   | 'REFUSED'
   /** The connection broke. */
   | 'BROKEN'
-  /** No head within its time, or silence within the answer. */
+  /** Silence within the answer. */
   | 'SILENT'
   /** What came is no HTTP, or contradicts itself. */
   | 'WRONG'
