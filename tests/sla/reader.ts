@@ -76,8 +76,14 @@ function columnOf(objective: Objective, request: RequestRecord, atMs: number): C
   if (inMaintenance(objective, atMs)) return 'excluded'
   switch (request.outcome) {
     case Outcome.CALLER_ERROR:
-    case Outcome.CANCELLED:
       return exclusions?.countCallerErrors === true ? 'bad' : 'excluded'
+    case Outcome.CANCELLED:
+      if (exclusions?.countCallerErrors === true) return 'bad'
+      // Too late already when the caller gave up.
+      if (indicator === Indicator.E2E && request.e2eUs > limit) return 'bad'
+      if (indicator === Indicator.TTFT && (request.ttftUs ?? request.e2eUs) > limit) return 'bad'
+      if (indicator === Indicator.TPOT && (request.tpotUs ?? 0n) > limit) return 'bad'
+      return 'excluded'
     case Outcome.SHED:
       return exclusions?.shed === true ? 'excluded' : 'bad'
     case Outcome.FAILED:

@@ -39,7 +39,10 @@ export const edgeConfig = z
     heldPerService: count(D.heldPerService, 'Requests held for a service'),
     holdMs: ms(D.holdMs, 'Longest time that a request is held, ms'),
     timeoutMs: ms(D.timeoutMs, 'Longest time of a request from arrival to end, ms'),
-    headMs: ms(D.headMs, 'Longest wait for the head of an answer once a replica has the request, ms'),
+    headMs: ms(
+      D.headMs,
+      'Longest wait for the head of an answer once a replica has the request, ms',
+    ),
     silenceMs: ms(D.silenceMs, 'Longest silence within an answer, ms'),
     callerHeadMs: ms(D.callerHeadMs, 'Time in which the head of a request has to be there, ms'),
     callerStallMs: ms(D.callerStallMs, 'Longest time in which a caller takes or sends nothing, ms'),

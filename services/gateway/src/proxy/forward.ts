@@ -306,7 +306,7 @@ export class Forward implements Waiting, UpstreamListener {
     return ports.timers.after(ports.settings.callerStallMs, () => {
       // A replica that answers already needs no more of it.
       if (this.#over || this.#init.exchange.answered) return
-      this.#fail(rpcError('CALLER_TOO_SLOW'), Outcome.CANCELLED)
+      this.#fail(rpcError('CALLER_TOO_SLOW'), Outcome.CALLER_ERROR)
     })
   }
 
@@ -326,7 +326,7 @@ export class Forward implements Waiting, UpstreamListener {
     if (this.#over) return
     const { exchange } = this.#init
     this.#call?.cancel()
-    this.#finish(Outcome.CANCELLED, 'CALLER_TOO_SLOW')
+    this.#finish(Outcome.CALLER_ERROR, 'CALLER_TOO_SLOW')
     exchange.cut()
   }
 

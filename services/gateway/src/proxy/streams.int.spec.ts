@@ -253,7 +253,7 @@ test('a caller that stops sending gives its place back; nobody else is blamed', 
   expect(await stalled).toContain('CALLER_TOO_SLOW')
   await it.ended(2)
   const reasons = it.measured.map(({ reason, outcome }) => [reason, outcome])
-  expect(reasons).toContainEqual(['CALLER_TOO_SLOW', Outcome.CANCELLED])
+  expect(reasons).toContainEqual(['CALLER_TOO_SLOW', Outcome.CALLER_ERROR])
 })
 
 test('sessions go to the same replica, others are spread', async () => {

@@ -38,6 +38,17 @@ export const inMaintenance = ({ maintenance }: Pick<Objective, 'maintenance'>, a
 
 const MEASURES = { ttft: 'ttftUs', tpot: 'tpotUs', e2e: 'e2eUs' } as const
 
+/** Its caller gave up when it was over the threshold already: no answer could have been in time. */
+function isLate({ indicator, thresholdUs }: Objective, request: RequestFact): boolean {
+  const { ttftUs, tpotUs, e2eUs } = request
+  const least: Partial<Record<Objective['indicator'], number | undefined>> = {
+    ttft: ttftUs ?? e2eUs,
+    tpot: tpotUs,
+    e2e: e2eUs,
+  }
+  return (least[indicator] ?? 0) > thresholdUs
+}
+
 /**
  * What a request is for an objective. Good is what was answered in full and within the threshold;
  * all else is bad, unless it is excluded, or an answered one has no measurement.
@@ -46,7 +57,8 @@ export function judgeRequest(objective: Objective, request: RequestFact): keyof 
   const { outcome } = request
   if (inMaintenance(objective, request.atMs)) return 'excluded'
   if (outcome === 'caller' || outcome === 'cancelled') {
-    return objective.countCallerErrors ? 'bad' : 'excluded'
+    const late = outcome === 'cancelled' && isLate(objective, request)
+    return objective.countCallerErrors || late ? 'bad' : 'excluded'
   }
   if (outcome === 'shed') return objective.excludeShed ? 'excluded' : 'bad'
   if (outcome !== 'ok') return 'bad'

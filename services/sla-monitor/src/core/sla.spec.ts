@@ -162,6 +162,33 @@ describe('requests', () => {
     expect(budget(id)).toEqual({ good: 1, bad: 4, excluded: 8, unknown: 1, late: 0 })
   })
 
+  it.each([
+    ['ttft', { good: 0, bad: 1, excluded: 4 }],
+    ['e2e', { good: 0, bad: 2, excluded: 3 }],
+    ['tpot', { good: 0, bad: 1, excluded: 4 }],
+    ['availability', { good: 0, bad: 0, excluded: 5 }],
+  ] as const)(
+    'given up by their callers count for %s if they were late by then',
+    (indicator, counts) => {
+      const id = stage.create({
+        indicator,
+        thresholdUs: indicator === 'availability' ? 0 : 200_000,
+      })
+      const { atMs } = stage
+      const cancelled = { outcome: 'cancelled' } as const
+      const { ttftUs: _, tpotUs: __, ...silent } = request(atMs, cancelled)
+      const requests = [
+        { ...silent, e2eUs: 200_001 },
+        { ...silent, e2eUs: 200_000 },
+        request(atMs, { ...cancelled, ttftUs: 200_000, e2eUs: 200_001 }),
+        request(atMs, { ...cancelled, tpotUs: 200_001, e2eUs: 199_000 }),
+        { ...silent, outcome: 'caller' as const, e2eUs: 200_001 },
+      ]
+      stage.tell({ type: 'CountBatches', batches: [batch(1, atMs, { requests })] })
+      expect(budget(id)).toMatchObject(counts)
+    },
+  )
+
   it('are counted once, however often and late their batches come', () => {
     const id = stage.create()
     const one = batch(1, stage.atMs, { requests: [request(stage.atMs)] })

@@ -217,7 +217,8 @@ export interface Exclusions {
   readonly shed: boolean;
   /**
    * Requests that the caller got wrong or gave up, and jobs that failed by their own program, count
-   * as bad. Default: they do not count.
+   * as bad. Default: they do not count, except what was given up when it was over the threshold of
+   * its objective already (TTFT where no token had come, end to end): that is bad.
    */
   readonly countCallerErrors: boolean;
   /** Declared maintenance, at most 64; what ends in it does not count. */

@@ -134,7 +134,7 @@ export const RequestRecord_Outcome = {
   SHED: 4,
   /** DEADLINE - Its deadline passed, held or in flight. */
   DEADLINE: 5,
-  /** CANCELLED - The caller went away. */
+  /** CANCELLED - The caller went away before the answer was whole. */
   CANCELLED: 6,
   UNRECOGNIZED: -1,
 } as const;
