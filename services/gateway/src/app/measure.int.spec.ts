@@ -80,3 +80,41 @@ test('loads are told while there are requests, and once when there are none', as
   ])
   await it.close()
 })
+
+test('what is refused on the way to a service is measured as its own', async () => {
+  const it = await new GatewayBench({ buffersMaxBytes: 10, jsonMaxBytes: 1_000 }).start()
+  const reached: string[] = []
+  await it.replica((request, response) => {
+    reached.push(request.url ?? '')
+    response.end()
+  })
+  const post = (init: RequestInit, tenant = 'a') =>
+    it.fetch('/services/a/echo/', { method: 'POST', body: 'x'.repeat(11), ...init }, tenant)
+  const statuses = [
+    (await post({})).status,
+    (await post({ body: '', headers: { 'x-sai-class': 'no-such' } })).status,
+    (await post({ body: '' }, 'b')).status,
+  ]
+  expect(statuses).toEqual([503, 400, 404])
+  const told = it.measured.map((one) => {
+    const { jobId, tenant, class: name, outcome, httpStatus } = recordOf(one)
+    return { reason: one.reason, jobId, tenant, class: name, outcome, httpStatus }
+  })
+  const mine = { jobId: 'job-a-echo', tenant: 'a' }
+  const { SHED, CALLER_ERROR } = Outcome
+  expect(told).toEqual([
+    { ...mine, reason: 'GATEWAY_FULL', class: 'standard', outcome: SHED, httpStatus: 503 },
+    { ...mine, reason: 'CLASS_UNKNOWN', class: '', outcome: CALLER_ERROR, httpStatus: 400 },
+    // Nobody learns from it whether there is such a service.
+    {
+      reason: 'SERVICE_NOT_FOUND',
+      jobId: '',
+      tenant: '',
+      class: '',
+      outcome: CALLER_ERROR,
+      httpStatus: 404,
+    },
+  ])
+  expect(reached).toEqual([])
+  await it.close()
+})

@@ -81,7 +81,10 @@ export class Measure implements RequestMeter {
   }
 
   ended(measured: Measured): void {
-    this.#sender?.add({ $case: 'request', value: recordOf(measured) })
+    // Nobody's objective speaks of what was for no service.
+    if (measured.jobId !== '') {
+      this.#sender?.add({ $case: 'request', value: recordOf(measured) })
+    }
     this.#count(measured)
   }
 

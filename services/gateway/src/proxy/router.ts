@@ -1,5 +1,13 @@
 import { type Principal, type Randomness, RpcError, uuidV7 } from '@serverless-ai/kernel'
-import { type Authenticate, bearerToken, rpcError, seesAll, seesTenant } from '@serverless-ai/rpc'
+import {
+  type Authenticate,
+  bearerToken,
+  httpStatusOf,
+  rpcError,
+  seesAll,
+  seesTenant,
+} from '@serverless-ai/rpc'
+import { Outcome } from '../app/meter.ts'
 import type { Service, Services } from '../app/services.ts'
 import { headersProblem, isEncoded, oneOf } from '../core/headers.ts'
 import { OPENAI_MODELS, OPENAI_PATHS, readOpenAi } from '../core/openai.ts'
@@ -8,6 +16,7 @@ import { type Buffers, collect } from './body.ts'
 import { answerError, type ErrorForm } from './errors.ts'
 import type { Exchange } from './exchange.ts'
 import { Forward, type ForwardPorts } from './forward.ts'
+import { Marks } from './marks.ts'
 
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
@@ -41,6 +50,9 @@ interface Arrival {
   /** Monotonic, ms. */
   readonly arrivedMs: number
   readonly arrivedWallMs: number
+  /** Filled in on the way. */
+  tenant?: string
+  service?: Service
 }
 
 /** A request that leads to a service, before its body was looked at. */
@@ -64,10 +76,38 @@ export class Router {
     const requestId = uuidV7(arrivedWallMs, ports.randomness.bytes(10))
     const form = formOf(exchange)
     const arrivedMs = ports.clock.monotonicMs()
-    this.#route(exchange, { requestId, form, arrivedMs, arrivedWallMs }).catch((error: unknown) => {
+    const arrival: Arrival = { requestId, form, arrivedMs, arrivedWallMs }
+    this.#route(exchange, arrival).catch((error: unknown) => {
       const known = error instanceof RpcError ? error : rpcError('INTERNAL')
       if (known.reason === 'CANCELLED') exchange.cut()
       else answerError(exchange, known, form, { 'x-request-id': requestId })
+      this.#refused(exchange, arrival, known)
+    })
+  }
+
+  /** What was refused here is measured as what was refused at the gate of a service. */
+  #refused(exchange: Exchange, arrival: Arrival, error: RpcError): void {
+    const { meter, clock, settings } = this.#init.ports
+    const { requestId, arrivedMs, arrivedWallMs, tenant = '', service } = arrival
+    const marks = new Marks()
+    if (exchange.answered) marks.status = httpStatusOf(error)
+    const className = service === undefined ? '' : this.#className(exchange, service)
+    meter.ended({
+      ...marks.measured(),
+      requestId,
+      jobId: service?.route.jobId ?? '',
+      service: service?.route.name ?? '',
+      tenant,
+      class: settings.classes.includes(className) ? className : '',
+      outcome: outcomeOf(error),
+      reason: error.reason,
+      arrivedWallMs,
+      arrivedMs,
+      endedMs: clock.monotonicMs(),
+      gang: undefined,
+      generation: undefined,
+      attempts: 0,
+      fromZero: false,
     })
   }
 
@@ -78,7 +118,7 @@ export class Router {
     const { path } = splitTarget(exchange.target)
     if (path === OPENAI_MODELS) return this.#models(exchange, principal)
     if (OPENAI_PATHS.has(path)) return this.#openAi(exchange, principal, arrival)
-    const found = await this.#service(exchange, principal)
+    const found = await this.#service(exchange, principal, arrival)
     if (found !== undefined) return this.#plain(exchange, principal, arrival, found)
     if (this.#init.api?.handle(exchange, arrival.requestId) === true) return
     throw rpcError('ROUTE_NOT_FOUND')
@@ -91,23 +131,36 @@ export class Router {
   }
 
   /** The service that host or path name; a caller that may not see it learns nothing about it. */
-  async #service(exchange: Exchange, principal: Principal | undefined): Promise<Found | undefined> {
+  async #service(
+    exchange: Exchange,
+    principal: Principal | undefined,
+    arrival: Arrival,
+  ): Promise<Found | undefined> {
     const { domain } = this.#init.ports.settings
     const host = serviceHost(exchange.authority, domain)
     const path = host === undefined ? servicePath(exchange.target) : undefined
     const named = host ?? path
     if (named === undefined) return undefined
-    const service = await this.#visible(named.tenant, named.name, principal)
+    const service = await this.#visible(named.tenant, named.name, principal, arrival)
     return { service, target: path?.rest ?? exchange.target }
   }
 
-  async #visible(tenant: string, name: string, principal: Principal | undefined): Promise<Service> {
+  async #visible(
+    tenant: string,
+    name: string,
+    principal: Principal | undefined,
+    arrival: Arrival,
+  ): Promise<Service> {
     if (principal === undefined) throw rpcError('UNAUTHENTICATED')
     const { services, ports } = this.#init
     const shared = ports.settings.shared.includes(`${tenant}/${name}`)
     const allowed = shared || seesTenant(principal, tenant)
     const service = allowed ? await services.await(tenant, name, DECLARED_WITHIN_MS) : undefined
-    if (service !== undefined) return service
+    if (service !== undefined) {
+      arrival.tenant = seesAll(principal) ? tenant : principal.tenant
+      arrival.service = service
+      return service
+    }
     if (!services.complete) throw rpcError('NOT_READY', { retryAfterMs: 1_000 })
     throw rpcError('SERVICE_NOT_FOUND')
   }
@@ -148,7 +201,7 @@ export class Router {
     const request = readOpenAi(bytes)
     if (request === undefined) throw rpcError('MODEL_REQUIRED')
     const [tenant, name] = modelName(request.model, principal)
-    const service = await this.#visible(tenant, name, principal)
+    const service = await this.#visible(tenant, name, principal, arrival)
     if (service.route.protocol !== 'openai') throw rpcError('PROTOCOL_MISMATCH')
     const tokens = request.promptTokens + request.answerTokens
     const session = oneOf(exchange.headers['x-sai-session']) ?? request.session
@@ -233,6 +286,14 @@ export class Router {
     // A class that this gateway does not know is no reason to refuse those who did not ask for it.
     return settings.classes.includes(route.class) ? route.class : settings.defaultClass
   }
+}
+
+/** Refused for want of room, by a mistake of the caller, or by one of ours. */
+function outcomeOf(error: RpcError): Outcome {
+  const status = httpStatusOf(error)
+  if (error.reason === 'CANCELLED') return Outcome.CANCELLED
+  if (status === 429 || status === 503) return Outcome.SHED
+  return status < 500 ? Outcome.CALLER_ERROR : Outcome.FAILED
 }
 
 function formOf(exchange: Exchange): ErrorForm {

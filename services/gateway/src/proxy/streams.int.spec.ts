@@ -119,7 +119,7 @@ test('a replica that hangs in mid-stream is cut after its silence', async () => 
   await expect.poll(() => left).toBe(true)
 })
 
-test('a replica that never answers is given up, also after a body that was long under way', async () => {
+test('a replica that never answers is given up, also one that took a body', async () => {
   const it = await bench({ headMs: 600 })
   it.route(await wild(() => undefined), LLM)
   const answer = await ask(it)
