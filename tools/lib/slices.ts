@@ -37,7 +37,13 @@ export function runCommand(
     child.stdout.on('data', take)
     child.stderr.on('data', take)
     child.on('error', (error) => resolve({ ok: false, output: `${output}${error.message}\n` }))
-    child.on('close', (code) => resolve({ ok: code === 0, output }))
+    const startedMs = performance.now()
+    child.on('close', (code) => {
+      const minutes = Math.round(timeoutMs / 60_000)
+      const stopped = performance.now() - startedMs >= timeoutMs
+      if (stopped) console.log(`\nstopped after ${minutes} minutes: ${command.join(' ')}`)
+      resolve({ ok: code === 0 && !stopped, output })
+    })
   })
 }
 
