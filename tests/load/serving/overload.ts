@@ -131,8 +131,8 @@ export interface ByClass {
 }
 
 /**
- * More than twice the capacity in three classes. Throws unless the highest keeps what it has alone, and the
- * lowest gives way first.
+ * More than twice the capacity in three classes. Throws unless the highest keeps what it has alone,
+ * and the lowest gives way first.
  */
 export async function overloadByClass(options: { readonly seed: number }): Promise<ByClass> {
   const edge = await start(CLASS_TIMEOUT_MS)
