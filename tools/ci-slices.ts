@@ -24,6 +24,13 @@ const specs = (project: string, minutes: number): Slice => ({
   timeoutMs: (minutes + 6) * MINUTE_MS,
 })
 
+/** Files of a suite that no run leaves out. */
+const always = (project: string, path: string): Slice => ({
+  name: `${path} of ${project}`,
+  command: [process.execPath, SPECS, project, path],
+  timeoutMs: 5 * MINUTE_MS,
+})
+
 /** Suites with containers, of images that were made here: nothing is pulled. */
 function containers(minutes: number): Slice {
   const { name, command } = specs('containers', minutes)
@@ -76,6 +83,7 @@ const slices: readonly Slice[] = [
   ...rotating(1, serving, seed),
   specs('s3', 2),
   specs('kafka', 3),
+  always('kafka', 'tests/e2e/kafka/zombie'),
   specs('kafka-e2e', 3),
   campaign('failovers', 6),
   campaign('broker-faults', 12),
