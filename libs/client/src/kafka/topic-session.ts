@@ -133,7 +133,8 @@ export class TopicSession {
       }
       const records = await this.#inOrder(piece.records)
       if (records.length > 0) yield records
-      this.#waiting = undefined
+      // A membership that began anew meanwhile has brought another one.
+      if (this.#waiting === piece) this.#waiting = undefined
       piece.done()
     }
   }
