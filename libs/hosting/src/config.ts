@@ -28,11 +28,12 @@ export const platformConfig = z.object({
     .int()
     .min(0)
     .max(36_500)
-    .default(14)
+    .optional()
     .meta({
       description:
         'Days for which the past of the log is kept, for reads at a past position and for ' +
-        'consumers that were away; 0 keeps everything',
+        'consumers that were away; 0 keeps everything. Default: 14 on the embedded log, 0 on ' +
+        'Kafka, whose topics of public events have a retention of their own',
     }),
   logLevel: z
     .enum(['debug', 'info', 'warn', 'error', 'silent'])

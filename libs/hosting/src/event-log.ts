@@ -8,6 +8,7 @@ import {
 import type { TopicFinding } from '@serverless-ai/eventlog/kafka'
 import type { Ports } from '@serverless-ai/kernel'
 import type { Metrics } from '@serverless-ai/telemetry'
+import type { PlatformConfig } from './config.ts'
 import { appendObserver } from './telemetry/kafka-metrics.ts'
 
 /** The log that is configured cannot be used as it is. The message has a code and the mend. */
@@ -45,16 +46,30 @@ export async function openEventLog(init: {
     '@serverless-ai/eventlog/kafka'
   )
   const connection = { ...kafkaSettings(kafka), ports }
-  const plan = planTopics({ services, replication: kafka.replicationFactor })
+  const replication = kafka.replicationFactor
+  const plan = planTopics({ services, replication, eventsRetentionMs: EVENTS_KEPT_MIN_MS })
   try {
     const findings = await checkTopics(connection, plan)
     const wrong = findings.filter((finding) => !isMore(finding))
     if (wrong.length > 0) throw topicsNotReady(wrong)
-    return await openKafkaLog({ ...connection, observer: appendObserver(metrics) })
+    const observer = appendObserver(metrics)
+    return await openKafkaLog({ ...connection, observer, copies: replication })
   } catch (error) {
     if (!(error instanceof KafkaLogError)) throw error
     throw new LogStartError(`KAFKA_${error.code}: ${error.message}`, { cause: error })
   }
+}
+
+/** How long consumers may be away is up to those who made the topics, ms. */
+const EVENTS_KEPT_MIN_MS = 3_600_000
+/** Days that the embedded log is kept below its snapshots. */
+const EMBEDDED_DAYS = 14
+
+/** Days for which the past is kept; 0 = for ever, as on Kafka unless somebody says otherwise. */
+export function retentionDaysOf(
+  config: { readonly kafka: KafkaConfig } & Pick<PlatformConfig, 'retentionDays'>,
+): number {
+  return config.retentionDays ?? (usesKafka(config) ? 0 : EMBEDDED_DAYS)
 }
 
 /** More partitions than this process serves are other cells. */

@@ -17,7 +17,7 @@ import {
   type Credentials,
   openCredentials,
 } from './credentials.ts'
-import { openEventLog, usesKafka } from './event-log.ts'
+import { openEventLog, retentionDaysOf, usesKafka } from './event-log.ts'
 import type { PlatformOptions } from './options.ts'
 import { openSnapshots } from './snapshots.ts'
 import { openTelemetryBus } from './telemetry/open-bus.ts'
@@ -138,7 +138,7 @@ export async function openPlatform(init: {
     dataDir,
     version: VERSION,
     required: init.required,
-    runtime: { retentionMs: config.retentionDays * DAY_MS },
+    runtime: { retentionMs: retentionDaysOf(config) * DAY_MS },
     telemetry: await openTelemetryBus({ kafka, ports, partition: CELL, metrics }),
     metrics,
     ...(tracing && { closeTracing: tracing.close }),

@@ -72,7 +72,7 @@ async function prepareTopics(ground: {
   try {
     const brokers = await countBrokers(connection)
     const replicationFactor = Math.min(kafka.replicationFactor, brokers)
-    const eventsRetentionMs = Math.max(EVENTS_RETENTION_MS, retentionDays * DAY_MS)
+    const eventsRetentionMs = Math.max(EVENTS_RETENTION_MS, (retentionDays ?? 0) * DAY_MS)
     const services = SERVICE_NAMES
     const settings = { replication: replicationFactor, eventsRetentionMs, telemetry: true }
     const plan = planTopics({ services, ...settings })
@@ -87,7 +87,9 @@ async function prepareTopics(ground: {
     const log = await openKafkaLog(connection)
     await checkHistory(dataDir, log).finally(() => log.close())
     const survives =
-      brokers < 3 ? 'survives the death of a broker process, not power loss' : 'survives a broker'
+      replicationFactor < 3
+        ? 'survives the death of a broker process, not power loss'
+        : 'survives a broker'
     const copies = `${replicationFactor} of each: ${survives}`
     const text = `${plan.length} topics are as they must be, ${copies}`
     return { replicationFactor, text }

@@ -45,9 +45,9 @@ export type KafkaTarget = Required<Omit<KafkaConnection, 'tls' | 'sasl'>> &
   Pick<KafkaConnection, 'tls' | 'sasl'>
 
 /** What acknowledged records survive on that many brokers, or with that many copies; for people. */
-export function durabilityOf(brokers: number): string {
-  return brokers < 3
-    ? 'death of the broker process, not power loss: fewer than three brokers'
+export function durabilityOf(copies: number): string {
+  return copies < 3
+    ? 'death of the broker process, not power loss: fewer than three copies'
     : 'loss of one broker: each append is on all in-sync replicas, at least two'
 }
 

@@ -17,6 +17,8 @@ export interface KafkaLogOptions extends KafkaConnection {
   readonly ports: { readonly clock: Clock; readonly timers: Timers; readonly logger: Logger }
   /** Where to connect instead of a broker's own address: for tunnels, and for faults in tests. */
   readonly dial?: Dial
+  /** Copies of each topic. Default: as many as there are brokers now. */
+  readonly copies?: number
   /** Told of appends. Default: nobody. */
   readonly observer?: AppendObserver
 }
@@ -45,7 +47,7 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<EventLog> 
   const target = kafkaTarget(options)
   const wire = new KafkaWire(target, options.dial)
   try {
-    const durability = durabilityOf(await wire.brokerCount())
+    const durability = durabilityOf(options.copies ?? (await wire.brokerCount()))
     return new KafkaLog({ options, target, wire, durability, acks: 'all' })
   } catch (error) {
     wire.close()
