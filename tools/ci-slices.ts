@@ -89,7 +89,7 @@ const slices: readonly Slice[] = [
   campaign('broker-faults', 12),
   campaign('consumers', 5),
   images,
-  containers(1),
+  containers(12),
   specs('prometheus', 1),
 ]
 

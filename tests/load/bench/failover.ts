@@ -73,10 +73,13 @@ async function snapshots(cluster: Cluster): Promise<void> {
   }
 }
 
-/** From the loss of a leader to the first answer to a command that came after it, ms. */
+/**
+ * From the loss of a leader to the first answer to a submission that came after it, ms: mediator
+ * and scheduler have both written for it.
+ */
 function answerMs({ history }: FailoversSeen, { lostMs }: Failover): number {
   const after = history.filter(
-    (one) => one.kind !== 'read' && one.outcome === 'accepted' && one.invokedMs >= lostMs,
+    (one) => one.kind === 'submit' && one.outcome === 'accepted' && one.invokedMs >= lostMs,
   )
   return Math.min(...after.map(({ returnedMs }) => returnedMs)) - lostMs
 }
