@@ -49,7 +49,12 @@ describe.skipIf(cluster === undefined)('a process on Kafka', () => {
     }))
     await applyTopics(connection, small)
     await expect(openReplica('r1')).rejects.toThrow(/max\.message\.bytes is 1000000, not \d+/)
-    await applyTopics(connection, plan)
+    // How long public events are kept is not for a process to say.
+    const eventsRetentionMs = 3 * 86_400_000
+    await applyTopics(
+      connection,
+      planTopics({ services: SERVICES, replication: 1, eventsRetentionMs }),
+    )
     const { options } = await openReplica('r1')
     open.push(() => options.eventLog.close())
     expect(options.eventLog.kind).toBe('kafka')

@@ -3,7 +3,9 @@ import { agentOf, latency, RATE, refuseLosses, toGateway } from './common.ts'
 import { type Answer, type Load, openLoop } from './open-loop.ts'
 import { routeTo, service, startGateway, startNginx, startReplica } from './parts.ts'
 
-export const SLICE_MS = 5_000
+export const SLICE_MS = 10_000
+/** So long each is asked before it counts: until its code is compiled. */
+const WARM_UP_MS = 5_000
 
 /** Direct, through the gateway and through nginx, in turns: what each adds. */
 export async function addedLatency(options: { reps: number; seed: number }): Promise<Metric[]> {
@@ -24,7 +26,7 @@ export async function addedLatency(options: { reps: number; seed: number }): Pro
     const note = (name: string, value: number): void => {
       found[name] = [...(found[name] ?? []), value]
     }
-    for (const name of names) await openLoop(arms[name]!, { seed: 1, durationMs: 1_500 })
+    for (const name of names) await openLoop(arms[name]!, { seed: 1, durationMs: WARM_UP_MS })
     for (let rep = 0; rep < options.reps; rep += 1) {
       const at: Record<string, readonly Answer[]> = {}
       for (let turn = 0; turn < names.length; turn += 1) {
