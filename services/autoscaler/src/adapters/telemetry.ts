@@ -37,7 +37,7 @@ function endedFromProto(record: RequestRecord, atMs: number): EndedFact | undefi
 }
 
 /** A batch of a gate, looked through; undefined = it is none, or its envelope cannot be. */
-export function batchFromProto(batch: TelemetryBatch): BatchFacts | undefined {
+export function batchFromProto(batch: TelemetryBatch, missingMs: number): BatchFacts | undefined {
   const { source, bootId } = batch
   const sentMs = Number(batch.sentMs)
   if (!source.startsWith('gateway/') || source.length > NAME_MAX) return undefined
@@ -60,5 +60,5 @@ export function batchFromProto(batch: TelemetryBatch): BatchFacts | undefined {
       if (request !== undefined) ended.push(request)
     }
   }
-  return { source, bootId, sentMs, loads, ended }
+  return { source, bootId, sentMs, missingMs, loads, ended }
 }

@@ -1,5 +1,9 @@
 import { type Clock, type Logger, RpcError, type Timer, type Timers } from '@serverless-ai/kernel'
-import type { TelemetryBus, TelemetrySubscription } from '@serverless-ai/telemetry-bus'
+import {
+  SourceGaps,
+  type TelemetryBus,
+  type TelemetrySubscription,
+} from '@serverless-ai/telemetry-bus'
 import { batchFromProto } from '../adapters/telemetry.ts'
 import { clausesOf } from '../core/clauses.ts'
 import type { Signals } from '../core/messages.ts'
@@ -39,6 +43,7 @@ export class Stepper {
   readonly #ports: { readonly clock: Clock; readonly timers: Timers; readonly logger: Logger }
   readonly #settings: StepSettings
   readonly #book: SignalBook
+  readonly #gaps = new SourceGaps()
   #subscription: TelemetrySubscription | undefined
   #timer: Timer | undefined
   #leading = false
@@ -100,7 +105,8 @@ export class Stepper {
 
   async #read(batches: TelemetrySubscription): Promise<void> {
     for await (const { batch } of batches) {
-      const facts = batchFromProto(batch)
+      const missingMs = this.#gaps.take(batch, this.#ports.clock.monotonicMs())
+      const facts = batchFromProto(batch, missingMs)
       if (facts === undefined) continue
       this.batches += 1
       this.#hurry(this.#book.take(facts, this.#now()))

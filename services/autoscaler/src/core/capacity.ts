@@ -28,7 +28,7 @@ const kept = (ended: NonNullable<Signals['ended']>, clauses: readonly Clause[]):
     ({ missPpm }, index) => (ended.missed[index] ?? 0) * 1e6 <= missPpm * ended.finished,
   )
 
-/** With what ended in a step of `tookMs` at `ready` replicas. */
+/** With what ended within `tookMs` at `ready` replicas. */
 export function learnCapacity(
   before: CapacityView,
   ended: Signals['ended'],
@@ -39,15 +39,16 @@ export function learnCapacity(
     readonly clauses: readonly Clause[]
   },
 ): CapacityView {
-  if (ended === undefined || ended.finished === 0 || ended.serviceUs <= 0) return before
+  const served = ended?.served ?? ended?.finished ?? 0
+  if (ended === undefined || served === 0 || ended.serviceUs <= 0) return before
   const { ready, tookMs, settings, clauses } = of
-  const eachUs = Math.max(1, Math.round(ended.serviceUs / ended.finished))
+  const eachUs = Math.max(1, Math.round(ended.serviceUs / served))
   const weight = eachUs < before.lightUs ? FASTER_WEIGHT : SLOWER_WEIGHT
   const lightUs =
     before.lightUs === 0
       ? eachUs
       : Math.max(1, Math.round(before.lightUs + weight * (eachUs - before.lightUs)))
-  const perReplica = (ended.finished * 1e6) / (Math.max(1, ready) * Math.max(1, tookMs))
+  const perReplica = (served * 1e6) / (Math.max(1, ready) * Math.max(1, tookMs))
   const rateMilli = Math.round(before.rateMilli + RATE_WEIGHT * (perReplica - before.rateMilli))
   const faded = Math.floor(before.bestMilli * BEST_KEPT)
   const bestMilli = kept(ended, clauses) ? Math.max(faded, rateMilli) : faded

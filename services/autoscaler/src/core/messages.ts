@@ -31,7 +31,9 @@ export type Signals = {
     readonly finished: number
     readonly outputTokens: number
     readonly missed: readonly number[]
-    /** Time at replicas, sum over them, microseconds. */
+    /** How many a replica answered in full; absent = all, as older steps have it. */
+    readonly served?: number
+    /** Time at replicas, sum over those, microseconds. */
     readonly serviceUs: number
     readonly ageMs: number
   }

@@ -33,6 +33,8 @@ export interface BatchFacts {
   readonly source: string
   readonly bootId: string
   readonly sentMs: number
+  /** Before it batches of its source did not come for so long, ms; 0 = none are missing. */
+  readonly missingMs: number
   readonly loads: readonly LoadFact[]
   readonly ended: readonly EndedFact[]
 }
@@ -66,10 +68,14 @@ export function endedOf(
 ): Pick<Signals, 'ended'> {
   if (ended.length === 0) return {}
   let outputTokens = 0
+  let served = 0
   let serviceUs = 0
-  for (const { queueUs, e2eUs, outputTokens: tokens } of ended) {
+  for (const { answered, queueUs, e2eUs, outputTokens: tokens } of ended) {
     outputTokens += tokens
-    if (queueUs !== undefined) serviceUs += Math.max(0, e2eUs - queueUs)
+    // What was refused, or failed at once, says nothing of what an answer takes.
+    if (!answered || queueUs === undefined) continue
+    served += 1
+    serviceUs += Math.max(0, e2eUs - queueUs)
   }
   const missed = clauses.map((clause) => ended.filter((one) => misses(one, clause)).length)
   return {
@@ -77,6 +83,7 @@ export function endedOf(
       finished: ended.length,
       outputTokens,
       missed,
+      served,
       serviceUs: Math.round(serviceUs),
       ageMs,
     },

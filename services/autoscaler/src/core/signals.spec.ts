@@ -20,6 +20,7 @@ function listening(aheadMs = 0) {
     source: G,
     bootId: 'b1',
     sentMs: NOON + monoMs + aheadMs,
+    missingMs: 0,
     loads: [],
     ended: [],
     ...more,
@@ -75,11 +76,56 @@ describe('what gates tell', () => {
     ended({ ttftUs: 60_000 })
     neverGiven()
     const seen = row()
-    const times = { finished: 3, outputTokens: 21, serviceUs: 200_000 }
+    const times = { finished: 3, outputTokens: 21, served: 2, serviceUs: 200_000 }
     expect(seen.ended).toEqual({ ...times, missed: [1, 2], ageMs: 0 })
     // Two of the three are inside no more, whatever the load before said.
     expect(seen.inside).toEqual([1, 0])
     expect(row().ended).toBeUndefined()
+  })
+
+  it('learns what an answer takes from answers, not from what was refused or failed', () => {
+    const { load, ended, neverGiven, row } = listening()
+    load({ inside: 2, held: 90, arrivedTotal: 92 })
+    ended()
+    for (let n = 0; n < 90; n += 1) neverGiven()
+    ended({ answered: false, queueUs: 1_000, e2eUs: 2_000 })
+    expect(row().ended).toMatchObject({ finished: 92, served: 1, serviceUs: 100_000 })
+  })
+
+  it('whose next reader has not read it tells that one of the last minute, not of all time', () => {
+    const { load, ended, row, pass } = listening()
+    for (let second = 1; second <= 3_600; second += 1) {
+      pass(1_000)
+      load({ inside: 1, arrivedTotal: second * 10 })
+      for (let n = 0; n < 10; n += 1) ended()
+    }
+    const { came, spanMs = 0, ended: over } = row()
+    expect(spanMs).toBeGreaterThan(0)
+    expect(spanMs).toBeLessThanOrEqual(65_000)
+    expect(Math.abs((came?.[0] ?? 0) - (spanMs / 1_000) * 10)).toBeLessThanOrEqual(20)
+    expect(Math.abs((over?.finished ?? 0) - (spanMs / 1_000) * 10)).toBeLessThanOrEqual(20)
+    pass(1_000)
+    load({ inside: 1, arrivedTotal: 36_010 })
+    expect(row()).toMatchObject({ came: [10, 0], spanMs: 1_000 })
+  })
+
+  it('takes what came while batches did not for no burst, and for no rest before', () => {
+    const { load, row, pass } = listening()
+    load({ arrivedTotal: 50 })
+    row()
+    for (let second = 0; second < 300; second += 1) {
+      pass(1_000)
+      row()
+    }
+    load({ inside: 2, arrivedTotal: 3_050 }, { missingMs: 300_000 })
+    const seen = row()
+    expect(seen.came?.[0]).toBeLessThanOrEqual(20)
+    expect(seen.restMs).toBeUndefined()
+    // A gate that said nothing because nobody came is something else.
+    pass(300_000)
+    row()
+    load({ inside: 40, arrivedTotal: 3_090 })
+    expect(row().came).toEqual([40, 0])
   })
 
   it('hears of the end of a request before the gate tells that it came', () => {

@@ -61,9 +61,11 @@ interface Book {
   noisyMs: number
   /** How long nothing had been told when it was read last. */
   quietMs: number
+  /** Since when it counts: it was read or begun then, ms. */
+  countsMs: number
 }
 
-const newBook = (sinceMs: number): Book => ({
+const newBook = (sinceMs: number, countsMs: number): Book => ({
   entries: new Map(),
   came: 0,
   absurd: false,
@@ -72,7 +74,17 @@ const newBook = (sinceMs: number): Book => ({
   readMs: undefined,
   noisyMs: sinceMs,
   quietMs: 0,
+  countsMs,
 })
+
+/** Nobody reads it: what was counted is of the past, and no reason to decide anything now. */
+function beginAnew(book: Book, monoMs: number): void {
+  book.came = 0
+  book.ended = []
+  book.absurd = false
+  book.quietMs = 0
+  book.countsMs = monoMs
+}
 
 /** Age of a sample when its batch is heard; a clock that is off by little is no age. */
 function lagOf(batch: Pick<BatchFacts, 'sentMs'>, atMs: number, wallMs: number): number {
@@ -80,6 +92,20 @@ function lagOf(batch: Pick<BatchFacts, 'sentMs'>, atMs: number, wallMs: number):
   if (ahead > AHEAD_MS) return -ahead
   const behind = wallMs - batch.sentMs
   return Math.max(0, batch.sentMs - atMs) + (behind > BEHIND_MS ? behind : 0)
+}
+
+/**
+ * Of requests that came while batches of their gate did not, those since the book was read: it is
+ * supposed that they came evenly. What is there now did not come before.
+ */
+function lately(
+  delta: number,
+  of: { book: Book; batch: BatchFacts; there: number; monoMs: number },
+): number {
+  const { book, batch, there, monoMs } = of
+  if (batch.missingMs <= SILENT_MS) return delta
+  const share = Math.min(1, (monoMs - book.countsMs) / batch.missingMs)
+  return Math.max(Math.min(delta, there), Math.round(delta * share))
 }
 
 const isBusy = ({ inside, held }: Entry): boolean => inside + held > 0
@@ -94,11 +120,14 @@ export class SignalBook {
     this.#sinceMs = sinceMs
   }
 
-  #book(jobId: string): Book | undefined {
+  #book(jobId: string, monoMs: number): Book | undefined {
     const known = this.#books.get(jobId)
-    if (known !== undefined) return known
+    if (known !== undefined) {
+      if (monoMs - known.countsMs > WATCHED_MS) beginAnew(known, monoMs)
+      return known
+    }
     if (this.#books.size >= SERVICES_MAX) return undefined
-    const book = newBook(this.#sinceMs)
+    const book = newBook(this.#sinceMs, monoMs)
     this.#books.set(jobId, book)
     return book
   }
@@ -129,7 +158,7 @@ export class SignalBook {
   }
 
   #ended(source: string, request: EndedFact, monoMs: number): void {
-    const book = this.#book(request.jobId)
+    const book = this.#book(request.jobId, monoMs)
     if (book === undefined || book.ended.length >= ENDED_MAX) return
     book.ended.push(request)
     book.endedAtMs = monoMs
@@ -146,7 +175,7 @@ export class SignalBook {
   }
 
   #load(batch: BatchFacts, load: LoadFact, { wallMs, monoMs }: Moment): void {
-    const book = this.#book(load.jobId)
+    const book = this.#book(load.jobId, monoMs)
     if (book === undefined) return
     const { inside, held, arrivedTotal } = load
     if (inside > PLAUSIBLE || held > PLAUSIBLE || !Number.isSafeInteger(arrivedTotal)) {
@@ -161,10 +190,15 @@ export class SignalBook {
     const delta = arrivedTotal - (known?.arrivedTotal ?? 0)
     // Of a gate that is heard for the first time, and one whose counter went back, only those that
     // are there came just now.
-    const came = known === undefined || delta < 0 ? Math.min(arrivedTotal, inside + held) : delta
+    const there = inside + held
+    const fresh = known === undefined || delta < 0
+    const came = fresh
+      ? Math.min(arrivedTotal, there)
+      : lately(delta, { book, batch, there, monoMs })
     if (came > PLAUSIBLE) book.absurd = true
     else if (lagMs >= 0) book.came += Math.max(0, came - (before?.early ?? 0))
-    if (came > 0 || inside + held > 0 || (before !== undefined && isBusy(before))) {
+    if (batch.missingMs > SILENT_MS) book.quietMs = 0
+    if (came > 0 || there > 0 || (before !== undefined && isBusy(before))) {
       book.noisyMs = monoMs
     }
     const { atMs } = load
@@ -182,7 +216,7 @@ export class SignalBook {
     about: { readonly jobId: string; readonly gateway: string; readonly queued: number },
     { wallMs, monoMs }: Moment,
   ): void {
-    const book = this.#book(about.jobId)
+    const book = this.#book(about.jobId, monoMs)
     if (book === undefined) return
     const { gateway, queued } = about
     book.noisyMs = monoMs
@@ -212,7 +246,7 @@ export class SignalBook {
     moment: Moment,
   ): Signals {
     const { monoMs } = moment
-    const book = this.#book(jobId) ?? newBook(monoMs)
+    const book = this.#book(jobId, monoMs) ?? newBook(monoMs, monoMs)
     const { quietMs, readMs } = book
     const row = this.#row(book, jobId, of, moment)
     const { came, held, inside, ended } = row
@@ -244,8 +278,11 @@ export class SignalBook {
     book.came = 0
     book.ended = []
     book.absurd = false
-    const spanMs = book.readMs === undefined ? undefined : Math.round(monoMs - book.readMs)
+    const countedMs = Math.round(monoMs - book.countsMs)
+    // A book that begins now has counted for no time that says anything of a rate.
+    const spanMs = book.readMs === undefined && countedMs <= GAP_MAX_MS ? undefined : countedMs
     book.readMs = monoMs
+    book.countsMs = monoMs
     for (const [source, entry] of entries) {
       if (monoMs - entry.heardMs <= FORGET_MS) continue
       if (isBusy(entry)) book.noisyMs = monoMs

@@ -6,7 +6,11 @@ import type {
   TelemetryBatch,
 } from '@serverless-ai/contracts/telemetry/v1/telemetry'
 import { type Clock, type Logger, RpcError, type Timer, type Timers } from '@serverless-ai/kernel'
-import type { TelemetryBus, TelemetrySubscription } from '@serverless-ai/telemetry-bus'
+import {
+  SourceGaps,
+  type TelemetryBus,
+  type TelemetrySubscription,
+} from '@serverless-ai/telemetry-bus'
 import type { ProfilerCommand } from '../core/messages.ts'
 import type { ProfilerRuntime } from './definition.ts'
 import { LoadCounter } from './load-counter.ts'
@@ -45,6 +49,12 @@ type DeviceKey = { readonly nodeId: string; readonly index: number }
 const numberOf = <N extends string>(name: N, value: bigint | number | undefined) =>
   value === undefined ? {} : ({ [name]: Number(value) } as Partial<Record<N, number>>)
 
+/** Where a sample comes from, and for how long batches before it are missing. */
+interface Origin {
+  readonly batch: TelemetryBatch
+  readonly missingMs: number
+}
+
 /**
  * Gathers measurements in memory and records what they come to: aggregates of some seconds, never
  * the measurements themselves. A follower gathers as well, so that it can go on when it leads.
@@ -55,6 +65,7 @@ export class Collector {
   readonly #tasks = new Map<string, Followed<TaskKey, TaskWindow>>()
   readonly #devices = new Map<string, Followed<DeviceKey, DeviceWindow>>()
   readonly #loads = new LoadCounter()
+  readonly #gaps = new SourceGaps()
   #timer: Timer | undefined
   #subscription: TelemetrySubscription | undefined
   #leading = false
@@ -96,11 +107,12 @@ export class Collector {
 
   /** Takes a batch whose samples were checked by whoever took it in. */
   take(batch: TelemetryBatch): void {
-    for (const sample of batch.samples) this.#sample(batch, sample)
+    const missingMs = this.#gaps.take(batch, this.#ports.clock.monotonicMs())
+    for (const sample of batch.samples) this.#sample({ batch, missingMs }, sample)
     if (this.#tasks.size + this.#devices.size > 0 || this.#loads.active) this.#arm()
   }
 
-  #sample(batch: TelemetryBatch, { atMs: at, value }: Sample): void {
+  #sample(from: Origin, { atMs: at, value }: Sample): void {
     const atMs = Number(at)
     switch (value?.$case) {
       case 'task':
@@ -110,7 +122,7 @@ export class Collector {
         this.#device(value.value, atMs)
         return
       case 'serviceLoad':
-        this.#load(batch, value.value, atMs)
+        this.#load(from, value.value, atMs)
         return
       default:
     }
@@ -157,7 +169,7 @@ export class Collector {
     followed.window.take(reading, this.#ports.clock.monotonicMs())
   }
 
-  #load(batch: TelemetryBatch, load: ServiceLoad, atMs: number): void {
+  #load({ batch, missingMs }: Origin, load: ServiceLoad, atMs: number): void {
     const { source, bootId, seq } = batch
     const { jobId, arrivedTotal, arrivedTokensTotal, inFlight, queued } = load
     const reading = {
@@ -169,6 +181,7 @@ export class Collector {
       tokens: arrivedTokensTotal === undefined ? undefined : Number(arrivedTokensTotal),
       busy: inFlight + queued > 0,
       begins: seq === 1n,
+      missingMs,
     }
     this.#loads.take(reading, this.#ports.clock.wallMs())
   }

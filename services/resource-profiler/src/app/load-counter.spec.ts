@@ -17,7 +17,7 @@ const take = (
 ) => {
   const atMs = T0 + second * 1_000
   const reading = { source: 'gateway/r1', bootId: 'b1', jobId: 'j', atMs, arrived }
-  const rest = { tokens: undefined, busy: false, begins: false }
+  const rest = { tokens: undefined, busy: false, begins: false, missingMs: 0 }
   counter.take({ ...reading, ...rest, ...more }, atMs)
 }
 const drain = (second: number) => counter.drain(T0 + second * 1_000)
@@ -65,7 +65,7 @@ describe('arrivals by bucket', () => {
     counter.take(
       {
         ...{ source: 's', bootId: 'b', jobId: 'j', atMs: T0 - 90_000, arrived: 1 },
-        ...{ tokens: undefined, busy: false, begins: true },
+        ...{ tokens: undefined, busy: false, begins: true, missingMs: 0 },
       },
       T0,
     )
@@ -90,5 +90,17 @@ describe('arrivals by bucket', () => {
     expect(drain(1_013)).toEqual([
       { jobId: 'j', first: BUCKET + 100, gap: 'nothing', arrivals: [3], tokens: [-1] },
     ])
+  })
+
+  it('are not known where batches of the gate did not come, however many came meanwhile', () => {
+    take(1, 5, { begins: true })
+    for (let second = 13; second <= 400; second += 10) drain(second)
+    take(1_000, 3_005, { missingMs: 300_000 })
+    take(1_001, 3_007)
+    expect(drain(1_013)).toEqual([
+      { jobId: 'j', first: BUCKET + 100, gap: 'unknown', arrivals: [-1], tokens: [-1] },
+    ])
+    take(1_014, 3_010)
+    expect(drain(1_023)).toMatchObject([{ gap: 'nothing', arrivals: [3] }])
   })
 })

@@ -14,6 +14,8 @@ export interface LoadReading {
   readonly busy: boolean
   /** The first batch of its boot: counters began at 0. */
   readonly begins: boolean
+  /** Before it batches of its gate did not come for so long, ms; 0 = none are missing. */
+  readonly missingMs: number
 }
 
 /** A sample may be so far from the clock of this process, ms. */
@@ -34,6 +36,7 @@ interface Gate {
 }
 
 interface Bucket {
+  /** -1 = not known. */
   arrivals: number
   /** -1 = not known. */
   tokens: number
@@ -46,9 +49,12 @@ interface Counted {
   newest: number
   /** Buckets at its end in which nothing came. */
   quiet: number
-  /** What was handed over last was not recorded: what is before the next row is not known. */
+  /** What was handed over was not recorded, or never came: what is before the next row is not known. */
   lost: boolean
 }
+
+/** Of two counts, each of which may not be known (-1). */
+const sumOf = (a: number, b: number): number => (a < 0 || b < 0 ? -1 : a + b)
 
 /** Counts arrivals of services in buckets of time, from the counters of all gates. */
 export class LoadCounter {
@@ -83,6 +89,12 @@ export class LoadCounter {
     if (from === undefined) return
     const came = arrived - from.arrived
     if (came === 0) return
+    // What came over a long time did not come in this bucket; nobody knows in which.
+    if (reading.missingMs > BUCKET_MS) {
+      service.lost = true
+      this.#add(service, Math.floor(reading.atMs / BUCKET_MS), { arrivals: -1, tokens: -1 })
+      return
+    }
     const isKnown = tokens !== undefined && from.tokens !== undefined && tokens >= from.tokens
     const added = isKnown ? tokens - (from.tokens ?? 0) : -1
     this.#add(service, Math.floor(reading.atMs / BUCKET_MS), { arrivals: came, tokens: added })
@@ -102,8 +114,8 @@ export class LoadCounter {
     const open = Math.max(number, newest + 1)
     const held = buckets.get(open) ?? { arrivals: 0, tokens: 0 }
     buckets.set(open, {
-      arrivals: held.arrivals + more.arrivals,
-      tokens: held.tokens < 0 || more.tokens < 0 ? -1 : held.tokens + more.tokens,
+      arrivals: sumOf(held.arrivals, more.arrivals),
+      tokens: sumOf(held.tokens, more.tokens),
     })
   }
 
