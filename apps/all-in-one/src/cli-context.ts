@@ -10,7 +10,7 @@ export function writeCliContext(init: {
   dataDir: string
   address: string
   /** Where callers go. */
-  edge: string
+  edge: string | undefined
   credentials: Credentials
 }): void {
   const { dataDir, address, edge, credentials } = init

@@ -1,11 +1,27 @@
 import { autoscalerConfig } from '@serverless-ai/autoscaler'
 import type { DeepReadonly } from '@serverless-ai/config'
+import { NEEDED_BY, OPTIONAL_SERVICES } from '@serverless-ai/contracts/services'
 import { edgeConfig } from '@serverless-ai/gateway'
 import { platformConfig } from '@serverless-ai/hosting'
 import { z } from 'zod'
 
 /** Most replicas of a service that `npm start` runs. */
 export const REPLICAS_MAX = 5
+
+const without = z
+  .array(z.enum(OPTIONAL_SERVICES))
+  .superRefine((left, context) => {
+    for (const service of left) {
+      const who = NEEDED_BY[service]
+      if (who === undefined || left.includes(who)) continue
+      const message = `names ${service}, which the ${who} needs: name both`
+      context.addIssue({ code: 'custom', message })
+    }
+  })
+  .default([])
+  .meta({
+    description: `To leave out, of ${OPTIONAL_SERVICES.join(', ')}; other services need each other`,
+  })
 
 /** Keys of the whole platform on one machine: in one process, or on Kafka in several. */
 export const allInOneConfig = platformConfig.extend({
@@ -16,6 +32,7 @@ export const allInOneConfig = platformConfig.extend({
   replicas: z.number().int().min(1).max(REPLICAS_MAX).default(1).meta({
     description: 'Processes of each service, with --kafka; without it there is one of all',
   }),
+  without,
   nodes: z.number().int().min(0).max(32).default(3).meta({ description: 'Local nodes to run' }),
   devicesPerNode: z
     .number()

@@ -11,6 +11,10 @@ export function edgeUrl(config: AllInOneConfig): string {
   return `http://${host}:${port}`
 }
 
+/** The same where there is an edge, else undefined. */
+export const edgeIfAny = (config: AllInOneConfig): string | undefined =>
+  config.without.includes('gateway') ? undefined : edgeUrl(config)
+
 /** How the platform speaks to the person who started it. */
 export interface PlatformOutput {
   readonly say: (line: string) => void
@@ -43,7 +47,10 @@ export function greetDistributed(
   const { config, plan, topics } = about
   say(`serverless-ai ${VERSION} · development mode: loopback only, static tokens, no TLS`)
   say(`  kafka   ${config.kafka.brokers.join(', ')}: ${topics}`)
-  for (const service of SERVICE_NAMES) say(`  gRPC    ${addressesOf(plan, service)} (${service})`)
+  for (const service of SERVICE_NAMES) {
+    const addresses = addressesOf(plan, service)
+    if (addresses !== '') say(`  gRPC    ${addresses} (${service})`)
+  }
   greetEdge({ say }, config)
   say(`  health  http://${config.host}:${config.port + 1}/readyz`)
   const holds = 'tokens, snapshots, workspaces; processes.json says who is who'
@@ -52,7 +59,9 @@ export function greetDistributed(
 }
 
 function greetEdge({ say }: PlatformOutput, config: AllInOneConfig): void {
-  say(`  edge    ${edgeUrl(config)} (services of tenants: /services/TENANT/NAME/, /v1)`)
+  const edge = edgeIfAny(config)
+  if (edge !== undefined)
+    say(`  edge    ${edge} (services of tenants: /services/TENANT/NAME/, /v1)`)
 }
 
 function greetNodes(

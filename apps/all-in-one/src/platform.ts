@@ -18,7 +18,7 @@ import { createControlPlane } from './control-plane.ts'
 import { PROCESSES_FILE } from './distributed/record.ts'
 import { LocalNodes, localNodeConfigs } from './local-nodes.ts'
 import { nodesReady } from './nodes-ready.ts'
-import { edgeUrl, greet, type PlatformOutput } from './output.ts'
+import { edgeIfAny, greet, type PlatformOutput } from './output.ts'
 import { bringUp, type RunningPlatform } from './running.ts'
 
 /** How often it is asked at the start whether everything serves, ms. */
@@ -83,7 +83,7 @@ export async function startPlatform(
     await listenHttp(app, config)
     await startServices(app)
     signal?.throwIfAborted()
-    writeCliContext({ dataDir, address: options.listen, edge: edgeUrl(config), credentials })
+    writeCliContext({ dataDir, address: options.listen, edge: edgeIfAny(config), credentials })
     greet(output, { config, options, local: await nodes.start() })
   }
   return bringUp({

@@ -7,13 +7,10 @@ import {
   type TestPlatform,
 } from '@serverless-ai/testcontainers'
 import { describe, it } from 'vitest'
-import { platformSuite } from './suite.ts'
+import { configure, platformSuite } from './suite.ts'
 
 const platform = process.env['SAI_IMAGE'] ?? DEFAULT_IMAGE
 const kafka = process.env['SAI_KAFKA_IMAGE'] ?? DEFAULT_KAFKA_IMAGE
-
-const configure = (container: ServerlessAiContainer): ServerlessAiContainer =>
-  container.withNodes(3, { gpu: 'H100', count: 2 }).withConfig({ leaseMs: 2_000 })
 
 /** Broker and network are ended with the platform. */
 async function startOnKafka(): Promise<TestPlatform> {

@@ -1,4 +1,4 @@
-import type { TestPlatform } from '@serverless-ai/testcontainers'
+import type { PlatformBuilder, TestPlatform } from '@serverless-ai/testcontainers'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 /** A description, as users write it. JSON is YAML, too. */
@@ -22,6 +22,16 @@ function job(init: {
     },
   })
 }
+
+/** The platform that the suite needs, of any kind: what it does not ask for does not start. */
+export const configure = <Builder extends PlatformBuilder<TestPlatform>>(
+  builder: Builder,
+): Builder =>
+  builder
+    .withNodes(3, { gpu: 'H100', count: 2 })
+    .withConfig({ leaseMs: 2_000 })
+    .withServices(['scheduler', 'fault-tolerance'])
+    .withTmpfs()
 
 /** Images that are not here yet are pulled. */
 const START_TIMEOUT_MS = 600_000

@@ -23,6 +23,11 @@ describe('configuration of snapshots', () => {
     expect(snapshotBucketSettings(load())).toBeUndefined()
   })
 
+  it('is none where none are wanted', () => {
+    expect(load('--snapshots.kind', 'none').kind).toBe('none')
+    expect(snapshotBucketSettings(load('--snapshots.kind', 'none'))).toBeUndefined()
+  })
+
   it('names a bucket of AWS', () => {
     expect(snapshotBucketSettings(s3('--snapshots.s3.region', 'eu-central-1'))).toEqual({
       bucket: 'snaps',

@@ -52,9 +52,14 @@ const s3 = z
 /** Keys of where snapshots are kept, for a schema's `snapshots` (`--snapshots.kind s3`). */
 export const snapshotsConfig = z
   .object({
-    kind: z.enum(['directory', 's3']).default('directory').meta({
-      description: 'directory: below the data directory; s3: in a bucket, for several machines',
-    }),
+    kind: z
+      .enum(['directory', 's3', 'none'])
+      .default('directory')
+      .meta({
+        description:
+          'directory: below the data directory; s3: in a bucket, for several machines; none: ' +
+          'each start folds the whole log, and no log is ever cut (for tests)',
+      }),
     s3,
   })
   .superRefine(({ kind, s3: { bucket } }, context) => {
@@ -79,7 +84,7 @@ export interface SnapshotBucketSettings {
 }
 
 /**
- * The settings behind a configuration; undefined = the directory. Reads the file of authorities.
+ * The settings behind a configuration; undefined = no bucket. Reads the file of authorities.
  * Throws {@link ConfigError} that names it when it cannot be read.
  */
 export function snapshotBucketSettings(

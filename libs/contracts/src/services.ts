@@ -10,5 +10,23 @@ export const SERVICE_NAMES = [
 ] as const
 export type ServiceName = (typeof SERVICE_NAMES)[number]
 
+/**
+ * What a platform can do without, the edge included: nobody waits for it. The others need each
+ * other.
+ */
+export const OPTIONAL_SERVICES = [
+  'sla-monitor',
+  'autoscaler',
+  'resource-profiler',
+  'gateway',
+] as const
+export type OptionalService = (typeof OPTIONAL_SERVICES)[number]
+
+/** Optional services that another one listens to. */
+export const NEEDED_BY: Readonly<Partial<Record<OptionalService, OptionalService>>> = {
+  'sla-monitor': 'autoscaler',
+  'resource-profiler': 'autoscaler',
+}
+
 /** Classes of requests, the highest first, where no setting names others. */
 export const REQUEST_CLASSES = ['interactive', 'standard', 'batch'] as const

@@ -141,6 +141,8 @@ export interface SnapshotInfo {
 
 /** Where snapshots live: chunked, checksummed, manifest last, never overwritten. */
 export interface SnapshotStore {
+  /** False: nothing is put here, by nobody. Default true. */
+  readonly keeps?: boolean
   /** Stores under a new name; visible to `list` only when whole. */
   put(
     address: LogAddress,

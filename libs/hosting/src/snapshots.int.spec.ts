@@ -23,6 +23,16 @@ it('keeps snapshots below the data directory by default', async () => {
   expect(files).toContain(`/data/snapshots/${address.topic}/0/${info.name}/manifest.json`)
 })
 
+it('keeps none where none are wanted', async () => {
+  const ports = testPorts({ seed: 1 })
+  const none = configured('--snapshots.kind', 'none')
+  const store = await openSnapshots({ snapshots: none, dataDir: '/data', ports })
+  const put = store.put(address, { position: 3, schemaVersion: 1, content: new Uint8Array(5) })
+  await expect(put).rejects.toThrow('snapshots.kind is none')
+  expect(await store.list(address)).toEqual([])
+  expect(ports.disk.files.size).toBe(0)
+})
+
 it('says at the start that the bucket cannot be used, with the code and the mend', async () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'sai-snapshots-'))
   const snapshots = configured(

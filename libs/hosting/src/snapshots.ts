@@ -1,11 +1,11 @@
 import { type SnapshotsConfig, snapshotBucketSettings } from '@serverless-ai/config'
-import { openSnapshotDirectory, type SnapshotStore } from '@serverless-ai/eventlog'
+import { noSnapshots, openSnapshotDirectory, type SnapshotStore } from '@serverless-ai/eventlog'
 import type { Ports } from '@serverless-ai/kernel'
 import { LogStartError } from './event-log.ts'
 
 /**
  * Opens the snapshots of a process: the directory below its data, or the configured bucket, which
- * is asked once.
+ * is asked once; or none.
  * @throws LogStartError, ConfigError
  */
 export async function openSnapshots(init: {
@@ -14,6 +14,7 @@ export async function openSnapshots(init: {
   ports: Ports
 }): Promise<SnapshotStore> {
   const { snapshots, dataDir, ports } = init
+  if (snapshots.kind === 'none') return noSnapshots
   const settings = snapshotBucketSettings(snapshots)
   if (settings === undefined) {
     return openSnapshotDirectory({ directory: `${dataDir}/snapshots`, ports })

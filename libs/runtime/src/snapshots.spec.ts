@@ -1,10 +1,17 @@
-import { Commit_Kind, encodeCommit, encodeVoid, logTopic, sha256 } from '@serverless-ai/eventlog'
+import {
+  Commit_Kind,
+  encodeCommit,
+  encodeVoid,
+  logTopic,
+  noSnapshots,
+  sha256,
+} from '@serverless-ai/eventlog'
 import { describe, expect, it } from 'vitest'
 import { DIGEST_EVERY_COMMITS } from './composer.ts'
 import { add, bank, bankDecider } from './testing/bank.ts'
 import { storyOf } from './testing/history.ts'
 import { type Bank, World } from './testing/world.ts'
-import type { Json } from './types.ts'
+import type { Json, RuntimeEnvironment } from './types.ts'
 
 const address = { topic: logTopic('bank'), partition: 0 }
 
@@ -45,6 +52,21 @@ describe('snapshots', () => {
     expect((await world.fold(bank(), { snapshots: true })).digest).toBe(
       (await world.run(runtime.digest())).digest,
     )
+  })
+
+  it('are neither written nor asked for where none are kept', async () => {
+    const world = new World()
+    const wrap = (environment: RuntimeEnvironment) => ({ ...environment, snapshots: noSnapshots })
+    const options = { snapshotEveryCommits: 5 }
+    const first = await world.started(bank(), { options, wrap })
+    await addAll(world, first.runtime, 40)
+    await world.time.advance(1_000)
+    await world.run(first.runtime.stop())
+    const { runtime } = await world.started(bank(), { options, wrap })
+    const { digest } = await world.run(runtime.digest())
+    expect(digest).toBe((await world.fold(bank())).digest)
+    expect([first.runtime, runtime].map((one) => one.status().lastSnapshot)).toEqual(['', ''])
+    expect(world.ports.logger.lines.filter(({ level }) => level === 'error')).toEqual([])
   })
 
   it('take one percent of the time at most, the check of each included', async () => {

@@ -41,9 +41,13 @@ export class Snapshots<S, C extends Message, E extends Message> {
     this.#commit = host.commit
   }
 
-  /** Something is folded that no snapshot holds. */
+  /** Something is folded that a snapshot should hold. */
   get news(): boolean {
-    return this.#commits > 0
+    return this.#kept && this.#commits > 0
+  }
+
+  get #kept(): boolean {
+    return this.#context.environment.snapshots.keeps ?? true
   }
 
   get #due(): boolean {
@@ -51,7 +55,7 @@ export class Snapshots<S, C extends Message, E extends Message> {
     const oldMs = this.#lastAtMs - this.#firstAtMs
     const old = this.#commits > 0 && oldMs >= milestoneEveryMs(options.retentionMs)
     const many = this.#commits >= options.snapshotEveryCommits
-    if (!(many || old) || this.#writing) return false
+    if (!(many || old) || this.#writing || !this.#kept) return false
     return this.#pace.ready(ports.clock.monotonicMs())
   }
 

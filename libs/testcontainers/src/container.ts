@@ -1,31 +1,11 @@
 import type { Readable } from 'node:stream'
-import type { NewQueue, PlatformClient } from '@serverless-ai/client'
-import type { Job } from '@serverless-ai/contracts/job/v1/job'
 import { SERVICE_NAMES } from '@serverless-ai/contracts/services'
-import { systemTimers } from '@serverless-ai/kernel/system'
-import {
-  AbstractStartedContainer,
-  GenericContainer,
-  type StartedTestContainer,
-  type StopOptions,
-  type StoppedTestContainer,
-  Wait,
-} from 'testcontainers'
+import { GenericContainer, Wait } from 'testcontainers'
 import { withEngine } from './engine.ts'
-import { type NodeSignal, PlatformHandle } from './handle.ts'
-import type {
-  EventArea,
-  EventFilter,
-  Identity,
-  JobState,
-  NodeShape,
-  PlatformBuilder,
-  TestEvent,
-  TestPlatform,
-  WaitOptions,
-} from './platform.ts'
+import type { Identity, NodeShape, PlatformBuilder, TestService } from './platform.ts'
 import { freePorts } from './ports.ts'
-import { configOf, defaultSettings, nodeIdsOf } from './settings.ts'
+import { addToken, configOf, defaultSettings, leftOut, nodeIdsOf, tokensFile } from './settings.ts'
+import { areasOf, DATA, type GrpcPorts, StartedServerlessAiContainer } from './started-container.ts'
 
 /** Image of this version. Without a registry `node tools/images.ts` of the repository makes it. */
 export const DEFAULT_IMAGE = 'serverless-ai/control-plane:0.2.0'
@@ -35,18 +15,18 @@ const GRPC_PORT = 7070
 const PORTS_PER_SERVICE = 10
 const PORTS_ON_KAFKA = PORTS_PER_SERVICE * (1 + SERVICE_NAMES.length)
 const CONFIG_FILE = '/etc/serverless-ai/config.json'
-const DATA = '/var/lib/serverless-ai'
+const TOKENS_FILE = '/etc/serverless-ai/tokens.json'
+/** The user of the image; tasks are programs below the directory, too. */
+const TMPFS = 'rw,exec,nosuid,nodev,mode=0711,uid=10001,gid=10001'
+/**
+ * What is copied into a container lies below what is mounted there: the tokens get into the data
+ * directory by its own user, at the first start only.
+ */
+const SEED_SCRIPT = `[ -e ${DATA}/tokens.json ] ||
+  (umask 077 && cp ${TOKENS_FILE} ${DATA}/tokens.json) || exit 1
+exec serverless-ai "$@"`
 const START_TIMEOUT_MS = 240_000
 const LINES_KEPT = 40
-
-/** Reads the record of a node in the container and signals what it names. */
-const SIGNAL_SCRIPT = `
-const [file, name, whom] = process.argv.slice(1)
-const { pid, agentPid } = JSON.parse(require('node:fs').readFileSync(file, 'utf8'))
-for (const one of whom === 'all' ? [agentPid, pid] : [pid]) {
-  if (one === 0) continue
-  try { process.kill(one, name) } catch (error) { if (error.code !== 'ESRCH') throw error }
-}`
 
 /** The whole platform in one container, with emulated devices and real processes as tasks. */
 export class ServerlessAiContainer
@@ -55,7 +35,7 @@ export class ServerlessAiContainer
 {
   readonly #image: string
   readonly #settings = defaultSettings()
-  #kafka: { readonly brokers: string; readonly replicas: number } | undefined
+  #kafka: KafkaSettings | undefined
 
   /** @param image default: that of this version */
   constructor(image: string = DEFAULT_IMAGE) {
@@ -73,9 +53,10 @@ export class ServerlessAiContainer
   /**
    * The log is on Kafka, and each replica of each service is a process of its own in the container.
    * @param brokers `host:port` as the container reaches it, several with commas between
+   * @param more `host`: the same as this machine reaches them, for `getKafkaBootstrapServers`
    */
-  withKafka(brokers: string, { replicas = 1 }: { readonly replicas?: number } = {}): this {
-    this.#kafka = { brokers, replicas }
+  withKafka(brokers: string, more: Partial<Omit<KafkaSettings, 'brokers'>> = {}): this {
+    this.#kafka = { replicas: 1, ...more, brokers }
     return this
   }
 
@@ -88,6 +69,33 @@ export class ServerlessAiContainer
   withConfig(config: Readonly<Record<string, unknown>>): this {
     this.#settings.config = { ...this.#settings.config, ...config }
     return this
+  }
+
+  withServices(services: readonly TestService[]): this {
+    this.#settings.without = leftOut(services)
+    return this
+  }
+
+  withAuthToken(identity: Identity, token: string): this {
+    this.#settings.tokens = addToken(this.#settings.tokens, { identity, token })
+    return this
+  }
+
+  /** Counts from the second start on: `restart()` of the started container. */
+  withReplayAlways(): this {
+    this.#settings.replayAlways = true
+    return this
+  }
+
+  withTmpfs(): this {
+    this.#settings.tmpfs = true
+    return this
+  }
+
+  /** @throws RangeError for virtual time: the processes in a container are real */
+  withClock(clock: 'real'): this {
+    if (clock === 'real') return this
+    throw new RangeError(`a container has no ${String(clock)} time: see ServerlessAiTwin`)
   }
 
   withRetriesDisabled(): this {
@@ -104,6 +112,37 @@ export class ServerlessAiContainer
     return withEngine({ image: this.#image, mend }, () => this.#start())
   }
 
+  /** Puts configuration and tokens in place. */
+  #furnish(config: Readonly<Record<string, unknown>>): void {
+    const tokens = tokensFile(this.#settings)
+    this.withCommand(['all-in-one', '--config', CONFIG_FILE])
+    this.withCopyContentToContainer([
+      { content: JSON.stringify(config), target: CONFIG_FILE, mode: 0o644 },
+    ])
+    if (this.#settings.tmpfs) this.withTmpFs({ [DATA]: TMPFS })
+    if (tokens === undefined) return
+    this.withCopyContentToContainer([{ content: tokens, target: TOKENS_FILE, mode: 0o644 }])
+    this.withEntrypoint(['tini', '--', 'sh', '-c', SEED_SCRIPT, 'sh'])
+  }
+
+  /** Opens ports and waits for health. */
+  #reach(port: number): GrpcPorts {
+    const kafka = this.#kafka
+    const grpc = grpcPorts(port, kafka?.replicas)
+    const one = (container: number) =>
+      kafka === undefined ? container : { container, host: container }
+    const open = areasOf(this.#settings).flatMap((area) => grpc[area])
+    this.withExposedPorts(...[port + 1, ...new Set(open)].map(one))
+    this.withHealthCheck({
+      test: ['CMD', 'sai-health', String(port + 1)],
+      interval: 500,
+      timeout: 3_000,
+      retries: 1_000,
+    })
+    this.withWaitStrategy(Wait.forHealthCheck())
+    return grpc
+  }
+
   async #start(): Promise<StartedServerlessAiContainer> {
     const kafka = this.#kafka
     // On Kafka a replica tells where the leader is: it must be there for us, too.
@@ -112,35 +151,43 @@ export class ServerlessAiContainer
       kafka === undefined
         ? {}
         : { kafka: { brokers: kafka.brokers.split(',') }, replicas: kafka.replicas }
-    const config = { ...configOf(this.#settings), host: '0.0.0.0', port, insecureDev: true, ...log }
-    this.withCommand(['all-in-one', '--config', CONFIG_FILE])
-    this.withCopyContentToContainer([
-      { content: JSON.stringify(config), target: CONFIG_FILE, mode: 0o644 },
-    ])
-    const grpc = grpcPorts(port, kafka?.replicas)
-    const one = (container: number) =>
-      kafka === undefined ? container : { container, host: container }
-    this.withExposedPorts(...[port + 1, ...new Set(Object.values(grpc).flat())].map(one))
-    this.withHealthCheck({
-      test: ['CMD', 'sai-health', String(port + 1)],
-      interval: 500,
-      timeout: 3_000,
-      retries: 1_000,
+    this.#furnish({
+      ...configOf(this.#settings),
+      host: '0.0.0.0',
+      port,
+      insecureDev: true,
+      ...log,
     })
-    this.withWaitStrategy(Wait.forHealthCheck())
+    const grpc = this.#reach(port)
     const lines: string[] = []
     this.withLogConsumer((stream: Readable) => keepLines(stream, lines))
+    const { retries, without } = this.#settings
+    const nodeIds = nodeIdsOf(this.#settings)
+    const init = { grpc, lines, nodeIds, retries, without, ...brokersOf(kafka) }
     try {
-      const container = await super.start()
-      const tokens = await readTokens(container)
-      const base = { container, tokens, grpc, lines, nodeIds: nodeIdsOf(this.#settings) }
-      return new StartedServerlessAiContainer({ ...base, retries: this.#settings.retries })
+      return await StartedServerlessAiContainer.in(await super.start(), init)
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
       const said = lines.join('\n')
       throw new Error(`the platform did not start: ${reason}\n${said}`, { cause: error })
     }
   }
+}
+
+/** The brokers that a container uses. */
+interface KafkaSettings {
+  /** As the container reaches them. */
+  readonly brokers: string
+  /** Of each service. Default 1. */
+  readonly replicas: number
+  /** As this machine reaches them. Default: nobody knows. */
+  readonly host?: string
+}
+
+function brokersOf(kafka: KafkaSettings | undefined) {
+  if (kafka === undefined) return {}
+  const { brokers: network, host } = kafka
+  return { kafka: host === undefined ? { network } : { network, host } }
 }
 
 /** gRPC ports in the container of each service: one for all, or those of its replicas. */
@@ -161,8 +208,6 @@ function grpcPorts(port: number, replicas: number | undefined): GrpcPorts {
   }
 }
 
-type GrpcPorts = Readonly<Record<EventArea, readonly number[]>>
-
 function keepLines(stream: Readable, lines: string[]): void {
   stream.on('data', (chunk: Buffer) => {
     lines.push(
@@ -173,120 +218,4 @@ function keepLines(stream: Readable, lines: string[]): void {
     )
     if (lines.length > LINES_KEPT) lines.splice(0, lines.length - LINES_KEPT)
   })
-}
-
-type Tokens = Readonly<Record<Identity, string>>
-
-async function readTokens(container: StartedTestContainer): Promise<Tokens> {
-  const { output, exitCode } = await container.exec(['cat', `${DATA}/tokens.json`])
-  if (exitCode !== 0) throw new Error(`the tokens cannot be read: ${output}`)
-  const { admin, tenants } = JSON.parse(output)
-  return { admin, 'team-a': tenants['team-a'], 'team-b': tenants['team-b'] }
-}
-
-interface Started {
-  readonly container: StartedTestContainer
-  readonly tokens: Tokens
-  /** In the container. */
-  readonly grpc: GrpcPorts
-  readonly lines: readonly string[]
-  readonly nodeIds: readonly string[]
-  readonly retries: boolean
-}
-
-/** The container while it runs: a container of Testcontainers, and the platform in it. */
-export class StartedServerlessAiContainer extends AbstractStartedContainer implements TestPlatform {
-  readonly #platform: PlatformHandle
-
-  /** @internal */
-  constructor(init: Started) {
-    const { container, tokens, grpc, lines, nodeIds, retries } = init
-    super(container)
-    const host = container.getHost()
-    const addresses = (ports: readonly number[]): string =>
-      [...new Set(ports)].map((port) => `${host}:${container.getMappedPort(port)}`).join(',')
-    this.#platform = new PlatformHandle({
-      target: addresses(Object.values(grpc).flat()),
-      targetOf: (area) => addresses(grpc[area]),
-      topicPrefix: '',
-      tokens,
-      nodeIds,
-      retries,
-      timers: systemTimers,
-      signalNode: (nodeId, signal) => signalInside(container, nodeId, signal),
-      lastLines: async () => lines.join('\n'),
-    })
-  }
-
-  getGrpcTarget(): string {
-    return this.#platform.getGrpcTarget()
-  }
-
-  getToken(identity: Identity): string {
-    return this.#platform.getToken(identity)
-  }
-
-  getEventTopic(area: EventArea): string {
-    return this.#platform.getEventTopic(area)
-  }
-
-  client(identity?: Identity): PlatformClient {
-    return this.#platform.client(identity)
-  }
-
-  createQueue(queue?: Partial<Omit<NewQueue, 'name'>>): Promise<string> {
-    return this.#platform.createQueue(queue)
-  }
-
-  nodeIds(): readonly string[] {
-    return this.#platform.nodeIds()
-  }
-
-  failNode(nodeId: string): Promise<void> {
-    return this.#platform.failNode(nodeId)
-  }
-
-  drainNode(nodeId: string): Promise<void> {
-    return this.#platform.drainNode(nodeId)
-  }
-
-  pauseNode(nodeId: string): Promise<void> {
-    return this.#platform.pauseNode(nodeId)
-  }
-
-  resumeNode(nodeId: string): Promise<void> {
-    return this.#platform.resumeNode(nodeId)
-  }
-
-  awaitPosition(position: string, options?: WaitOptions): Promise<void> {
-    return this.#platform.awaitPosition(position, options)
-  }
-
-  awaitJob(jobId: string, state: JobState, options?: WaitOptions): Promise<Job> {
-    return this.#platform.awaitJob(jobId, state, options)
-  }
-
-  events(filter: EventFilter): AsyncIterable<TestEvent> {
-    return this.#platform.events(filter)
-  }
-
-  lastLines(): Promise<string> {
-    return this.#platform.lastLines()
-  }
-
-  override async stop(options?: Partial<StopOptions>): Promise<StoppedTestContainer> {
-    await this.#platform.release()
-    return super.stop(options)
-  }
-}
-
-async function signalInside(
-  container: StartedTestContainer,
-  nodeId: string,
-  { name, whom }: NodeSignal,
-): Promise<void> {
-  const file = `${DATA}/nodes/${nodeId}/supervisor.json`
-  const args = [file, `SIG${name}`, whom]
-  const { exitCode, output } = await container.exec(['node', '-e', SIGNAL_SCRIPT, ...args])
-  if (exitCode !== 0) throw new Error(`node ${nodeId} cannot be signalled: ${output}`)
 }

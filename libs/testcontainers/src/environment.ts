@@ -1,11 +1,9 @@
 import { Network, type StartedNetwork } from 'testcontainers'
-import {
-  DEFAULT_IMAGE,
-  ServerlessAiContainer,
-  type StartedServerlessAiContainer,
-} from './container.ts'
+import { DEFAULT_IMAGE, ServerlessAiContainer } from './container.ts'
+import { endAfter, endAll } from './ending.ts'
 import { withEngine } from './engine.ts'
 import { DEFAULT_KAFKA_IMAGE, KafkaBrokerContainer, type StartedKafkaBroker } from './kafka.ts'
+import type { StartedServerlessAiContainer } from './started-container.ts'
 
 const ALIAS = 'kafka'
 
@@ -45,13 +43,14 @@ export class ServerlessAiEnvironment {
       broker = await new KafkaBrokerContainer({ image: kafka, network, alias: ALIAS }).start()
       const container = new ServerlessAiContainer(image)
         .withNetwork(network)
-        .withKafka(broker.getBootstrapServers('network'), { replicas: this.#replicas })
+        .withKafka(broker.getBootstrapServers('network'), {
+          replicas: this.#replicas,
+          host: broker.getBootstrapServers('host'),
+        })
       const platform = await this.#configure(container).start()
       return new StartedServerlessAiEnvironment({ network, broker, platform })
     } catch (error) {
-      await broker?.stop()
-      await network.stop()
-      throw error
+      return endAfter(error, [() => broker?.stop(), () => network.stop()])
     }
   }
 }
@@ -79,9 +78,8 @@ export class StartedServerlessAiEnvironment implements AsyncDisposable {
   }
 
   async stop(): Promise<void> {
-    await this.platform.stop()
-    await this.broker.stop()
-    await this.#network.stop()
+    const { platform, broker } = this
+    await endAll([() => platform.stop(), () => broker.stop(), () => this.#network.stop()])
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -9,6 +9,7 @@ import {
 import { decodeEvent, eventsTopic, watchedEvents } from '@serverless-ai/client/events'
 import { type Job, Job_State } from '@serverless-ai/contracts/job/v1/job'
 import { SERVICE_NAMES } from '@serverless-ai/contracts/services'
+import { endAll } from './ending.ts'
 import type {
   EventArea,
   EventFilter,
@@ -26,6 +27,10 @@ export interface Ground {
   /** Those of one service. */
   readonly targetOf: (area: EventArea) => string
   readonly topicPrefix: string
+  /** Services that do not run. */
+  readonly without: readonly string[]
+  /** Addresses of the brokers as far as they are known. Absent = the log is embedded. */
+  readonly kafka?: Readonly<Partial<Record<'host' | 'network', string>>>
   readonly tokens: Readonly<Record<Identity, string>>
   readonly nodeIds: readonly string[]
   readonly retries: boolean
@@ -86,13 +91,25 @@ export class PlatformHandle {
     return eventsTopic(area, this.#ground.topicPrefix)
   }
 
+  getKafkaBootstrapServers(from: 'host' | 'network' = 'host'): string {
+    const { kafka } = this.#ground
+    if (kafka === undefined) {
+      throw new Error('the log is embedded: there is no broker; see ServerlessAiEnvironment')
+    }
+    const address = kafka[from]
+    if (address !== undefined) return address
+    throw new Error('nobody said how this machine reaches the brokers: withKafka(…, { host })')
+  }
+
   client(identity: Identity = 'team-a'): PlatformClient {
     return this.#connect(identity, this.#ground.target)
   }
 
   /** For what every process answers for itself alone: events and status. */
   #operatorOf(area: EventArea): PlatformClient {
-    return this.#connect('admin', this.#ground.targetOf(area))
+    const { without, targetOf } = this.#ground
+    if (without.includes(area)) throw new RangeError(`${area} was left out: see withServices`)
+    return this.#connect('admin', targetOf(area))
   }
 
   #connect(identity: Identity, address: string): PlatformClient {
@@ -221,10 +238,12 @@ export class PlatformHandle {
 
   /** Closes the clients and ends pauses; the platform itself is its kind's to stop. */
   async release(): Promise<void> {
-    for (const nodeId of this.#paused) await this.resumeNode(nodeId)
     const clients = [...this.#clients.values()]
     this.#clients.clear()
-    await Promise.all(clients.map((client) => client.close()))
+    await endAll([
+      ...[...this.#paused].map((nodeId) => () => this.resumeNode(nodeId)),
+      ...clients.map((client) => () => client.close()),
+    ])
   }
 
   async #until(

@@ -1,8 +1,4 @@
-export {
-  DEFAULT_IMAGE,
-  ServerlessAiContainer,
-  StartedServerlessAiContainer,
-} from './container.ts'
+export { DEFAULT_IMAGE, ServerlessAiContainer } from './container.ts'
 export { EngineMissingError, engineProblem, ImageMissingError } from './engine.ts'
 export {
   ServerlessAiEnvironment,
@@ -19,6 +15,8 @@ export type {
   PlatformBuilder,
   TestEvent,
   TestPlatform,
+  TestService,
   TestTenant,
   WaitOptions,
 } from './platform.ts'
+export { StartedServerlessAiContainer } from './started-container.ts'

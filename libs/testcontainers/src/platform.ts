@@ -1,13 +1,16 @@
 import type { NewQueue, PlatformClient } from '@serverless-ai/client'
 import type { DecodedEvent, PublicEvent } from '@serverless-ai/client/events'
 import type { Job, Job_State } from '@serverless-ai/contracts/job/v1/job'
-import type { ServiceName } from '@serverless-ai/contracts/services'
+import type { OptionalService, ServiceName } from '@serverless-ai/contracts/services'
 
 /** Name of a job's state. */
 export type JobState = Exclude<keyof typeof Job_State, 'UNSPECIFIED' | 'UNRECOGNIZED'>
 
 /** A service that owns public events. */
 export type EventArea = ServiceName
+
+/** What can be named to run; `gateway` is the edge: it has no public events of its own. */
+export type TestService = ServiceName | OptionalService
 
 /** Tenants that every started platform has; each has a token, none has a queue yet. */
 export type TestTenant = 'team-a' | 'team-b'
@@ -57,6 +60,11 @@ export interface TestPlatform extends AsyncDisposable {
   getToken(identity: Identity): string
   /** Topic of a service's public events, where the platform runs on Kafka. */
   getEventTopic(area: EventArea): string
+  /**
+   * `host:port` of the brokers, for clients on this machine or for containers of the network.
+   * @throws Error where the log is embedded, or where nobody said how this machine reaches them
+   */
+  getKafkaBootstrapServers(from?: 'host' | 'network'): string
   /** A client; one per identity, closed with the platform. */
   client(identity?: Identity): PlatformClient
   /** Makes a queue with a name of its own, so that tests do not meet; returns the name. */
@@ -99,6 +107,24 @@ export interface PlatformBuilder<Started extends TestPlatform> {
   withNodes(count: number, shape?: NodeShape): this
   /** Keys of the configuration of `npm start -- --help`, for example `{ leaseMs: 2_000 }`. */
   withConfig(config: Readonly<Record<string, unknown>>): this
+  /**
+   * Only these services, what they need, and the four that all need: mediator, scheduler,
+   * pool-manager, fault-tolerance. Default: all.
+   * @throws RangeError for a name that is none
+   */
+  withServices(services: readonly TestService[]): this
+  /**
+   * The token of somebody. Default: one by chance.
+   * @param token at least 16 characters without spaces, another one for each identity
+   * @throws RangeError
+   */
+  withAuthToken(identity: Identity, token: string): this
+  /** No snapshots are kept or used: each start of a service folds its whole log. */
+  withReplayAlways(): this
+  /** Everything that the platform writes is in memory: faster, and gone with it. */
+  withTmpfs(): this
+  /** Time is that of the machine (default). Virtual time: `ServerlessAiTwin`. */
+  withClock(clock: 'real'): PlatformBuilder<TestPlatform>
   /** Clients make one attempt, so that a test sees each error. Default: they try again. */
   withRetriesDisabled(): this
   start(): Promise<Started>

@@ -24,6 +24,26 @@ it('each replica has ports, files and a name of its own', () => {
   })
 })
 
+it('leaves out what is not wanted, and nobody else moves or asks for it', () => {
+  const all = planned()
+  const without = ['sla-monitor', 'autoscaler', 'gateway']
+  const plan = planned('--without', without.join(','))
+  expect(plan).toEqual(
+    all
+      .filter(({ service }) => !without.includes(service))
+      .map((one) => {
+        const { 'sla-monitor': _, autoscaler: __, ...peers } = Object(one.config['peers'])
+        return { ...one, config: { ...one.config, peers } }
+      }),
+  )
+})
+
+it('refuses to leave out what others need', () => {
+  expect(() => planned('--without', 'scheduler')).toThrow(/without/)
+  const half = () => planned('--without', 'resource-profiler')
+  expect(half).toThrow('names resource-profiler, which the autoscaler needs: name both')
+})
+
 it('all of them know each other, and share directory, brokers and copies', () => {
   const plan = planned('--replicas', '2', '--port', '8000')
   const pool = '127.0.0.1:8030,127.0.0.1:8032'

@@ -45,7 +45,7 @@ const ownKeys = (service: ServiceName, config: AllInOneConfig): object => {
 
 /**
  * The processes of a platform, each with its configuration; they share the data directory. The edge
- * comes last.
+ * comes last. What is left out leaves its ports free: those of the others stay where they are.
  */
 export function planProcesses(init: {
   config: AllInOneConfig
@@ -56,13 +56,16 @@ export function planProcesses(init: {
   mains?: (service: ServiceName) => string
 }): readonly ServiceProcess[] {
   const { config, dataDir, replicationFactor, mains = mainOf } = init
-  const { host, logLevel, retentionDays, insecureDev, snapshots, tracing } = config
+  const { host, logLevel, retentionDays, insecureDev, snapshots, tracing, without } = config
   const replicas = Array.from({ length: config.replicas }, (_, index) => `r${index + 1}`)
   const portOf = (service: number, replica: number): number =>
     config.port + (service + 1) * PORTS_PER_SERVICE + 2 * replica
   const addresses = (service: number): string =>
     replicas.map((_, replica) => `${host}:${portOf(service, replica)}`).join(',')
-  const peers = Object.fromEntries(SERVICE_NAMES.map((name, index) => [name, addresses(index)]))
+  const runs = (name: ServiceProcess['service']): boolean => !without.some((one) => one === name)
+  const peers = Object.fromEntries(
+    SERVICE_NAMES.flatMap((name, index) => (runs(name) ? [[name, addresses(index)]] : [])),
+  )
   const shared = { data: dataDir, host, logLevel, retentionDays, insecureDev, replicas, peers }
   const kafka = { ...config.kafka, replicationFactor }
   const process = (about: {
@@ -86,12 +89,14 @@ export function planProcesses(init: {
       config: { ...shared, port, replica, kafka, snapshots, tracing, ...own },
     }
   }
-  const services = SERVICE_NAMES.flatMap((service, index) =>
-    replicas.map((replica, number) => {
-      const own = ownKeys(service, config)
-      return process({ service, replica, port: portOf(index, number), main: mains(service), own })
-    }),
-  )
+  const services = SERVICE_NAMES.flatMap((service, index) => {
+    if (!runs(service)) return []
+    const own = ownKeys(service, config)
+    return replicas.map((replica, number) =>
+      process({ service, replica, port: portOf(index, number), main: mains(service), own }),
+    )
+  })
+  if (!runs(GATEWAY)) return services
   const port = config.port + GATEWAY_PORT
   const own = { replicas: ['r1'], edge: { ...config.edge, ...edgeAddress(config, config.edge) } }
   const gateway = { service: GATEWAY, replica: 'r1', port, main: mainOf(GATEWAY), own } as const

@@ -25,7 +25,7 @@ import { writeCliContext } from '../cli-context.ts'
 import { type AllInOneConfig, nodeIdsOf, QUICKSTART_TENANTS } from '../config.ts'
 import { LocalNodes, localNodeConfigs } from '../local-nodes.ts'
 import { nodesReady } from '../nodes-ready.ts'
-import { edgeUrl, greetDistributed, type PlatformOutput } from '../output.ts'
+import { edgeIfAny, greetDistributed, type PlatformOutput } from '../output.ts'
 import { bringUp, type RunningPlatform } from '../running.ts'
 import { checkHistory, takeDirectory } from './directory.ts'
 import { serveHealth } from './health-server.ts'
@@ -154,7 +154,9 @@ export async function startDistributed(
   }
   const configs = localNodeConfigs({ config, dataDir, tokens: credentials.nodes, addresses })
   const nodes = new LocalNodes(ports, { dataDir, configs })
-  const each = SERVICE_NAMES.map((name) => [name, addressesOf(plan, name)] as const)
+  const each = SERVICE_NAMES.map((name) => [name, addressesOf(plan, name)] as const).filter(
+    ([, addresses]) => addresses !== '',
+  )
   const peers = new Peers({
     transport,
     ports,
@@ -176,7 +178,7 @@ export async function startDistributed(
   const begin = async (): Promise<void> => {
     await services.start(signal)
     signal?.throwIfAborted()
-    writeCliContext({ dataDir, address, edge: edgeUrl(config), credentials })
+    writeCliContext({ dataDir, address, edge: edgeIfAny(config), credentials })
     const local = await nodes.start()
     greetDistributed(output, { config, plan, topics: ground.topics.text, local })
   }

@@ -36,7 +36,11 @@ async function makeQueues(admin: PlatformClient, { clock, randomness }: Ports): 
 }
 
 async function trainAndServe(init: QuickstartInit, jobId: string): Promise<void> {
-  if (await followTraining(init, jobId)) await serveAndFlood(init, jobId)
+  const { without } = init.config
+  const trained = await followTraining(init, jobId)
+  // The flood shows how the fleet follows those who call.
+  const shows = !without.includes('gateway') && !without.includes('autoscaler')
+  if (trained && shows) await serveAndFlood(init, jobId)
 }
 
 /**

@@ -1,6 +1,11 @@
 /** The control plane as it runs in production, in processes of the simulated world. */
 import { installAutoscaler } from '@serverless-ai/autoscaler/install'
-import { type MemoryLogFaults, openSnapshotDirectory } from '@serverless-ai/eventlog'
+import {
+  type MemoryLogFaults,
+  noSnapshots,
+  openSnapshotDirectory,
+  type SnapshotStore,
+} from '@serverless-ai/eventlog'
 import { installFaultTolerance } from '@serverless-ai/fault-tolerance/install'
 import {
   authenticateWith,
@@ -41,6 +46,12 @@ export interface ControlPlaneInit {
   readonly world: World
   readonly scenario: Scenario
   readonly observe: (observation: Observation) => void
+  /** Other tokens of operators (`admin`) and tenants than those of `TOKENS`. */
+  readonly tokens?: Readonly<Record<string, string>>
+  /** False: no snapshots, each start folds the whole log. Default true. */
+  readonly snapshots?: boolean
+  /** Services that do not run: those that nobody waits for. Default: none. */
+  readonly without?: readonly ServiceName[]
 }
 
 type Runtime = ReturnType<ServiceKit['host']['get']>
@@ -63,6 +74,7 @@ export interface StoppedReplica {
 
 export class ControlPlane {
   readonly #init: ControlPlaneInit
+  readonly #services: readonly ServiceName[]
   readonly #replicas: Replica[] = []
   /** Where the log of each service ended at the last look: its followers have had time for that. */
   readonly #ends = new Map<ServiceName, number>()
@@ -70,9 +82,10 @@ export class ControlPlane {
 
   constructor(init: ControlPlaneInit) {
     this.#init = init
-    const { world, scenario } = init
+    const { world, scenario, without = [] } = init
+    this.#services = SERVICE_NAMES.filter((service) => !without.includes(service))
     const machines: Machine[] = []
-    for (const service of SERVICE_NAMES) {
+    for (const service of this.#services) {
       for (let number = 1; number <= scenario.replicas; number += 1) {
         const name = `${service}-${number}`
         const machine = world.machine(name)
@@ -120,12 +133,20 @@ export class ControlPlane {
       { length: this.#init.scenario.nodes },
       (_, index) => `node-${index + 1}`,
     )
+    const { tokens = {} } = this.#init
+    const tokenOf = (tenant: string): string => tokens[tenant] ?? TOKENS.tenant(tenant)
     return {
       service: TOKENS.service,
-      admin: TOKENS.admin,
-      tenants: Object.fromEntries(TENANTS.map((tenant) => [tenant, TOKENS.tenant(tenant)])),
+      admin: tokens['admin'] ?? TOKENS.admin,
+      tenants: Object.fromEntries(TENANTS.map((tenant) => [tenant, tokenOf(tenant)])),
       nodes: Object.fromEntries(nodes.map((node) => [node, TOKENS.node(node)])),
     }
+  }
+
+  #snapshots({ ports, sharedDisk }: ProcessContext): SnapshotStore {
+    const { snapshots = true } = this.#init
+    if (!snapshots) return noSnapshots
+    return openSnapshotDirectory({ directory: '/snapshots', ports: { ...ports, disk: sharedDisk } })
   }
 
   #main(replica: Replica, context: ProcessContext): Running {
@@ -133,18 +154,14 @@ export class ControlPlane {
     const { service } = replica
     const { ports } = context
     const peers = Object.fromEntries(
-      SERVICE_NAMES.filter((other) => other !== service).map((other) => [
-        other,
-        this.addressOf(other),
-      ]),
+      this.#services
+        .filter((other) => other !== service)
+        .map((other) => [other, this.addressOf(other)]),
     )
     const plane = new ControlPlaneProcess({
       ports,
       eventLog: context.eventLog,
-      snapshots: openSnapshotDirectory({
-        directory: '/snapshots',
-        ports: { ...ports, disk: context.sharedDisk },
-      }),
+      snapshots: this.#snapshots(context),
       replica: context.name,
       replicas: this.#namesOf(service),
       listen: `${context.name}:${PORT}`,
@@ -250,7 +267,7 @@ export class ControlPlane {
 
   /** What is not in order since the last look, one line each. */
   open(): readonly string[] {
-    return SERVICE_NAMES.flatMap((service) => this.#openOf(service))
+    return this.#services.flatMap((service) => this.#openOf(service))
   }
 
   #openOf(service: ServiceName): readonly string[] {

@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { accessSync, chmodSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
@@ -11,24 +11,26 @@ import { openMemoryLog } from '@serverless-ai/eventlog'
 import { openPlatform, systemPorts } from '@serverless-ai/hosting'
 import { systemTimers } from '@serverless-ai/kernel/system'
 import { localNodeStatus } from '@serverless-ai/node-agent'
+import { endAfter, endAll } from '../ending.ts'
 import { type Ground, type NodeSignal, PlatformHandle } from '../handle.ts'
-import type { NodeShape, PlatformBuilder, TestPlatform } from '../platform.ts'
+import type { TestPlatform } from '../platform.ts'
 import { freePorts } from '../ports.ts'
-import { configOf, defaultSettings, nodeIdsOf } from '../settings.ts'
+import { configOf, nodeIdsOf, type Settings, tokensFile } from '../settings.ts'
+import { TwinBuilder } from './builder.ts'
 import { type StartedVirtualTwin, startVirtual } from './virtual.ts'
 
 /** Ports for tasks of one node. */
 const TASK_PORTS = 100
 const LINES_KEPT = 40
+/** Of Linux. */
+const MEMORY_DIRECTORY = '/dev/shm'
 
 /**
  * The whole platform in this process: the same services as in the container, with real nodes and
  * tasks as processes of this machine. For suites where no container engine is.
  */
-export class ServerlessAiTwin implements PlatformBuilder<StartedServerlessAiTwin> {
-  readonly #settings = defaultSettings()
+export class ServerlessAiTwin extends TwinBuilder<StartedServerlessAiTwin> {
   #log: 'memory' | 'sqlite' = 'memory'
-  #seed = 1
 
   /** `memory` (default), or `sqlite`: on the disk, as the container has it. */
   withLog(kind: 'memory' | 'sqlite'): this {
@@ -36,40 +38,25 @@ export class ServerlessAiTwin implements PlatformBuilder<StartedServerlessAiTwin
     return this
   }
 
-  withNodes(count: number, shape: NodeShape = {}): this {
-    this.#settings.nodes = count
-    this.#settings.shape = shape
-    return this
-  }
-
-  withConfig(config: Readonly<Record<string, unknown>>): this {
-    this.#settings.config = { ...this.#settings.config, ...config }
-    return this
-  }
-
-  withRetriesDisabled(): this {
-    this.#settings.retries = false
-    return this
-  }
-
-  /** Of all chance on virtual time: the same seed is the same run. Default 1. */
-  withSeed(seed: number): this {
-    this.#seed = seed
-    return this
-  }
-
+  withClock(clock: 'real'): this
   /**
-   * Starts it on virtual time (`advanceClock`): hours pass in seconds, and the same seed is the
-   * same run. Services, agents and supervisors are the real ones; log, network and processes are
-   * simulated: a task is a command of `commandOf`, workspaces and task logs are not there.
+   * Virtual time (`advanceClock`): hours pass in seconds, and the same seed is the same run.
+   * Services, agents and supervisors are the real ones; log, network and processes are simulated: a
+   * task is a command of `commandOf`, workspaces and task logs are not there.
    */
+  withClock(clock: 'virtual'): ServerlessAiVirtualTwin
+  withClock(clock: 'real' | 'virtual'): this | ServerlessAiVirtualTwin {
+    return clock === 'real' ? this : new ServerlessAiVirtualTwin(this.settings)
+  }
+
+  /** `withClock('virtual').start()`. */
   startVirtual(): Promise<StartedVirtualTwin> {
-    return startVirtual(this.#settings, { seed: this.#seed })
+    return this.withClock('virtual').start()
   }
 
   async start(): Promise<StartedServerlessAiTwin> {
-    const settings = this.#settings
-    const dataDir = mkdtempSync(join(tmpdir(), 'sai-twin-'))
+    const { settings } = this
+    const dataDir = mkdtempSync(join(baseOf(settings), 'sai-twin-'))
     // Tasks run as other users: they must get through to their own directories.
     chmodSync(dataDir, 0o711)
     const nodeIds = nodeIdsOf(settings)
@@ -78,6 +65,7 @@ export class ServerlessAiTwin implements PlatformBuilder<StartedServerlessAiTwin
       lines.push(line)
       if (lines.length > LINES_KEPT) lines.shift()
     }
+    let opened: Opened | undefined
     try {
       const config = allInOneConfig.parse({
         port: await freePorts(2),
@@ -85,7 +73,9 @@ export class ServerlessAiTwin implements PlatformBuilder<StartedServerlessAiTwin
         ...configOf(settings),
         data: dataDir,
       })
-      const opened = await this.#open(config, nodeIds)
+      const tokens = tokensFile(settings)
+      if (tokens !== undefined) writeFileSync(join(dataDir, 'tokens.json'), tokens, { mode: 0o600 })
+      opened = await this.#open(config, nodeIds)
       const running = await startPlatform(config, { say }, { opened })
       const { admin, tenants } = opened.credentials
       const target = `127.0.0.1:${config.port}`
@@ -96,6 +86,7 @@ export class ServerlessAiTwin implements PlatformBuilder<StartedServerlessAiTwin
         tokens: { admin, 'team-a': tenants['team-a'] ?? '', 'team-b': tenants['team-b'] ?? '' },
         nodeIds,
         retries: settings.retries,
+        without: settings.without,
         timers: systemTimers,
         signalNode: async (nodeId: string, signal: NodeSignal) =>
           signalLocalNode({ dataDir, nodeId }, signal),
@@ -103,8 +94,9 @@ export class ServerlessAiTwin implements PlatformBuilder<StartedServerlessAiTwin
       }
       return new StartedServerlessAiTwin(ground, { running, dataDir })
     } catch (error) {
-      rmSync(dataDir, { recursive: true, force: true })
-      throw error
+      // What has started closes it as well: closing twice is no failure of its own.
+      const close = () => opened?.options.eventLog.close().catch(() => undefined)
+      return endAfter(error, [close, () => rmSync(dataDir, { recursive: true, force: true })])
     }
   }
 
@@ -116,6 +108,32 @@ export class ServerlessAiTwin implements PlatformBuilder<StartedServerlessAiTwin
     await opened.options.eventLog.close()
     const eventLog = openMemoryLog({ ports })
     return { ...opened, options: { ...opened.options, eventLog } }
+  }
+}
+
+/** The platform on virtual time, before it starts; what it writes is in memory anyway. */
+export class ServerlessAiVirtualTwin extends TwinBuilder<StartedVirtualTwin> {
+  withClock(clock: 'virtual'): this
+  withClock(clock: 'real'): ServerlessAiTwin
+  withClock(clock: 'real' | 'virtual'): this | ServerlessAiTwin {
+    return clock === 'virtual' ? this : new ServerlessAiTwin(this.settings)
+  }
+
+  start(): Promise<StartedVirtualTwin> {
+    return startVirtual(this.settings)
+  }
+}
+
+type Opened = Awaited<ReturnType<typeof openPlatform>>
+
+/** A directory in memory, where there is one and it is wanted. */
+function baseOf({ tmpfs }: Pick<Settings, 'tmpfs'>): string {
+  if (!tmpfs) return tmpdir()
+  try {
+    accessSync(MEMORY_DIRECTORY, constants.W_OK | constants.X_OK)
+    return MEMORY_DIRECTORY
+  } catch {
+    return tmpdir()
   }
 }
 
@@ -156,11 +174,23 @@ export class StartedServerlessAiTwin extends PlatformHandle implements TestPlatf
     return this.stop()
   }
 
+  async #stopRunning(): Promise<void> {
+    try {
+      await this.#running.stop()
+    } catch (error) {
+      // Nodes that it has left would never end: what says who they are is removed next.
+      this.#onExit()
+      throw error
+    }
+  }
+
   async #stop(): Promise<void> {
-    await this.release()
-    await this.#running.stop()
-    process.removeListener('exit', this.#onExit)
-    rmSync(this.#dataDir, { recursive: true, force: true })
+    await endAll([
+      () => this.release(),
+      () => this.#stopRunning(),
+      () => process.removeListener('exit', this.#onExit),
+      () => rmSync(this.#dataDir, { recursive: true, force: true }),
+    ])
   }
 }
 

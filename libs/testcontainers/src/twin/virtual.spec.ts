@@ -50,6 +50,24 @@ describe('the platform on virtual time', () => {
     expect(await run(8)).not.toEqual(first)
   })
 
+  it('is what withClock says, with tokens and services of the same builder', async () => {
+    const token = 'a-token-of-the-virtual-suite'
+    const twin = new ServerlessAiTwin()
+      .withNodes(1)
+      .withAuthToken('team-a', token)
+      .withServices(['fault-tolerance'])
+      .withReplayAlways()
+      .withClock('virtual')
+    await using platform = await twin.start()
+    expect(platform.getToken('team-a')).toBe(token)
+    const queue = await platform.createQueue()
+    const { jobs } = platform.client()
+    const { job: submitted } = await jobs.submit({ manifest: job(queue, 1, 20) })
+    await platform.awaitJob(submitted.jobId, 'SUCCEEDED')
+    const events = platform.events({ area: 'autoscaler' })[Symbol.asyncIterator]()
+    await expect(events.next()).rejects.toThrow('autoscaler was left out')
+  })
+
   it('stands still while nobody waits', async () => {
     await using platform = await new ServerlessAiTwin().withNodes(0).startVirtual()
     const beforeMs = platform.nowMs

@@ -1,20 +1,22 @@
 import { connect } from '@serverless-ai/client'
 import { Node_State } from '@serverless-ai/contracts/pool/v1/pool'
-import { SERVICE_NAMES } from '@serverless-ai/contracts/services'
+import { SERVICE_NAMES, type ServiceName } from '@serverless-ai/contracts/services'
 import {
   CALM_LINK,
   ControlPlane,
   createNodes,
   createWorld,
   type ProcessContext,
+  type Scenario,
   type SimNode,
   scenarioOf,
   TOKENS,
   type World,
 } from '@serverless-ai/sim/plane'
+import { endAfter } from '../ending.ts'
 import { type Ground, type NodeSignal, PlatformHandle } from '../handle.ts'
 import type { TestPlatform } from '../platform.ts'
-import type { Settings } from '../settings.ts'
+import type { TwinSettings } from './builder.ts'
 import { Pump } from './pump.ts'
 
 const TESTER = 'tester'
@@ -77,12 +79,26 @@ export class StartedVirtualTwin extends PlatformHandle implements TestPlatform {
   }
 }
 
+/** The edge is not simulated: nothing to leave out. */
+const leftOutOf = ({ without }: TwinSettings): readonly ServiceName[] =>
+  SERVICE_NAMES.filter((name) => without.some((one) => one === name))
+
+const planeOf = (
+  settings: TwinSettings,
+  about: { readonly world: World; readonly scenario: Scenario },
+): ControlPlane =>
+  new ControlPlane({
+    ...about,
+    observe: nothing,
+    tokens: settings.tokens,
+    snapshots: !settings.replayAlways,
+    without: leftOutOf(settings),
+  })
+
 /** Makes the world, starts all of it, and lets time pass until it is ready. */
-export async function startVirtual(
-  settings: Settings,
-  { seed }: { readonly seed: number },
-): Promise<StartedVirtualTwin> {
-  const { nodes: count, shape, config, retries } = settings
+export async function startVirtual(settings: TwinSettings): Promise<StartedVirtualTwin> {
+  const { nodes: count, shape, config, retries, seed, tokens: given } = settings
+  const without = leftOutOf(settings)
   const world = createWorld({ seed })
   world.network.setDefault(CALM_LINK)
   const { leaseMs } = config
@@ -93,7 +109,7 @@ export async function startVirtual(
     devicesPerNode: shape.count ?? 2,
     ...(typeof leaseMs === 'number' && { leaseMs }),
   }
-  const plane = new ControlPlane({ world, scenario, observe: nothing })
+  const plane = planeOf(settings, { world, scenario })
   const nodes = createNodes({ world, scenario, plane, observe: nothing })
   let tester: ProcessContext | undefined
   const process = world.machine(TESTER).process(TESTER, (context) => {
@@ -111,14 +127,18 @@ export async function startVirtual(
   const { timers } = pump
   let tokens = 0
   const ground: Ground = {
-    target: SERVICE_NAMES.map((service) => plane.addressOf(service)).join(','),
+    target: SERVICE_NAMES.filter((service) => !without.includes(service))
+      .map((service) => plane.addressOf(service))
+      .join(','),
     targetOf: (area) => plane.addressOf(area),
     topicPrefix: '',
     tokens: {
       admin: TOKENS.admin,
       'team-a': TOKENS.tenant('team-a'),
       'team-b': TOKENS.tenant('team-b'),
+      ...given,
     },
+    without,
     nodeIds,
     retries,
     timers,
@@ -137,8 +157,12 @@ export async function startVirtual(
     },
   }
   const started = new StartedVirtualTwin(ground, { world, pump })
-  await untilReady(started, { plane, wanted: nodeIds.length })
-  return started
+  try {
+    await untilReady(started, { plane, wanted: nodeIds.length })
+    return started
+  } catch (error) {
+    return endAfter(error, [() => started.stop()])
+  }
 }
 
 async function untilReady(
