@@ -17,6 +17,8 @@ export interface Target {
 }
 
 const FINISHED = new Set(['STATE_SUCCEEDED', 'STATE_FAILED', 'STATE_CANCELLED', 'STATE_REJECTED'])
+/** The gateway stops, begins or has no room: another one answers, or the same a moment later. */
+const PASSING = new Set([429, 503])
 const PAUSE_MS = 200
 
 const pause = () => new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
@@ -38,7 +40,7 @@ export async function submitJob(target: Target, manifest: string): Promise<strin
 
 /**
  * Follows a job until it is finished: each change once, in order, also when the connection breaks
- * meanwhile. `positions` gets the position of each event.
+ * meanwhile or the gateway is started anew. `positions` gets the position of each event.
  */
 export async function* followJob(
   target: Target,
@@ -53,10 +55,18 @@ export async function* followJob(
         params: { path: { jobId }, ...(last !== '' && { header: { 'Last-Event-ID': last } }) },
         parseAs: 'stream',
       })
+      if (PASSING.has(response.status)) {
+        await pause()
+        continue
+      }
       if (error !== undefined) throw new Error(error.error.message)
       if (response.status === 204 || response.body === null) return
       for await (const event of eventsOf(response.body)) {
-        if (event.name === 'error') throw new Error(event.data)
+        if (event.name === 'error') {
+          const { error: cause }: { error?: { code?: number } } = JSON.parse(event.data)
+          if (PASSING.has(cause?.code ?? 0)) break
+          throw new Error(event.data)
+        }
         if (event.id !== '') last = event.id
         if (event.name !== 'message') continue
         positions?.push(event.id)

@@ -74,9 +74,27 @@ const manifest = (name: string, script: string) =>
     },
   })
 
-/** Cuts the body of each answer after some bytes. */
-const cutting = (bytesMax: number, cuts: { count: number }) => async (request: Request) => {
-  const answer = await fetch(request)
+const AWAY = JSON.stringify({ error: { code: 503, message: 'the gateway stops' } })
+
+/** Cuts the body of each answer after some bytes, and is away for the next request. */
+const cutting = (bytesMax: number, cuts: { count: number; away: number }) => {
+  let away = false
+  return async (request: Request): Promise<Response> => {
+    if (away) {
+      away = false
+      cuts.away += 1
+      return new Response(AWAY, { status: 503, headers: { 'content-type': 'application/json' } })
+    }
+    const answer = await fetch(request)
+    return cutAfter(bytesMax, answer, () => {
+      cuts.count += 1
+      away = true
+    })
+  }
+}
+
+/** The answer, whose connection breaks after some bytes of events. */
+function cutAfter(bytesMax: number, answer: Response, onCut: () => void): Response {
   const type = answer.headers.get('content-type') ?? ''
   if (!type.startsWith('text/event-stream') || answer.body === null) return answer
   let bytes = 0
@@ -84,7 +102,7 @@ const cutting = (bytesMax: number, cuts: { count: number }) => async (request: R
     transform(piece, controller) {
       bytes += piece.length
       if (bytes <= bytesMax) return controller.enqueue(piece)
-      cuts.count += 1
+      onCut()
       controller.error(new TypeError('the connection broke'))
     },
   })
@@ -119,7 +137,7 @@ describe('the API by HTTP and JSON', () => {
     const jobId = await submitJob(team, manifest('watched', 'sleep 1; echo done'))
     const whole: string[] = []
     const broken: string[] = []
-    const cuts = { count: 0 }
+    const cuts = { count: 0, away: 0 }
     const states = async (target: Target, positions: string[]) => {
       const found: string[] = []
       for await (const job of followJob(target, jobId, positions)) found.push(job.state ?? '')
@@ -130,6 +148,7 @@ describe('the API by HTTP and JSON', () => {
     expect(one.at(-1)).toBe('STATE_SUCCEEDED')
     expect(other.at(-1)).toBe('STATE_SUCCEEDED')
     expect(cuts.count).toBeGreaterThan(0)
+    expect(cuts.away).toBeGreaterThan(0)
     expect(new Set(broken).size).toBe(broken.length)
     // The two began at different moments; from then on they saw the same.
     const from = whole.indexOf(broken[0]!)

@@ -480,4 +480,13 @@ describe('sources that are told anew', () => {
     stage.tell({ type: 'ReplaceSource', source: 'mediator', commands: [] })
     expect(stage.state.targets.size).toBe(0)
   })
+
+  it('a service that was declared before its scheduler knows it stays', () => {
+    const stage = cell(4).service(S)
+    const { service } = stage.state.targets.get(S)!
+    const about = { jobId: 'j-0-new', tenant: 'team-a', name: 'new', service: service! }
+    stage.tell({ type: 'DeclareService', ...about })
+    stage.tell({ type: 'ReplaceSource', source: 'scheduler', commands: [] })
+    expect([...stage.state.targets.keys()]).toEqual(['j-0-new'])
+  })
 })

@@ -3,7 +3,7 @@ import { decide } from './decide.ts'
 import { evolve } from './evolve.ts'
 import { fromJson, toJson } from './json.ts'
 import type { AutoscalerCommand, AutoscalerEvent, AutoscalerInput } from './messages.ts'
-import { type AutoscalerState, holdingKey } from './model.ts'
+import { type AutoscalerState, holdingKey, type Target } from './model.ts'
 
 type Replace = Extract<AutoscalerCommand, { type: 'ReplaceSource' }>
 type Told = (type: AutoscalerInput['type']) => ReadonlySet<string>
@@ -33,9 +33,10 @@ function keyOf(input: AutoscalerInput): string {
 /** What was known of a source and is not told any more. */
 function absent(source: string, state: AutoscalerState, told: Told): readonly AutoscalerEvent[] {
   const events: AutoscalerEvent[] = []
-  const end = (keep: (jobId: string, serves: boolean) => boolean) => {
-    for (const { jobId, tenant, service } of state.targets.values()) {
-      if (!keep(jobId, service !== undefined)) events.push({ type: 'TargetEnded', jobId, tenant })
+  const end = (keep: (target: Target) => boolean) => {
+    for (const target of state.targets.values()) {
+      const { jobId, tenant } = target
+      if (!keep(target)) events.push({ type: 'TargetEnded', jobId, tenant })
     }
   }
   switch (source) {
@@ -49,12 +50,13 @@ function absent(source: string, state: AutoscalerState, told: Told): readonly Au
         if (jobs.has(jobId)) continue
         events.push({ type: 'OtherJobNoted', jobId, queue: '', waits: false })
       }
-      end((jobId) => jobs.has(jobId))
+      // A service that was declared a moment ago is not known there yet.
+      end(({ jobId, scale }) => jobs.has(jobId) || scale === undefined)
       return events
     }
     case 'mediator': {
       const declared = told('DeclareService')
-      end((jobId, serves) => !serves || declared.has(jobId))
+      end(({ jobId, service }) => service === undefined || declared.has(jobId))
       return events
     }
     case 'pool-manager': {

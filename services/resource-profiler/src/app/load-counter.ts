@@ -49,7 +49,7 @@ interface Counted {
   newest: number
   /** Buckets at its end in which nothing came. */
   quiet: number
-  /** What was handed over was not recorded, or never came: what is before the next row is not known. */
+  /** Not recorded, or it never came: what is before the next row is not known. */
   lost: boolean
 }
 

@@ -1,6 +1,7 @@
 import { ServiceDeclared, ServiceEnded } from '@serverless-ai/contracts/events/v1/mediator'
 import { JobStateChanged } from '@serverless-ai/contracts/events/v1/scheduler'
 import { EVENTS } from '@serverless-ai/contracts/names'
+import { Scale_Unit } from '@serverless-ai/contracts/schedule/v1/schedule'
 import { type InputSource, type PublicEvent, replacingSource } from '@serverless-ai/runtime'
 import type { SlaCommand, SlaInput } from '../core/messages.ts'
 
@@ -9,7 +10,9 @@ function fromScheduler(event: PublicEvent): SlaInput | undefined {
   const changed = JobStateChanged.decode(event.payload)
   const { jobId, tenant, queue, name, state, code } = changed
   const [atMs, queuedMs] = [Number(changed.atMs), Number(changed.queuedMs)]
-  return { type: 'NoteJob', job: { jobId, tenant, queue, name, state, code, atMs, queuedMs } }
+  const serves = changed.scale?.unit === Scale_Unit.REPLICAS
+  const job = { jobId, tenant, queue, name, serves, state, code, atMs, queuedMs }
+  return { type: 'NoteJob', job }
 }
 
 function fromMediator(event: PublicEvent): SlaInput | undefined {

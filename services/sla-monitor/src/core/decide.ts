@@ -11,7 +11,8 @@ import { checkSource, closed, evaluate } from './evaluate.ts'
 import { judgeDue, noteJob } from './jobs.ts'
 import { takeStep } from './ladder.ts'
 import { closeDay, statementsOf } from './ledger.ts'
-import { type SlaCommand, type SlaEvent, stepTimer } from './messages.ts'
+import { GRACE_MS } from './limits.ts'
+import { nameTimer, type SlaCommand, type SlaEvent, stepTimer } from './messages.ts'
 import {
   dayOf,
   intervalOf,
@@ -186,6 +187,12 @@ export function decide(
       return accept<SlaEvent>([{ type: 'ServiceNamed', jobId, name }])
     }
     case 'ForgetService':
+      // What it did not answer because it ended is still on its way.
+      if (!state.names.has(command.jobId)) return nothing()
+      return accept<SlaEvent>([], {
+        timers: [{ key: nameTimer(command.jobId), dueMs: context.atMs + GRACE_MS }],
+      })
+    case 'DropName':
       if (!state.names.has(command.jobId)) return nothing()
       return accept<SlaEvent>([{ type: 'ServiceForgotten', jobId: command.jobId }])
     case 'Evaluate':

@@ -24,7 +24,7 @@ const OWN_FAULT: ReadonlySet<string> = new Set(['USER_ERROR', 'INVALID_SPEC'])
 
 function holdsFor(objective: Objective, job: JobFact): boolean {
   const { tenant, service, queue, indicator } = objective
-  if (!isJobIndicator(indicator)) return false
+  if (!isJobIndicator(indicator) || (job.serves && indicator === 'finish_by')) return false
   if (tenant !== '' && tenant !== job.tenant) return false
   if (queue !== '' && queue !== job.queue) return false
   return service === '' || service === job.jobId || service === job.name

@@ -46,6 +46,8 @@ export type JobFact = {
   readonly tenant: string
   readonly queue: string
   readonly name: string
+  /** It serves until somebody ends it: it has no end to be in time. */
+  readonly serves: boolean
   readonly state: string
   /** Log time at which it was queued, ms; 0 = not known. */
   readonly queuedMs: number
@@ -72,7 +74,9 @@ export type SlaCommand =
   | { readonly type: 'CountBatches'; readonly batches: readonly BatchFacts[] }
   | { readonly type: 'NoteJob'; readonly job: JobFact }
   | { readonly type: 'NameService'; readonly jobId: string; readonly name: string }
+  /** It ended; its name is known for as long as its requests may still be counted. */
   | { readonly type: 'ForgetService'; readonly jobId: string }
+  | { readonly type: 'DropName'; readonly jobId: string }
   | { readonly type: 'Evaluate' }
   | { readonly type: 'CloseDay'; readonly dayMs: number }
   | { readonly type: 'JudgeJob'; readonly jobId: string }
@@ -164,6 +168,7 @@ export const dayTimer = (dayMs: number): string => `day:${dayMs}`
 export const jobTimer = (jobId: string): string => `job:${jobId}`
 export const stepTimer = (objectiveId: string, step: number): string =>
   `step:${objectiveId}:${step}`
+export const nameTimer = (jobId: string): string => `name:${jobId}`
 export const silenceTimer = (source: string): string => `silence:${source}`
 export const silentTimer = (source: string): string => `silent:${source}`
 
@@ -177,6 +182,8 @@ export function commandOfTimer(key: string): SlaCommand {
       return { type: 'CloseDay', dayMs: Number(rest(key)) }
     case 'job':
       return { type: 'JudgeJob', jobId: rest(key) }
+    case 'name':
+      return { type: 'DropName', jobId: rest(key) }
     case 'silence':
       return { type: 'CheckSource', source: rest(key), sure: false }
     case 'silent':

@@ -189,6 +189,18 @@ describe('requests', () => {
     },
   )
 
+  it('that a service could not answer because it ended count under its name', () => {
+    const id = stage.create({ service: 'chat' })
+    stage.tell({ type: 'NameService', jobId: 'j-0-1', name: 'chat' })
+    stage.tell({ type: 'ForgetService', jobId: 'j-0-1' })
+    const failed = () => [request(stage.atMs, { outcome: 'failed' })]
+    stage.pass(1_250)
+    stage.tell({ type: 'CountBatches', batches: [batch(1, stage.atMs, { requests: failed() })] })
+    expect(budget(id)).toMatchObject({ bad: 1 })
+    stage.pass(60_000)
+    expect(stage.state.names.size).toBe(0)
+  })
+
   it('are counted once, however often and late their batches come', () => {
     const id = stage.create()
     const one = batch(1, stage.atMs, { requests: [request(stage.atMs)] })
@@ -436,11 +448,11 @@ describe('ledgers', () => {
 describe('jobs', () => {
   const queued = new Map<string, number>()
   beforeEach(() => queued.clear())
-  const job = (state: string, more: { jobId?: string; code?: string } = {}) => {
-    const { jobId = 'j-0-9', code = '' } = more
+  const job = (state: string, more: { jobId?: string; code?: string; serves?: boolean } = {}) => {
+    const { jobId = 'j-0-9', code = '', serves = false } = more
     const { atMs } = stage
     if (!queued.has(jobId)) queued.set(jobId, atMs)
-    const about = { tenant: 'team-a', queue: 'train', name: 'digits', state, code, atMs }
+    const about = { tenant: 'team-a', queue: 'train', name: 'digits', serves, state, code, atMs }
     const noted = { jobId, ...about, queuedMs: queued.get(jobId) ?? 0 }
     return { type: 'NoteJob', job: noted } as const
   }
@@ -449,6 +461,17 @@ describe('jobs', () => {
     thresholdUs: 60_000_000,
     queue: 'train',
   }
+
+  it('that serve have no end to be in time, but a start', () => {
+    const done = stage.create({ ...waits, indicator: 'finish_by', thresholdUs: 3_600_000_000 })
+    const started = stage.create({ ...waits, name: 'starts' })
+    stage.tell(job('Queued', { serves: true }))
+    stage.pass(30_000)
+    stage.tell(job('Running', { serves: true }))
+    stage.pass(2 * HOUR_MS)
+    expect(budget(started)).toMatchObject({ good: 1, bad: 0 })
+    expect(stage.of(done).ledgers.size).toBe(0)
+  })
 
   it('that start in time are good, later ones bad at their deadline, cancelled neither', () => {
     const id = stage.create(waits)
@@ -529,12 +552,14 @@ describe('jobs', () => {
     stage.tell({ type: 'NameService', jobId: 'j-0-2', name: 'other' })
     const commands = [{ type: 'NameService', jobId: 'j-0-2', name: 'other' }] as const
     stage.tell({ type: 'ReplaceSource', source: 'mediator', commands })
+    stage.pass(60_000)
     expect([...stage.state.names]).toEqual([['j-0-2', 'other']])
   })
 })
 
 it('comes back from a snapshot as it was', () => {
-  stage.create({ actions: [{ action: 'scale', severity: 'page', afterMs: 0, class: '' }] })
+  const actions = [{ action: 'scale', severity: 'page', afterMs: 0, class: '' }] as const
+  stage.create({ actions })
   for (let n = 1; n < 40; n += 1) serve(n + (n > 20 ? 3 : 0), 10, 40, { busy: n % 2 === 0 })
   stage.pass(DAY_MS)
   const json = slaDecider.toJson(stage.state)

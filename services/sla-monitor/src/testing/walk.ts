@@ -235,7 +235,7 @@ class Walk {
       const jobId = `j-0-${this.jobs.length.toString(16).padStart(12, '0')}`
       const queue = this.pick(['train', 'other'])
       const tenant = this.pick(TENANTS)
-      const about = { jobId, tenant, queue, name: 'job', state: 'Queued', code: '' }
+      const about = { jobId, tenant, queue, name: 'job', serves: false, state: 'Queued', code: '' }
       const job = { ...about, atMs, queuedMs: atMs }
       this.#open.push(job)
       this.#say(job)
