@@ -1,6 +1,7 @@
 // Runs once, before everything else: certificates of services, nodes and broker under an authority
 // of their own, passwords, tokens of users. What is there already stays; remove the volumes for new
-// ones. As root: other users than one's own have to read some of it.
+// ones. The originals are root's alone; each consumer is given copies of what it needs, in a volume
+// of its own: tasks of tenants run as the user of the agents.
 import { randomBytes } from 'node:crypto'
 import {
   chmodSync,
@@ -9,24 +10,26 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
+  statSync,
   writeFileSync,
 } from 'node:fs'
 import { createRequire } from 'node:module'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 
 const { resolve } = createRequire('/opt/serverless-ai/apps/cli/package.json')
 const { initAuthority, issue, issueHostCertificate } = await import(resolve('@serverless-ai/certs'))
 
-const SECRETS = '/secrets'
-const KAFKA = join(SECRETS, 'kafka')
+const STORE = '/secrets'
+/** Here the volumes of the consumers are, by their names. */
+const GIVEN = '/secrets-of'
 const DATA = '/var/lib/serverless-ai'
 const DAY_MS = 86_400_000
 const TRUST_DOMAIN = 'serverless-ai.local'
+const ROOT = 0
 /** Users of the images: the product's, and the broker's. */
 const SAI = 10001
 const BROKER = 1000
-
-const secret = () => randomBytes(24).toString('base64url')
 
 /** Services with a log of their own. */
 const SERVICES = [
@@ -38,65 +41,131 @@ const SERVICES = [
   'autoscaler',
   'resource-profiler',
 ]
+const NODES = ['n1', 'n2', 'n3']
+const TENANTS = ['team-a', 'team-b']
+/** Of the broker. */
+const USERS = ['admin', 'serverless-ai', 'operator']
+const KEYSTORE = 'kafka/keystore.pem'
 
-function write(path, text, owner) {
-  if (existsSync(path)) return
-  writeFileSync(path, text, { mode: 0o600 })
-  chownSync(path, owner, owner)
+const password = (user) => `kafka/${user}.password`
+const pair = (base) => [`${base}.crt`, `${base}.key`]
+
+/** What each consumer is given, beside the certificate of the authority. */
+const CONSUMERS = [
+  // The broker makes its users once, so it reads the passwords of all.
+  ['kafka', BROKER, [KEYSTORE, ...USERS.map(password)]],
+  ['acls', SAI, [password('admin')]],
+  ['topics', SAI, [password('operator')]],
+  ...[...SERVICES, 'gateway'].map((name) => {
+    return [name, SAI, [...pair(`service-${name}`), password('serverless-ai')]]
+  }),
+  ...NODES.map((name) => [name, SAI, pair(`node-${name}`)]),
+  ['people', SAI, TENANTS.flatMap((name) => pair(`user-${name}`))],
+]
+
+const secret = () => randomBytes(24).toString('base64url')
+
+/** In one step: services read their files again while they run. */
+function put(path, text, owner) {
+  const temporary = `${path}.new`
+  writeFileSync(temporary, text, { mode: 0o600 })
+  chownSync(temporary, owner, owner)
+  renameSync(temporary, path)
 }
 
-async function certificates() {
-  if (existsSync(join(SECRETS, 'ca.crt'))) return
+function putOnce(path, text, owner) {
+  if (!existsSync(path)) put(path, text, owner)
+}
+
+function ownDirectory(path, owner) {
+  mkdirSync(path, { recursive: true })
+  chownSync(path, owner, owner)
+  chmodSync(path, 0o700)
+}
+
+/** The originals are root's alone, those of earlier versions as well. */
+function closeStore() {
+  const key = join(STORE, 'ca.key')
+  const wasOpen = existsSync(key) && (statSync(STORE).mode & 0o077) !== 0
+  if (wasOpen) put(join(STORE, 'was-open'), '', ROOT)
+  for (const path of [STORE, join(STORE, 'kafka')]) {
+    ownDirectory(path, ROOT)
+    for (const entry of readdirSync(path, { withFileTypes: true })) {
+      if (!entry.isFile()) continue
+      chownSync(join(path, entry.name), ROOT, ROOT)
+      chmodSync(join(path, entry.name), 0o600)
+    }
+  }
+}
+
+async function makeOriginals() {
   const nowMs = Date.now()
-  await initAuthority({ directory: SECRETS, days: 365, nowMs })
+  if (!existsSync(join(STORE, 'ca.crt'))) {
+    await initAuthority({ directory: STORE, days: 365, nowMs })
+  }
   const identities = [
     ...[...SERVICES, 'gateway'].map((name) => ({ kind: 'service', name })),
-    ...['n1', 'n2', 'n3'].map((name) => ({ kind: 'node', name })),
-    ...['team-a', 'team-b'].map((name) => ({ kind: 'user', name })),
+    ...NODES.map((name) => ({ kind: 'node', name })),
+    ...TENANTS.map((name) => ({ kind: 'user', name })),
   ]
-  for (const one of identities) {
-    const identity = { trustDomain: TRUST_DOMAIN, ...one }
-    await issue({ directory: SECRETS, identity, days: 90, nowMs })
+  for (const { kind, name } of identities) {
+    if (existsSync(join(STORE, `${kind}-${name}.crt`))) continue
+    const identity = { trustDomain: TRUST_DOMAIN, kind, name }
+    await issue({ directory: STORE, identity, days: 90, nowMs })
   }
-  const authority = {
-    cert: readFileSync(join(SECRETS, 'ca.crt'), 'utf8'),
-    key: readFileSync(join(SECRETS, 'ca.key'), 'utf8'),
+  if (!existsSync(join(STORE, KEYSTORE))) {
+    const authority = {
+      cert: readFileSync(join(STORE, 'ca.crt'), 'utf8'),
+      key: readFileSync(join(STORE, 'ca.key'), 'utf8'),
+    }
+    const subject = { commonName: 'kafka', hosts: ['kafka', 'localhost'] }
+    const validity = { notBeforeMs: nowMs - DAY_MS, notAfterMs: nowMs + 365 * DAY_MS }
+    const { cert, key } = await issueHostCertificate(authority, subject, validity)
+    put(join(STORE, KEYSTORE), `${key}${cert}${authority.cert}`, ROOT)
   }
-  const subject = { commonName: 'kafka', hosts: ['kafka', 'localhost'] }
-  const validity = { notBeforeMs: nowMs - DAY_MS, notAfterMs: nowMs + 365 * DAY_MS }
-  const { cert, key } = await issueHostCertificate(authority, subject, validity)
-  write(join(KAFKA, 'keystore.pem'), `${key}${cert}${authority.cert}`, BROKER)
-  for (const name of readdirSync(SECRETS)) {
-    // The key of the authority stays root's.
-    if (/\.(crt|key)$/.test(name) && name !== 'ca.key') chownSync(join(SECRETS, name), SAI, SAI)
+  for (const user of USERS) {
+    putOnce(join(STORE, password(user)), secret(), ROOT)
   }
-  chmodSync(join(SECRETS, 'ca.crt'), 0o644)
 }
 
-mkdirSync(KAFKA, { recursive: true, mode: 0o755 })
-chmodSync(SECRETS, 0o755)
-await certificates()
-// Both sides read a password: the broker once, to make the user.
-for (const user of ['admin', 'serverless-ai', 'operator']) {
-  const path = join(KAFKA, `${user}.password`)
-  write(path, secret(), SAI)
-  chownSync(path, SAI, BROKER)
-  chmodSync(path, 0o640)
+function give([name, owner, files]) {
+  const folder = join(GIVEN, name)
+  for (const file of ['ca.crt', ...files]) {
+    const path = join(folder, file)
+    ownDirectory(dirname(path), owner)
+    put(path, readFileSync(join(STORE, file)), owner)
+  }
 }
-const tokens = {
-  service: secret(),
-  admin: secret(),
-  tenants: { 'team-a': secret(), 'team-b': secret() },
-  nodes: {},
+
+function makeTokens() {
+  const tokens = {
+    service: secret(),
+    admin: secret(),
+    tenants: Object.fromEntries(TENANTS.map((name) => [name, secret()])),
+    nodes: {},
+  }
+  putOnce(join(DATA, 'tokens.json'), `${JSON.stringify(tokens, undefined, 2)}\n`, SAI)
+  const known = JSON.parse(readFileSync(join(DATA, 'tokens.json'), 'utf8'))
+  const address = SERVICES.flatMap((name) => [`${name}-1:7070`, `${name}-2:7070`]).join(',')
+  const contexts = [
+    ...Object.entries(known.tenants).map(([name, token]) => ({ name, tenant: name, token })),
+    { name: 'admin', tenant: '', token: known.admin },
+  ]
+  const settings = { address, current: 'team-a', contexts }
+  putOnce(join(DATA, 'cli.json'), `${JSON.stringify(settings)}\n`, SAI)
 }
-write(join(DATA, 'tokens.json'), `${JSON.stringify(tokens, undefined, 2)}\n`, SAI)
-const known = JSON.parse(readFileSync(join(DATA, 'tokens.json'), 'utf8'))
-const address = SERVICES.flatMap((name) => [`${name}-1:7070`, `${name}-2:7070`]).join(',')
-const contexts = [
-  ...Object.entries(known.tenants).map(([name, token]) => ({ name, tenant: name, token })),
-  { name: 'admin', tenant: '', token: known.admin },
-]
-write(join(DATA, 'cli.json'), `${JSON.stringify({ address, current: 'team-a', contexts })}\n`, SAI)
+
+closeStore()
+await makeOriginals()
+CONSUMERS.forEach(give)
+makeTokens()
 for (const directory of [DATA, '/checkpoints']) chownSync(directory, SAI, SAI)
 chownSync('/kafka-data', BROKER, BROKER)
 console.log('certificates, passwords and tokens are there')
+if (existsSync(join(STORE, 'was-open'))) {
+  const lines = [
+    'An earlier version made them, and tasks of tenants could read them. They go on working,',
+    'for whoever has read them too. New ones, without the jobs: docker compose down -v, then up.',
+  ]
+  console.log(lines.join('\n'))
+}

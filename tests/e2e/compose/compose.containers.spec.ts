@@ -9,6 +9,13 @@ const PROCESSES = 2 * SERVICE_NAMES.length + 1
 /** 1350 steps: long enough to be met by several kills. */
 const STEP_DELAY_MS = 100
 
+/** One device each: a job of so many tasks is on every node. */
+const DEVICES = 6
+/** What a task can read that is somebody's secret, or beside one; each line after the node's id. */
+const FIND_SECRETS = `find / -path /proc -prune -o -path /sys -prune -o -type f -readable \\
+  \\( -path '/secrets*' -o -name '*.key' -o -name '*.password' -o -name 'keystore*' \\
+  -o -name tokens.json -o -name cli.json \\) -printf "found $SAI_NODE_ID %p\\n" || true`
+
 const isEnded = ({ state }: JobSeen): boolean => /SUCCEEDED|FAILED|CANCELLED|REJECTED/.test(state)
 
 const problem = composeProblem()
@@ -34,7 +41,7 @@ describe.skipIf(problem !== undefined)('infra/compose', () => {
   const digestOf = ({ resultJson }: JobSeen): string => JSON.parse(resultJson).parametersDigest
 
   it(
-    'brings every service up twice, with three nodes, over certificates',
+    'brings every service up twice, with three nodes and a queue, over certificates',
     async () => {
       // A platform whose third agent has yet to register is healthy too: both are waited for.
       await until(
@@ -47,6 +54,7 @@ describe.skipIf(problem !== undefined)('infra/compose', () => {
         },
         { timeoutMs: 5 * MINUTE_MS, everyMs: 1_000 },
       )
+      await project.sai('queue', 'create', 'team-a', '--tenant', 'team-a')
     },
     6 * MINUTE_MS,
   )
@@ -83,9 +91,26 @@ describe.skipIf(problem !== undefined)('infra/compose', () => {
   }, 60_000)
 
   it(
+    "shows a task its own node's key, and no other secret",
+    async () => {
+      const command = ['sh', '-c', FIND_SECRETS]
+      const jobId = await project.submit('look-around', { tasks: DEVICES, command })
+      expect((await ended(jobId)).state).toContain('SUCCEEDED')
+      const log = await project.sai('job', 'logs', jobId)
+      const found = new Set([...log.matchAll(/found (\S+ \S+)/g)].map(([, line]) => line))
+      const own = ['n1', 'n2', 'n3'].flatMap((node) =>
+        ['ca.crt', `node-${node}.crt`, `node-${node}.key`].map(
+          (file) => `${node} /secrets/${file}`,
+        ),
+      )
+      expect([...found].sort()).toEqual(own)
+    },
+    3 * MINUTE_MS,
+  )
+
+  it(
     'trains to the same parameters while every container is killed once',
     async () => {
-      await project.sai('queue', 'create', 'team-a', '--tenant', 'team-a')
       const calm = await ended(await project.submitDigits('calm', 0))
       expect(calm.state).toContain('SUCCEEDED')
       const check = async (jobId: string): Promise<number> => {

@@ -101,22 +101,26 @@ export class ComposeProject {
     return this.#compose(['run', '--rm', '-T', 'sai', ...words])
   }
 
-  /** Submits the digits workload; returns the job id. */
-  async submitDigits(name: string, stepDelayMs: number): Promise<string> {
+  /** Submits the digits workload, on four devices; returns the job id. */
+  submitDigits(name: string, stepDelayMs: number): Promise<string> {
     const command = ['node', 'dist/main.js', '--step-delay-ms', String(stepDelayMs)]
-    const spec = {
-      queue: 'team-a',
-      tasks: 4,
-      command,
-      resources: { devices: 1, cpu: '100m', memory: '128Mi' },
-      retry: { maxRestarts: 50 },
-    }
+    return this.submit(name, { tasks: 4, command })
+  }
+
+  /** Submits a job of team-a, of tasks with a device each; returns its id. */
+  async submit(
+    name: string,
+    job: { readonly tasks: number; readonly command: readonly string[] },
+  ): Promise<string> {
+    const resources = { devices: 1, cpu: '100m', memory: '128Mi' }
+    const spec = { queue: 'team-a', ...job, resources, retry: { maxRestarts: 50 } }
     const manifest = { apiVersion: 'serverlessai.job/v1', kind: 'Job', metadata: { name }, spec }
     // The description goes in by the command line: the container has no file of ours.
-    const script = `printf %s '${JSON.stringify(manifest)}' >/tmp/job.json
+    const script = `printf %s "$1" >/tmp/job.json
       exec sai job submit /tmp/job.json --workspace ${WORKLOAD} --json`
-    const flags = ['run', '--rm', '-T', '--entrypoint', 'sh', 'sai', '-c', script]
-    return JSON.parse(await this.#compose(flags)).jobId
+    const words = ['sh', 'sai', '-c', script, 'sh', JSON.stringify(manifest)]
+    const submitted = await this.#compose(['run', '--rm', '-T', '--entrypoint', ...words])
+    return JSON.parse(submitted).jobId
   }
 
   async job(jobId: string): Promise<JobSeen> {
