@@ -35,7 +35,7 @@ const always = (project: string, path: string): Slice => ({
 function containers(minutes: number): Slice {
   const { name, command } = specs('containers', minutes)
   // One file kills twenty containers, and waits for each: six to seven minutes on two cores.
-  const timeoutMs = 12 * MINUTE_MS
+  const timeoutMs = 16 * MINUTE_MS
   const variables = [
     'TESTCONTAINERS_RYUK_DISABLED=true',
     'SAI_KAFKA_IMAGE=serverless-ai/kafka:local',
