@@ -192,7 +192,7 @@ function refuse({ ofUnloaded, served, overload }: ByClass): void {
   if (ofUnloaded < 0.95) throw new Error(`the highest class keeps too little: ${found}`)
   if (interactive < 0.999) throw new Error(`the highest class is shed: ${found}`)
   // The lowest gets what the middle one leaves: nearly nothing, unless that has all it asks for.
-  if (batch > 0.1 && standard < 0.95) throw new Error(`not shed by class: ${found}`)
+  if (batch > 0.05 && standard < 0.95) throw new Error(`not shed by class: ${found}`)
 }
 
 /** What fairness came to. */
