@@ -41,7 +41,9 @@ export function learnCapacity(
 ): CapacityView {
   const served = ended?.served ?? ended?.finished ?? 0
   if (ended === undefined || served === 0 || ended.serviceUs <= 0) return before
-  const { ready, tookMs, settings, clauses } = of
+  const { ready, settings, clauses } = of
+  // What was gathered for longer than a step ended in that time, however short the step.
+  const tookMs = Math.max(ended.spanMs ?? 0, of.tookMs)
   const eachUs = Math.max(1, Math.round(ended.serviceUs / served))
   const weight = eachUs < before.lightUs ? FASTER_WEIGHT : SLOWER_WEIGHT
   const lightUs =

@@ -78,8 +78,7 @@ function stepService(
   const nowMs = passed(target.clockMs, target.steppedMs, atMs, restMs)
   const capacity = learnCapacity(target.capacity, row.ended, {
     ready: scale.ready,
-    // What was gathered for longer than a step ended in that time, however short the step.
-    tookMs: Math.max(row.spanMs ?? 0, Math.min(GAP_MAX_MS, nowMs - target.clockMs)),
+    tookMs: Math.min(GAP_MAX_MS, nowMs - target.clockMs),
     settings: service.settings,
     clauses,
   })

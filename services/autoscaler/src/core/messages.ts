@@ -33,6 +33,8 @@ export type Signals = {
     readonly missed: readonly number[]
     /** How many a replica answered in full; absent = all, as older steps have it. */
     readonly served?: number
+    /** They ended within so long, ms; absent = within the step. */
+    readonly spanMs?: number
     /** Time at replicas, sum over those, microseconds. */
     readonly serviceUs: number
     readonly ageMs: number

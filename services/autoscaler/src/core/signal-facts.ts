@@ -64,7 +64,7 @@ function misses(request: EndedFact, { indicator, thresholdUs }: Clause): boolean
 export function endedOf(
   ended: readonly EndedFact[],
   clauses: readonly Clause[],
-  ageMs: number,
+  { ageMs, spanMs }: { readonly ageMs: number; readonly spanMs: number | undefined },
 ): Pick<Signals, 'ended'> {
   if (ended.length === 0) return {}
   let outputTokens = 0
@@ -84,6 +84,7 @@ export function endedOf(
       outputTokens,
       missed,
       served,
+      ...(spanMs === undefined ? {} : { spanMs }),
       serviceUs: Math.round(serviceUs),
       ageMs,
     },

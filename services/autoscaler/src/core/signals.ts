@@ -304,7 +304,10 @@ export class SignalBook {
       jobId,
       ...(spanMs === undefined ? {} : { spanMs }),
       busy: busy.slice(0, 16),
-      ...endedOf(ended, of.clauses, Math.max(0, Math.round(monoMs - book.endedAtMs))),
+      ...endedOf(ended, of.clauses, {
+        ageMs: Math.max(0, Math.round(monoMs - book.endedAtMs)),
+        spanMs,
+      }),
     }
     if (absurd) return { ...base, came: [-1, 0], held: [-1, 0], inside: [-1, 0] }
     const fresh = ages.filter(({ silent }) => !silent)
