@@ -259,10 +259,17 @@ describe.each(Object.entries(networks))('transport over %s', (_name, open) => {
 
   it('ends a call at its deadline, also when the handler never does', async () => {
     const { client, world } = await start()
-    const error = await failureOf(client.say({ text: 'hang' }, { timeoutMs: 50 }))
-    expect(error.code).toBe('DEADLINE_EXCEEDED')
+    let entered = false
+    void world.entered.promise.then(() => {
+      entered = true
+    })
+    // On a busy machine a call may be late before its handler begins; the next has longer.
+    for (let timeoutMs = 50; !entered; timeoutMs *= 2) {
+      const error = await failureOf(client.say({ text: 'hang' }, { timeoutMs }))
+      expect(error.code).toBe('DEADLINE_EXCEEDED')
+    }
     await world.left.promise
-    expect(world.aborted).toHaveLength(1)
+    expect(world.aborted.length).toBeGreaterThan(0)
   })
 
   it('bounds unary calls by the limit of the server', async () => {
