@@ -44,7 +44,7 @@ export interface KafkaConnection {
 export type KafkaTarget = Required<Omit<KafkaConnection, 'tls' | 'sasl'>> &
   Pick<KafkaConnection, 'tls' | 'sasl'>
 
-/** What acknowledged records survive on that many brokers, or with that many copies; for people. */
+/** What acknowledged records survive with that many copies; for people. */
 export function durabilityOf(copies: number): string {
   return copies < 3
     ? 'death of the broker process, not power loss: fewer than three copies'

@@ -55,8 +55,8 @@ interface Book {
   absurd: boolean
   ended: EndedFact[]
   endedAtMs: number
-  /** When it was read last; undefined = never. */
-  readMs: number | undefined
+  /** Somebody has read it. */
+  read: boolean
   /** When anything was told of it last, or was not known; it listens since then otherwise. */
   noisyMs: number
   /** How long nothing had been told when it was read last. */
@@ -71,7 +71,7 @@ const newBook = (sinceMs: number, countsMs: number): Book => ({
   absurd: false,
   ended: [],
   endedAtMs: 0,
-  readMs: undefined,
+  read: false,
   noisyMs: sinceMs,
   quietMs: 0,
   countsMs,
@@ -247,7 +247,7 @@ export class SignalBook {
   ): Signals {
     const { monoMs } = moment
     const book = this.#book(jobId, monoMs) ?? newBook(monoMs, monoMs)
-    const { quietMs, readMs } = book
+    const { quietMs } = book
     const row = this.#row(book, jobId, of, moment)
     const { came, held, inside, ended } = row
     const nothing = [came, held, inside].every((gauge) => gauge?.[0] === 0)
@@ -257,10 +257,9 @@ export class SignalBook {
     }
     book.noisyMs = monoMs
     book.quietMs = 0
-    // Where nobody looked for a while the rest may be over for long; a silent gate says nothing.
+    // A silent gate says nothing. Where nobody looked for a while it began anew, without a rest.
     const known = came !== undefined && row.silent === undefined
-    const watched = known && readMs !== undefined && monoMs - readMs <= WATCHED_MS
-    return watched && quietMs > GAP_MAX_MS ? { ...row, restMs: Math.round(quietMs) } : row
+    return known && quietMs > GAP_MAX_MS ? { ...row, restMs: Math.round(quietMs) } : row
   }
 
   /**
@@ -280,8 +279,8 @@ export class SignalBook {
     book.absurd = false
     const countedMs = Math.round(monoMs - book.countsMs)
     // A book that begins now has counted for no time that says anything of a rate.
-    const spanMs = book.readMs === undefined && countedMs <= GAP_MAX_MS ? undefined : countedMs
-    book.readMs = monoMs
+    const spanMs = !book.read && countedMs <= GAP_MAX_MS ? undefined : countedMs
+    book.read = true
     book.countsMs = monoMs
     for (const [source, entry] of entries) {
       if (monoMs - entry.heardMs <= FORGET_MS) continue
