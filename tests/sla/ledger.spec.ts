@@ -8,20 +8,20 @@ const NAMES = new Map([['j-0-1', 'chat']])
 const seed = (Date.now() % 1_000_000) + 1
 
 test(`an independent reader finds no difference, seed ${seed}`, () => {
-  const walk = runLedgerWalk({ seed, requests: 40_000 })
+  const walk = runLedgerWalk({ seed, requests: 80_000 })
   expect(walk.differs).toBe('')
   expect(walk.openBreaches).toBe(0)
   const read = readLedger(walk, NAMES)
   expect(read.wrong).toEqual([])
   expect(read.differences).toBe(0)
   expect(read.countedBatches + walk.lost).toBe(walk.sent.length)
-  // A walk in which nothing happens proves nothing; how often it does is a matter of luck.
+  // A walk in which nothing happens proves nothing.
   expect(read.events).toBeGreaterThan(50_000)
   expect(read.statements).toBeGreaterThan(10)
-  expect(read.breaches).toBeGreaterThan(0)
-  expect(read.actions).toBeGreaterThan(0)
+  expect(read.breaches).toBeGreaterThan(3)
+  expect(read.actions).toBeGreaterThan(3)
   expect(walk.repeated).toBeGreaterThan(100)
-  expect(walk.lost).toBeGreaterThan(0)
+  expect(walk.lost).toBeGreaterThan(3)
 }, 120_000)
 
 test('the reader notices what is not so', () => {
