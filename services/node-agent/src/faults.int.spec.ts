@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, rmSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -26,6 +26,14 @@ const TICKS = script(`
   let n = 0
   setInterval(() => require('node:fs').appendFileSync(process.env.SAI_REPORT,
     JSON.stringify({ kind: 'tick', n: n++, pid: process.pid }) + '\\n'), 50)`)
+
+function commandOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1')
+  } catch {
+    return ''
+  }
+}
 
 let node: TestNode
 
@@ -135,6 +143,19 @@ describe('a supervisor that dies', () => {
     const exit = await node.exited()
     expect(exit.cause).toBe(CAUSE.SUPERVISOR_LOST)
     expect(node.pool.reports.at(-1)?.number).toBeLessThan(5n)
+  })
+
+  it('is started anew when it is killed while it starts', async () => {
+    const starting = node.start()
+    const config = join(node.dataDir, 'nodes', 'n1', 'config.json')
+    const started = () => readdirSync('/proc').find((pid) => commandOf(pid).includes(config))
+    await eventually('a supervisor', () => started() !== undefined)
+    const killed = Number(started())
+    killHard(killed)
+    const local = await starting
+    expect(local.pid).not.toBe(killed)
+    expect(localNodeStatus({ dataDir: node.dataDir, nodeId: 'n1' }).state).toBe('running')
+    await node.pool.until('hello', () => node.pool.hellos[0])
   })
 
   it('owns its directory alone: a second one is refused, and a start adopts it', async () => {

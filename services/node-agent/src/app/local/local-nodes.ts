@@ -1,5 +1,13 @@
 import { spawn } from 'node:child_process'
-import { openSync, readdirSync, readFileSync, realpathSync, renameSync, statSync } from 'node:fs'
+import {
+  closeSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  statSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Timers } from '@serverless-ai/kernel'
@@ -10,7 +18,12 @@ import { isLocked } from '../../adapters/os/lock.ts'
 import { isRunning, signal } from '../../adapters/os/proc.ts'
 import { type NodeConfigInput, parseNodeConfig } from '../../core/config.ts'
 import { NodeConfigError } from '../machine/config-file.ts'
-import { type NodeRecord, readNodeRecord, SUPERVISOR_LOCK } from '../machine/node-record.ts'
+import {
+  EXIT_IN_USE,
+  type NodeRecord,
+  readNodeRecord,
+  SUPERVISOR_LOCK,
+} from '../machine/node-record.ts'
 import { resolveWorkRoot } from './work-root.ts'
 
 /** A node of this machine whose supervisor is started by the platform. */
@@ -42,12 +55,21 @@ export type LocalNodeStatus =
   | { readonly state: 'running'; readonly record: NodeRecord }
   | { readonly state: 'stopped'; readonly record: NodeRecord | undefined }
 
+/** Why a supervisor did not come up. */
+interface NotStarted {
+  readonly words: string
+  /** A signal ended it, or another one was faster: the next look finds better. */
+  readonly again: boolean
+}
+
 /** Longest time for a supervisor to take its directory, ms. */
 const START_TIMEOUT_MS = 10_000
 /** Longest time for an ordered stop: 3 s grace of tasks, 1 s delivery, and the rest. */
 const STOP_TIMEOUT_MS = 8000
 /** The supervisor's own log is rotated at a start above this, bytes. */
 const LOG_MAX_BYTES = 8 * 1024 * 1024
+/** Starts of one that is killed meanwhile (out of memory, say), in all. */
+const START_TRIES = 3
 const LOOK_MS = 20
 const BASE_ENV = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' }
 
@@ -126,35 +148,49 @@ export async function startLocalNode(options: LocalNodeConfig): Promise<LocalNod
   // Moved while its supervisor ran: that one goes on writing to where the directory was.
   if (isMoved(readJson(file), nodeDir)) await stopLocalNode({ dataDir, nodeId })
   const changed = writeConfig(file, parsed.config)
-  const there = (await isLocked(nodeDir, SUPERVISOR_LOCK))
-    ? await until(systemTimers, START_TIMEOUT_MS, () => runningRecord(nodeDir))
-    : undefined
-  if (there !== undefined) {
-    if (changed) signal(there.pid, 'SIGHUP')
-    return { nodeId, nodeDir, pid: there.pid, adopted: true, notice }
+  for (let tries = 1; ; tries++) {
+    const there = (await isLocked(nodeDir, SUPERVISOR_LOCK))
+      ? await until(systemTimers, START_TIMEOUT_MS, () => runningRecord(nodeDir))
+      : undefined
+    if (there !== undefined) {
+      if (changed) signal(there.pid, 'SIGHUP')
+      return { nodeId, nodeDir, pid: there.pid, adopted: true, notice }
+    }
+    const outcome = await spawnSupervisor(nodeDir, file)
+    if (typeof outcome === 'number') {
+      return { nodeId, nodeDir, pid: outcome, adopted: false, notice }
+    }
+    if (outcome.again && tries < START_TRIES) continue
+    const log = readFileSync(join(nodeDir, 'supervisor.log'), 'utf8').slice(-1000)
+    const what = `the supervisor of node ${nodeId} did not start: ${outcome.words}`
+    throw new Error(`${what}; its log ends with: ${log}`)
   }
+}
+
+/** Starts a supervisor and waits until it holds its directory: its pid, or why it does not. */
+async function spawnSupervisor(nodeDir: string, configFile: string): Promise<number | NotStarted> {
   const logFd = openLog(nodeDir)
-  const child = spawn(process.execPath, [...SMALL_NODE_FLAGS, supervisorMain(), '--config', file], {
+  const main = [...SMALL_NODE_FLAGS, supervisorMain(), '--config', configFile]
+  const child = spawn(process.execPath, main, {
     cwd: nodeDir,
     detached: true,
     env: BASE_ENV,
     stdio: ['ignore', logFd, logFd],
   })
+  closeSync(logFd)
   child.unref()
-  let ended = false
-  child.once('error', () => {
-    ended = true
+  let ended: NotStarted | undefined
+  child.once('error', (error) => {
+    ended = { words: error.message, again: false }
   })
-  child.once('exit', () => {
-    ended = true
+  child.once('exit', (code, killer) => {
+    const again = killer !== null || code === EXIT_IN_USE
+    ended = { words: `it ended with ${killer ?? `code ${code}`}`, again }
   })
-  const record = await until(systemTimers, START_TIMEOUT_MS, () => {
-    const found = runningRecord(nodeDir)
-    return found?.pid === child.pid ? found : ended ? null : undefined
-  })
-  if (record) return { nodeId, nodeDir, pid: record.pid, adopted: false, notice }
-  const log = readFileSync(join(nodeDir, 'supervisor.log'), 'utf8').slice(-1000)
-  throw new Error(`the supervisor of node ${nodeId} did not start; its log ends with: ${log}`)
+  const outcome = await until(systemTimers, START_TIMEOUT_MS, () =>
+    runningRecord(nodeDir)?.pid === child.pid ? child.pid : ended,
+  )
+  return outcome ?? { words: `it was not ready within ${START_TIMEOUT_MS} ms`, again: false }
 }
 
 /** Ids of the nodes of a data directory whose supervisors run, whoever started them. */

@@ -4,6 +4,9 @@ import { isRecord, readJson } from '../../adapters/os/files.ts'
 /** Purpose of the lock that a supervisor holds on its node directory. */
 export const SUPERVISOR_LOCK = 'supervisor'
 
+/** Exit status of a supervisor when another one owns the node directory. */
+export const EXIT_IN_USE = 75
+
 /** What `<nodeDir>/supervisor.json` says of the supervisor that owns the directory. */
 export interface NodeRecord {
   readonly nodeId: string

@@ -21,8 +21,6 @@ import { osAgent } from './os-agent.ts'
 import { osHost } from './os-host.ts'
 import { FileNodeStore } from './store.ts'
 
-/** Exit status when another supervisor owns the node directory. */
-export const EXIT_IN_USE = 75
 /** The log of an agent is rotated at a restart above this, bytes. */
 const AGENT_LOG_MAX_BYTES = 8 * 1024 * 1024
 /** Time for the agent to end its stream, ms. */
