@@ -3,9 +3,9 @@ import { agentOf, latency, RATE, refuseLosses, toGateway } from './common.ts'
 import { type Answer, type Load, openLoop } from './open-loop.ts'
 import { routeTo, service, startGateway, startNginx, startReplica } from './parts.ts'
 
-export const SLICE_MS = 10_000
+export const SLICE_MS = 20_000
 /** So long each is asked before it counts: until its code is compiled. */
-const WARM_UP_MS = 5_000
+const WARM_UP_MS = 15_000
 
 /** Direct, through the gateway and through nginx, in turns: what each adds. */
 export async function addedLatency(options: { reps: number; seed: number }): Promise<Metric[]> {
