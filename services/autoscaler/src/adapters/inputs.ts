@@ -133,14 +133,15 @@ const INDICATORS: ReadonlyMap<Indicator, Clause['indicator']> = new Map([
   [Indicator.AVAILABILITY, 'availability'],
 ])
 
-/** An objective that replicas can help; undefined = it is of jobs, or of one class alone. */
+/** An objective that replicas can help; undefined = it is of jobs. */
 function objectiveOf(objective: Objective): ObjectiveView | undefined {
   const indicator = INDICATORS.get(objective.indicator)
   const { name, tenant, service, targetPpm, thresholdUs } = objective
-  if (indicator === undefined || objective.class !== '') return undefined
+  if (indicator === undefined) return undefined
   const missPpm = Math.max(1, 1_000_000 - targetPpm)
   const clause = { indicator, thresholdUs: Number(thresholdUs), missPpm }
-  return { name, tenant, service, clause }
+  const view = { name, tenant, service, clause }
+  return objective.class === '' ? view : { ...view, class: objective.class }
 }
 
 function fromObjectives(event: PublicEvent): AutoscalerInput | undefined {
@@ -155,10 +156,10 @@ function fromObjectives(event: PublicEvent): AutoscalerInput | undefined {
     }
     case `${EVENTS}ActionRequested`: {
       const { action } = ActionRequested.decode(event.payload)
-      if (action?.step?.action !== ActionStep_Action.SCALE || action.service === '')
-        return undefined
-      const { actionId, tenant, service, withdrawnMs } = action
-      return { type: 'NoteAction', actionId, tenant, service, holds: withdrawnMs === 0n }
+      if (action?.step?.action !== ActionStep_Action.SCALE) return undefined
+      const { actionId, objectiveId, tenant, service, withdrawnMs } = action
+      const about = { actionId, objectiveId, tenant, service }
+      return { type: 'NoteAction', ...about, holds: withdrawnMs === 0n }
     }
     default:
       return undefined

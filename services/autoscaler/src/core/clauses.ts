@@ -8,7 +8,8 @@ const DEFAULT: Clause = { indicator: 'wait', thresholdUs: WAIT_US, missPpm: WAIT
 export function clausesOf(state: AutoscalerState, target: Target): readonly Clause[] {
   const named = target.service?.objectives ?? []
   const found = [...state.objectives]
-    .filter(([, { name, tenant, service }]) => {
+    .filter(([, { name, tenant, service, class: of }]) => {
+      if (of !== undefined) return false
       if (tenant !== '' && tenant !== target.tenant) return false
       return service === target.jobId || service === target.name || named.includes(name)
     })

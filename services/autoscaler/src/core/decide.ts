@@ -5,8 +5,9 @@ import {
   refuse,
   unreachable,
 } from '@serverless-ai/kernel'
+import { isHeld } from './actions.ts'
 import { SHORT } from './control.ts'
-import { OBJECTIVES_MAX, TARGETS_MAX, WAITING_MAX } from './limits.ts'
+import { ACTIONS_MAX, OBJECTIVES_MAX, TARGETS_MAX, WAITING_MAX } from './limits.ts'
 import {
   type AutoscalerCommand,
   type AutoscalerEvent,
@@ -108,18 +109,17 @@ function noteForecast(command: CommandOf<'NoteForecast'>, state: AutoscalerState
 
 /** More replicas are asked for while an alert of an objective lasts, or no more. */
 function noteAction(command: CommandOf<'NoteAction'>, state: AutoscalerState): Decided {
-  const { actionId, tenant, service, holds } = command
-  const events: AutoscalerEvent[] = []
-  for (const { jobId, tenant: owner, name, service: serves, urgent } of state.targets.values()) {
-    if (serves === undefined || (tenant !== '' && tenant !== owner)) continue
-    const before = urgent?.actionIds ?? []
-    const mine = service === jobId || service === name
-    if (before.includes(actionId) === (holds && mine)) continue
-    const rest = before.filter((id) => id !== actionId)
-    const actionIds = holds && mine ? [...rest, actionId] : rest
-    events.push({ type: 'UrgencyChanged', jobId, actionIds })
+  const { actionId, objectiveId, tenant, service, holds } = command
+  if (!holds) return isHeld(state, actionId) ? one({ type: 'ActionOver', actionId }) : nothing()
+  if (state.actions.has(actionId) || state.actions.size >= ACTIONS_MAX) return nothing()
+  if (service !== '') {
+    return one({ type: 'ActionHeld', actionId, scope: { tenant, service, class: '' } })
   }
-  return accept(events)
+  // Of jobs, then: replicas of services do not help them.
+  const objective = state.objectives.get(objectiveId)
+  if (objective === undefined) return nothing()
+  const scope = { tenant, service, class: objective.class ?? '' }
+  return one({ type: 'ActionHeld', actionId, scope })
 }
 
 function settleResize(command: CommandOf<'SettleResize'>, state: AutoscalerState): Decided {

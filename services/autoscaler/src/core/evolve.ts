@@ -1,4 +1,5 @@
 import { invariant, unreachable } from '@serverless-ai/kernel'
+import { actionsFor } from './actions.ts'
 import { DECISIONS_KEPT, ENDED_KEPT, REFUSED_MS, RESTARTS_WEIGHT, STORY_KEPT } from './limits.ts'
 import type { AutoscalerEvent, JobFact, ResizeOutcome } from './messages.ts'
 import { type AutoscalerState, holdingKey, newTarget, type Target } from './model.ts'
@@ -37,7 +38,7 @@ function endResizing(target: Target, job: JobFact, atMs: number): void {
   target.resizing = undefined
 }
 
-function noteJob(state: AutoscalerState, { job }: EventOf<'JobNoted'>, atMs: number): void {
+function noteJob(state: AutoscalerState, { job, first }: EventOf<'JobNoted'>, atMs: number): void {
   const target = begun(state, job.jobId)
   const { tenant, name, queue, scale } = job
   endResizing(target, job, atMs)
@@ -51,6 +52,7 @@ function noteJob(state: AutoscalerState, { job }: EventOf<'JobNoted'>, atMs: num
     if (scale.unit === 'replicas') noteStartups(target, scale.ready, atMs)
     target.scale = scale
   }
+  if (first) comeUnder(state, target)
   state.jobQueues.delete(job.jobId)
   state.waiting.delete(job.jobId)
   if (scale?.unit !== 'tasks' || target.taskDevices > 0) return
@@ -150,6 +152,24 @@ function settled(target: Target, outcome: ResizeOutcome, atMs: number): void {
   }
 }
 
+/** A target came into being, or into the scope of other actions. */
+function comeUnder(state: AutoscalerState, target: Target): void {
+  urgency(target, actionsFor(state.actions, target))
+}
+
+function holdAction(state: AutoscalerState, event: EventOf<'ActionHeld'>): void {
+  state.actions.set(event.actionId, event.scope)
+  for (const target of state.targets.values()) comeUnder(state, target)
+}
+
+function endAction(state: AutoscalerState, { actionId }: EventOf<'ActionOver'>): void {
+  state.actions.delete(actionId)
+  for (const target of state.targets.values()) {
+    if (!target.urgent?.actionIds.includes(actionId)) continue
+    urgency(target, actionsFor(state.actions, target, actionId))
+  }
+}
+
 function urgency(target: Target, actionIds: readonly string[]): void {
   const least = target.urgent?.least ?? (target.scale?.wanted ?? 0) + 1
   target.urgent = actionIds.length === 0 ? undefined : { actionIds, least }
@@ -169,6 +189,7 @@ function evolveTarget(
       target.tenant = event.tenant
       target.name = event.name
       target.service = event.service
+      comeUnder(state, target)
       return
     }
     case 'ResizeBegan': {
@@ -221,6 +242,8 @@ type FleetEvent =
   | 'NodeForgotten'
   | 'ObjectiveNoted'
   | 'ObjectiveForgotten'
+  | 'ActionHeld'
+  | 'ActionOver'
 
 function evolveRest(state: AutoscalerState, event: AutoscalerEvent, atMs: number): void {
   switch (event.type) {
@@ -250,6 +273,12 @@ function evolveRest(state: AutoscalerState, event: AutoscalerEvent, atMs: number
       return
     case 'ObjectiveForgotten':
       state.objectives.delete(event.objectiveId)
+      return
+    case 'ActionHeld':
+      holdAction(state, event)
+      return
+    case 'ActionOver':
+      endAction(state, event)
       return
     default:
       evolveTarget(state, event, atMs)

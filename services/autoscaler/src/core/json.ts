@@ -1,9 +1,16 @@
 import type { Json } from '@serverless-ai/kernel'
-import type { AutoscalerState, Holding, NodeView, ObjectiveView, Target } from './model.ts'
+import type {
+  ActionScope,
+  AutoscalerState,
+  Holding,
+  NodeView,
+  ObjectiveView,
+  Target,
+} from './model.ts'
 
 type StateJson = Omit<
   AutoscalerState,
-  'targets' | 'nodes' | 'holdings' | 'queues' | 'jobQueues' | 'waiting' | 'objectives'
+  'targets' | 'nodes' | 'holdings' | 'queues' | 'jobQueues' | 'waiting' | 'objectives' | 'actions'
 > & {
   targets: Target[]
   nodes: [string, NodeView][]
@@ -12,6 +19,8 @@ type StateJson = Omit<
   jobQueues: [string, string][]
   waiting: string[]
   objectives: [string, ObjectiveView][]
+  /** Absent = none: states of before there were any are as they were. */
+  actions?: [string, ActionScope][]
 }
 
 /** Without what is undefined: JSON has no such thing. */
@@ -19,8 +28,9 @@ const plain = (value: object): Json => JSON.parse(JSON.stringify(value))
 
 /** State as plain JSON: the same state gives the same JSON. */
 export function toJson(state: AutoscalerState): Json {
+  const { actions, ...rest } = state
   const json: StateJson = {
-    ...state,
+    ...rest,
     targets: [...state.targets.values()],
     nodes: [...state.nodes],
     holdings: [...state.holdings],
@@ -28,6 +38,7 @@ export function toJson(state: AutoscalerState): Json {
     jobQueues: [...state.jobQueues],
     waiting: [...state.waiting],
     objectives: [...state.objectives],
+    ...(actions.size === 0 ? {} : { actions: [...actions] }),
   }
   return plain(json)
 }
@@ -52,5 +63,6 @@ export function fromJson(json: Json): AutoscalerState {
     jobQueues: new Map(state.jobQueues),
     waiting: new Set(state.waiting),
     objectives: new Map(state.objectives),
+    actions: new Map(state.actions),
   }
 }

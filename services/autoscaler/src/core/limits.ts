@@ -30,6 +30,10 @@ export const RESTARTS_WEIGHT = 0.5
 /** Other jobs that are known to wait: more than none is enough. */
 export const WAITING_MAX = 1_000
 export const OBJECTIVES_MAX = 500
+/** Actions that hold at once: further ones are left out. */
+export const ACTIONS_MAX = 1_000
+/** Of those that hold for a target, so many are named there. */
+export const TARGET_ACTIONS_KEPT = 16
 
 /** Raised when a policy decides otherwise upon the same: older logs keep theirs. */
 export const POLICY_VERSION = 1

@@ -1,4 +1,5 @@
 import type {
+  ActionScope,
   ForecastView,
   Holding,
   Mode,
@@ -98,7 +99,10 @@ export type AutoscalerInput =
   | {
       readonly type: 'NoteAction'
       readonly actionId: string
+      readonly objectiveId: string
+      /** Empty = all. */
       readonly tenant: string
+      /** Job id or name; empty = all that the objective is for. */
       readonly service: string
       readonly holds: boolean
     }
@@ -172,6 +176,10 @@ export type AutoscalerEvent =
       readonly objective: ObjectiveView
     }
   | { readonly type: 'ObjectiveForgotten'; readonly objectiveId: string }
+  /** For every target in its scope, and for those that come into it while it holds. */
+  | { readonly type: 'ActionHeld'; readonly actionId: string; readonly scope: ActionScope }
+  | { readonly type: 'ActionOver'; readonly actionId: string }
+  /** What logs of before `ActionHeld` have in its place: for one target. */
   | {
       readonly type: 'UrgencyChanged'
       readonly jobId: string

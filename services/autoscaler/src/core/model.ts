@@ -180,7 +180,19 @@ export type ObjectiveView = {
   readonly tenant: string
   /** Job id or name; empty = all. */
   readonly service: string
+  /** Of requests; absent = of all. Those of one class alone are no clause of a service. */
+  readonly class?: string
   readonly clause: Clause
+}
+
+/** For which services an action holds. */
+export type ActionScope = {
+  /** Empty = all. */
+  readonly tenant: string
+  /** Job id or name; empty = all of the tenant. */
+  readonly service: string
+  /** Where no service is named: the class that they are of; empty = any. */
+  readonly class: string
 }
 
 export type AutoscalerState = {
@@ -197,6 +209,8 @@ export type AutoscalerState = {
   /** Other jobs that wait for devices. */
   readonly waiting: Set<string>
   readonly objectives: Map<string, ObjectiveView>
+  /** Actions that ask for more replicas and are not over; those of older logs are at targets. */
+  readonly actions: Map<string, ActionScope>
   share: ShareState
   /** Log time at which the share was divided last. */
   shareMs: number
@@ -217,6 +231,7 @@ export const initialState = (): AutoscalerState => ({
   jobQueues: new Map(),
   waiting: new Set(),
   objectives: new Map(),
+  actions: new Map(),
   share: initialShare,
   shareMs: 0,
   shareClockMs: 0,

@@ -1,4 +1,5 @@
 import { accept, type DecideContext, type Decision } from '@serverless-ai/kernel'
+import { heldActions } from './actions.ts'
 import { decide } from './decide.ts'
 import { evolve } from './evolve.ts'
 import { fromJson, toJson } from './json.ts'
@@ -80,10 +81,8 @@ function absent(source: string, state: AutoscalerState, told: Told): readonly Au
       for (const objectiveId of state.objectives.keys()) {
         if (!objectives.has(objectiveId)) events.push({ type: 'ObjectiveForgotten', objectiveId })
       }
-      for (const { jobId, urgent } of state.targets.values()) {
-        const left = (urgent?.actionIds ?? []).filter((id) => actions.has(id))
-        if (urgent === undefined || left.length === urgent.actionIds.length) continue
-        events.push({ type: 'UrgencyChanged', jobId, actionIds: left })
+      for (const actionId of heldActions(state)) {
+        if (!actions.has(actionId)) events.push({ type: 'ActionOver', actionId })
       }
       return events
     }

@@ -1,11 +1,30 @@
 /** What happened to a target besides decisions, for people: codes with numbers. */
+import { actionsFor } from './actions.ts'
 import type { AutoscalerEvent } from './messages.ts'
-import type { AutoscalerState, StoryLine } from './model.ts'
+import { type AutoscalerState, newTarget, type StoryLine, type Target } from './model.ts'
 
 type Line = { readonly jobId: string; readonly line: StoryLine }
 
 const texts = (numbers: Readonly<Record<string, string | number>>): Record<string, string> =>
   Object.fromEntries(Object.entries(numbers).map(([name, value]) => [name, String(value)]))
+
+const tellActions = (jobId: string, atMs: number, actionIds: readonly string[]): Line => {
+  const code = actionIds.length === 0 ? 'OBJECTIVE_CALM' : 'OBJECTIVE_BREACHED'
+  return { jobId, line: { atMs, code, details: { actions: actionIds.join(',') } } }
+}
+
+/** What other actions hold for a target, if others do. */
+function actionsOf(
+  state: Pick<AutoscalerState, 'actions'>,
+  target: Target,
+  atMs: number,
+  over?: string,
+): readonly Line[] {
+  const now = actionsFor(state.actions, target, over)
+  const before = target.urgent?.actionIds ?? []
+  const same = now.length === before.length && now.every((id) => before.includes(id))
+  return same ? [] : [tellActions(target.jobId, atMs, now)]
+}
 
 /** Lines of an event; `state` is the state before it. */
 export function storyOf(
@@ -24,22 +43,37 @@ export function storyOf(
       const before = state.targets.get(jobId)?.scale
       if (scale === undefined) return []
       const { min, max, wanted, owner } = scale
-      if (event.first) return tell(jobId, 'TARGET_TRACKED', { min, max, wanted })
+      if (event.first) {
+        const { tenant, name } = event.job
+        const now = { ...(state.targets.get(jobId) ?? newTarget(jobId)), tenant, name, scale }
+        const tracked = tell(jobId, 'TARGET_TRACKED', { min, max, wanted })
+        return [...tracked, ...actionsOf(state, now, atMs)]
+      }
       const moved = before !== undefined && before.owner !== owner
       return moved ? tell(jobId, 'OWNER_CHANGED', { from: before.owner, to: owner, wanted }) : []
     }
     case 'ServiceNoted': {
       const { policy, idleMs } = event.service.settings
-      const { jobId, service } = event
+      const { jobId, tenant, name, service } = event
+      const now = { ...(state.targets.get(jobId) ?? newTarget(jobId)), tenant, name, service }
       const each = service.devicesEach
-      return tell(jobId, 'SERVICE_DECLARED', { policy, idleMs, devicesEach: each })
+      const declared = tell(jobId, 'SERVICE_DECLARED', { policy, idleMs, devicesEach: each })
+      return [...declared, ...actionsOf(state, now, atMs)]
     }
     case 'ModeSet':
       return tell(event.jobId, 'MODE_SET', { mode: event.mode })
-    case 'UrgencyChanged': {
-      const { jobId, actionIds } = event
-      const code = actionIds.length === 0 ? 'OBJECTIVE_CALM' : 'OBJECTIVE_BREACHED'
-      return tell(jobId, code, { actions: actionIds.join(',') })
+    case 'UrgencyChanged':
+      return [tellActions(event.jobId, atMs, event.actionIds)]
+    case 'ActionHeld': {
+      const actions = new Map([...state.actions, [event.actionId, event.scope]])
+      return [...state.targets.values()].flatMap((target) => actionsOf({ actions }, target, atMs))
+    }
+    case 'ActionOver': {
+      const { actionId } = event
+      const told = [...state.targets.values()].filter(({ urgent }) =>
+        urgent?.actionIds.includes(actionId),
+      )
+      return told.flatMap((target) => actionsOf(state, target, atMs, actionId))
     }
     case 'ResizeSettled': {
       const { jobId, decisionId, outcome } = event
