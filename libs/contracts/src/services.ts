@@ -28,5 +28,12 @@ export const NEEDED_BY: Readonly<Partial<Record<OptionalService, OptionalService
   'resource-profiler': 'autoscaler',
 }
 
+/**
+ * The most that a gateway may give a request from its arrival to its end (`edge.timeoutMs`), ms. No
+ * replica goes for want of requests while one may be inside, so long that one may take; it is also
+ * the most that a replica may have to drain.
+ */
+export const REQUEST_TIMEOUT_MAX_MS = 3_600_000
+
 /** Classes of requests, the highest first, where no setting names others. */
 export const REQUEST_CLASSES = ['interactive', 'standard', 'batch'] as const

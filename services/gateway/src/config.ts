@@ -1,10 +1,11 @@
 import type { DeepReadonly } from '@serverless-ai/config'
+import { REQUEST_TIMEOUT_MAX_MS } from '@serverless-ai/contracts/services'
 import { requestClasses, serviceConfig } from '@serverless-ai/hosting'
 import { z } from 'zod'
 import { DEFAULT_SETTINGS as D, type GatewaySettings } from './app/settings.ts'
 
-const ms = (value: number, description: string) =>
-  z.number().int().min(10).max(86_400_000).default(value).meta({ description })
+const ms = (value: number, description: string, most = 86_400_000) =>
+  z.number().int().min(10).max(most).default(value).meta({ description })
 const count = (value: number, description: string) =>
   z.number().int().min(1).max(10_000_000).default(value).meta({ description })
 const bytes = (value: number, description: string) =>
@@ -38,7 +39,11 @@ export const edgeConfig = z
     heldPerTenant: count(D.heldPerTenant, 'Requests of a tenant and class held for a service'),
     heldPerService: count(D.heldPerService, 'Requests held for a service'),
     holdMs: ms(D.holdMs, 'Longest time that a request is held, ms'),
-    timeoutMs: ms(D.timeoutMs, 'Longest time of a request from arrival to end, ms'),
+    timeoutMs: ms(
+      D.timeoutMs,
+      'Longest time of a request from arrival to end, ms',
+      REQUEST_TIMEOUT_MAX_MS,
+    ),
     headMs: ms(
       D.headMs,
       'Longest wait for the head of an answer once a replica has the request, ms',

@@ -158,6 +158,19 @@ describe('the autoscaler', () => {
     expect(budget).toMatchObject({ devices: 4, unknown: false })
   })
 
+  it('keeps a replica for a request that takes longer than ten minutes', async () => {
+    const { declare, second, load, asked, time } = await running()
+    await declare()
+    await second(1)
+    for (let n = 0; n < 660; n += 1) {
+      load(1)
+      await time.advance(1_000)
+    }
+    expect(asked.map(({ wanted }) => wanted)).toEqual([1])
+    for (let n = 0; n < 5; n += 1) await second(0)
+    expect(asked.map(({ wanted }) => wanted)).toEqual([1, 0])
+  })
+
   it('follows a load, explains each decision, also at a past position', async () => {
     const { client, declare, second, asked, tell, time } = await running()
     await declare()

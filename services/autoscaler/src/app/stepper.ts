@@ -1,3 +1,4 @@
+import { REQUEST_TIMEOUT_MAX_MS } from '@serverless-ai/contracts/services'
 import { type Clock, type Logger, RpcError, type Timer, type Timers } from '@serverless-ai/kernel'
 import {
   SourceGaps,
@@ -141,7 +142,8 @@ export class Stepper {
     try {
       const { value: rows } = await this.#runtime.read((state, { atMs }) => this.#rows(state, atMs))
       if (rows !== undefined) {
-        await this.#runtime.execute({ type: 'Step', rows, ...this.#settings })
+        const longestMs = REQUEST_TIMEOUT_MAX_MS
+        await this.#runtime.execute({ type: 'Step', rows, ...this.#settings, longestMs })
       }
     } catch (error) {
       this.lostSteps += 1

@@ -82,12 +82,13 @@ function stepService(
     settings: service.settings,
     clauses,
   })
-  const policyOf = { service, clauses, capacity, stepMs: stepped.stepMs }
+  const { stepMs, longestMs } = stepped
+  const policyOf = { service, clauses, capacity, stepMs, longestMs }
   const same = capacity.capacityMilli === target.capacity.capacityMilli
   const kept = target.run !== undefined && goesOn(target.run, policyOf) ? target.run : undefined
   const before = kept === undefined ? beginRun(policyOf) : same ? kept : withNewCapacity(kept)
   const limits = limitsOf(state, target, of)
-  const seen = observe(target, row, { nowMs, atMs, limits, stepMs: stepped.stepMs, restMs })
+  const seen = observe(target, row, { nowMs, atMs, limits, stepMs, restMs })
   const { run, decision: own } = stepRun(before, seen, policyOf)
   // Not every policy knows of budgets and quotas.
   const decision = { ...own, wanted: withinLimits(own.wanted, limits, scale.wanted) }

@@ -115,6 +115,7 @@ export type AutoscalerCommand =
       readonly rows: readonly Signals[]
       readonly stepMs: number
       readonly giveBackAfterMs: number
+      readonly longestMs?: number
     }
   | {
       readonly type: 'SettleResize'
@@ -136,6 +137,8 @@ export type Stepped = {
   readonly rows: readonly Signals[]
   readonly stepMs: number
   readonly giveBackAfterMs: number
+  /** No request takes longer, ms; absent = 600 s, as older steps were decided. */
+  readonly longestMs?: number
 }
 
 export type AutoscalerEvent =

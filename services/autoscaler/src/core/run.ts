@@ -26,9 +26,11 @@ export interface PolicyOf {
   readonly clauses: readonly Clause[]
   readonly capacity: CapacityView
   readonly stepMs: number
+  /** No request takes longer, ms; absent = as by default. */
+  readonly longestMs?: number | undefined
 }
 
-function predictiveOf({ service, clauses, capacity, stepMs }: PolicyOf) {
+function predictiveOf({ service, clauses, capacity, stepMs, longestMs }: PolicyOf) {
   const { idleMs } = service.settings
   return predictivePolicy({
     // In thousandths of a request: what a request takes is in the capacity.
@@ -37,6 +39,7 @@ function predictiveOf({ service, clauses, capacity, stepMs }: PolicyOf) {
     allowedMissPpm: clauses.map(({ missPpm }) => missPpm),
     startupMs: STARTUP_MS,
     stepMs,
+    ...(longestMs === undefined ? {} : { longestMs }),
     historyMs: Math.max(HISTORY_MIN_MS, HISTORY_STEPS * stepMs),
     // A step is seldom as long as the other: half of one is nobody's idleness.
     idleMs: Math.max(1, idleMs - stepMs / 2),

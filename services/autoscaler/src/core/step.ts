@@ -86,8 +86,7 @@ export function step(
   state: AutoscalerState,
   { atMs }: Pick<DecideContext, 'atMs'>,
 ): Decision<AutoscalerEvent> {
-  const { rows, stepMs, giveBackAfterMs } = command
-  const stepped: Stepped = { type: 'Stepped', rows, stepMs, giveBackAfterMs }
+  const stepped: Stepped = { ...command, type: 'Stepped' }
   const { wishes } = outlookOf(state, stepped, atMs)
   const events: AutoscalerEvent[] = [stepped]
   const effects: EffectRequest[] = []

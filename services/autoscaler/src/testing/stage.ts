@@ -81,6 +81,8 @@ export class Stage {
   atMs = NOON
   stepMs = 1_000
   giveBackAfterMs = 30_000
+  /** Undefined: as older steps were recorded. */
+  longestMs: number | undefined = 3_600_000
   readonly events: { readonly event: AutoscalerEvent; readonly atMs: number }[] = []
   /** Calls of the scheduler that are not answered. */
   readonly asked = new Map<string, Asked>()
@@ -167,8 +169,9 @@ export class Stage {
 
   step(...rows: readonly Signals[]): readonly ScaleDecision[] {
     this.atMs += this.stepMs
-    const { stepMs, giveBackAfterMs } = this
-    const events = this.tell({ type: 'Step', rows, stepMs, giveBackAfterMs })
+    const { stepMs, giveBackAfterMs, longestMs } = this
+    const known = longestMs === undefined ? {} : { longestMs }
+    const events = this.tell({ type: 'Step', rows, stepMs, giveBackAfterMs, ...known })
     return events.flatMap((event) => (event.type === 'ScaleDecided' ? [event.decision] : []))
   }
 

@@ -20,7 +20,10 @@ export interface GatewaySettings {
   readonly heldPerService: number
   /** Longest time that a request is held, ms. */
   readonly holdMs: number
-  /** Longest time from arrival to end, where the caller asks for no shorter one, ms. */
+  /**
+   * Longest time from arrival to end, where the caller asks for no shorter one, ms; at most
+   * `REQUEST_TIMEOUT_MAX_MS`.
+   */
   readonly timeoutMs: number
   /** Longest wait for the head of an answer once a replica has the request, ms. */
   readonly headMs: number

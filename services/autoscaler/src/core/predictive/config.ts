@@ -30,7 +30,10 @@ export interface PredictiveConfig {
   readonly maxAgeMs?: number
   /** Without any request for so long a service with floor 0 goes to zero. */
   readonly idleMs?: number
-  /** No request takes longer: a gauge of requests in flight that stays up for longer is wrong. */
+  /**
+   * No request takes longer, ms: a gauge of requests in flight that stays up for longer after the
+   * last one came is wrong.
+   */
   readonly longestMs?: number
   /** Requests that are held beside an idle replica for so long are a fault of the gauge. */
   readonly distrustMs?: number
