@@ -1,3 +1,4 @@
+import { seededRandomness } from '@serverless-ai/kernel/testing'
 import { describe, expect, it } from 'vitest'
 import { Stage, scale, serviceFacts } from '../testing/stage.ts'
 import { clausesOf } from './clauses.ts'
@@ -180,4 +181,64 @@ it('a target names so many actions, and those behind when the first are over', (
   expect(stage.of(A).urgent?.actionIds).toEqual(ids.slice(-1))
   over(stage, ids.at(-1)!)
   expect(stage.of(A).urgent).toBeUndefined()
+})
+
+/** At random: actions of all scopes, services that come, change and go, sources told anew. */
+it.each([1, 2, 3, 4, 5])('whatever comes first, targets have what is for them: seed %i', (seed) => {
+  const dice = seededRandomness(seed)
+  const stage = new Stage().node('n1', 8).queue()
+  const classes = ['interactive', 'batch']
+  const objectives = ['', ...classes].map((of, at) => {
+    const objectiveId = `o-${at}`
+    const view = objective(of === '' ? {} : { class: of })
+    stage.tell({ type: 'NoteObjective', objectiveId, objective: view })
+    return { objectiveId, of }
+  })
+  const held = new Map<string, { tenant: string; service: string; of: string }>()
+  const jobs = ['j-0-a', 'j-0-b', 'j-0-c']
+  for (let turn = 0; turn < 300; turn += 1) {
+    const jobId = dice.pick(jobs)
+    const tenant = dice.pick(['', 'team-a', 'team-b'])
+    const { objectiveId, of } = dice.pick(objectives)
+    const service = dice.chance(0.3) ? dice.pick([jobId, `of-${jobId}`]) : ''
+    const actionId = `${objectiveId}:0:${dice.pick([1, 2, 3])}`
+    switch (dice.pick([0, 1, 2, 3, 4, 5])) {
+      case 0:
+        holds(stage, actionId, { objectiveId, tenant, service })
+        if (!held.has(actionId)) held.set(actionId, { tenant, service, of })
+        break
+      case 1:
+        over(stage, actionId)
+        held.delete(actionId)
+        break
+      case 2:
+        stage.tell({ type: 'EndService', jobId })
+        break
+      case 3:
+        stage.job(jobId, scale({ wanted: dice.pick([0, 1, 2]) }))
+        break
+      case 4:
+        stage.state = autoscalerDecider.fromJson(autoscalerDecider.toJson(stage.state))
+        break
+      default: {
+        const facts = serviceFacts({ class: dice.pick(classes) })
+        const about = { tenant: 'team-a', name: `of-${jobId}`, service: facts }
+        stage.tell({ type: 'DeclareService', jobId, ...about })
+      }
+    }
+    for (const target of stage.state.targets.values()) {
+      const { scale: now, service: serves, urgent } = target
+      const mine = [...held].filter(
+        ([, a]) =>
+          (a.tenant === '' || a.tenant === 'team-a') &&
+          (a.service === ''
+            ? a.of === '' || a.of === serves?.class
+            : [target.jobId, target.name].includes(a.service)),
+      )
+      const known = now !== undefined && serves !== undefined
+      const want = known ? mine.map(([id]) => id).sort() : []
+      expect([...(urgent?.actionIds ?? [])].sort()).toEqual(want)
+      if (urgent !== undefined) expect(urgent.least).toBeGreaterThan(0)
+    }
+  }
 })
