@@ -2,6 +2,14 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Job, Job_State } from '@serverless-ai/contracts/job/v1/job'
+import {
+  ActionStep,
+  ActionStep_Action,
+  BurnRule,
+  Indicator,
+  Objective,
+  Severity,
+} from '@serverless-ai/contracts/objective/v1/objective'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { withLog } from '../support/closed-log.ts'
 import {
@@ -90,6 +98,18 @@ const ask = async (name: string): Promise<number> => {
   return until(`${name} is known`, answered, { timeoutMs: READY_MS })
 }
 
+/** An objective of all services that nobody can keep: it asks for scale with its first requests. */
+function unkeepable(): Objective {
+  const severity = Severity.PAGE
+  const windows = { longWindowMs: 600_000n, shortWindowMs: 600_000n }
+  const promise = { targetPpm: 990_000, thresholdUs: 1n, windowMs: 3_600_000n }
+  return {
+    ...Objective.fromPartial({ name: 'all-fast', indicator: Indicator.E2E, ...promise }),
+    rules: [BurnRule.fromPartial({ severity, budgetPpm: 500_000, ...windows })],
+    actions: [ActionStep.fromPartial({ severity, action: ActionStep_Action.SCALE })],
+  }
+}
+
 const wanted = ({ scale }: Job) => scale?.wanted ?? 0
 const atZero = ({ scale }: Job) =>
   scale?.wanted === 0 && scale.granted === 0 && scale.draining === 0
@@ -117,6 +137,30 @@ describe('the autoscaler on real processes', () => {
     })
     const applied = decisions.filter(({ outcome }) => outcome === 'APPLIED')
     expect(applied.map(({ wanted: count }) => count)).toEqual([1, 0, 1, 0, 1, 0])
+    await team.jobs.cancelJob({ requestId: requestId(), jobId })
+  }, 240_000)
+
+  it('gives services more for an objective that names none, while it is in danger', async () => {
+    const create = { requestId: requestId(), objective: unkeepable(), validateOnly: false }
+    const { objective } = await team.objectives.createObjective(create)
+    const objectiveId = objective?.objectiveId ?? ''
+    const jobId = await serve('endangered', { model: modelOf, max: 2, latencyMs: 0 })
+    const statuses: Promise<number>[] = []
+    const calls = setInterval(() => statuses.push(ask('endangered')), 200)
+    const about = { target: 'endangered', untilMs: 0n, atPosition: '' }
+    const breached = async () => {
+      const { story } = await team.scaling.explain(about)
+      return story.some(({ code }) => code === 'OBJECTIVE_BREACHED') ? true : undefined
+    }
+    try {
+      await until('the action to hold for the service', breached, { timeoutMs: READY_MS })
+      await untilJob(team, jobId, 'has another replica', (job) => wanted(job) === 2, READY_MS)
+    } finally {
+      clearInterval(calls)
+    }
+    expect(new Set(await Promise.all(statuses))).toEqual(new Set([200]))
+    await team.objectives.deleteObjective({ requestId: requestId(), objectiveId })
+    await untilJob(team, jobId, 'is at zero again', atZero, READY_MS)
     await team.jobs.cancelJob({ requestId: requestId(), jobId })
   }, 240_000)
 
