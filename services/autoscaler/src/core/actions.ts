@@ -42,3 +42,29 @@ export function heldActions({ actions, targets }: AutoscalerState): ReadonlySet<
   const atTargets = [...targets.values()].flatMap(({ urgent }) => urgent?.actionIds ?? [])
   return new Set([...actions.keys(), ...atTargets])
 }
+
+/** Sets the actions of a target. What they ask for is fixed when the first begins to hold. */
+export function setActions(target: Target, actionIds: readonly string[]): void {
+  const least = target.urgent?.least ?? (target.scale?.wanted ?? 0) + 1
+  target.urgent = actionIds.length === 0 ? undefined : { actionIds, least }
+}
+
+/** A target came into being, or into the scope of other actions. Changes it in place. */
+export function comeUnder({ actions }: AutoscalerState, target: Target): void {
+  setActions(target, actionsFor(actions, target))
+}
+
+/** An action begins to hold. Changes `state` in place. */
+export function holdAction(state: AutoscalerState, actionId: string, scope: ActionScope): void {
+  state.actions.set(actionId, scope)
+  for (const target of state.targets.values()) comeUnder(state, target)
+}
+
+/** An action is over. Changes `state` in place. */
+export function endAction({ actions, targets }: AutoscalerState, actionId: string): void {
+  actions.delete(actionId)
+  for (const target of targets.values()) {
+    if (!target.urgent?.actionIds.includes(actionId)) continue
+    setActions(target, actionsFor(actions, target, actionId))
+  }
+}

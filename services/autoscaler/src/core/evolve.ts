@@ -1,5 +1,5 @@
 import { invariant, unreachable } from '@serverless-ai/kernel'
-import { actionsFor } from './actions.ts'
+import { comeUnder, endAction, holdAction, setActions } from './actions.ts'
 import { DECISIONS_KEPT, ENDED_KEPT, REFUSED_MS, RESTARTS_WEIGHT, STORY_KEPT } from './limits.ts'
 import type { AutoscalerEvent, JobFact, ResizeOutcome } from './messages.ts'
 import { type AutoscalerState, holdingKey, newTarget, type Target } from './model.ts'
@@ -152,29 +152,6 @@ function settled(target: Target, outcome: ResizeOutcome, atMs: number): void {
   }
 }
 
-/** A target came into being, or into the scope of other actions. */
-function comeUnder(state: AutoscalerState, target: Target): void {
-  urgency(target, actionsFor(state.actions, target))
-}
-
-function holdAction(state: AutoscalerState, event: EventOf<'ActionHeld'>): void {
-  state.actions.set(event.actionId, event.scope)
-  for (const target of state.targets.values()) comeUnder(state, target)
-}
-
-function endAction(state: AutoscalerState, { actionId }: EventOf<'ActionOver'>): void {
-  state.actions.delete(actionId)
-  for (const target of state.targets.values()) {
-    if (!target.urgent?.actionIds.includes(actionId)) continue
-    urgency(target, actionsFor(state.actions, target, actionId))
-  }
-}
-
-function urgency(target: Target, actionIds: readonly string[]): void {
-  const least = target.urgent?.least ?? (target.scale?.wanted ?? 0) + 1
-  target.urgent = actionIds.length === 0 ? undefined : { actionIds, least }
-}
-
 function evolveTarget(
   state: AutoscalerState,
   event: Exclude<AutoscalerEvent, { type: FleetEvent }>,
@@ -201,7 +178,7 @@ function evolveTarget(
       targetOf(state, event.jobId).forecast = event.forecast
       return
     case 'UrgencyChanged':
-      urgency(targetOf(state, event.jobId), event.actionIds)
+      setActions(targetOf(state, event.jobId), event.actionIds)
       return
     case 'Stepped':
       evolveStep(state, event, atMs)
@@ -275,10 +252,10 @@ function evolveRest(state: AutoscalerState, event: AutoscalerEvent, atMs: number
       state.objectives.delete(event.objectiveId)
       return
     case 'ActionHeld':
-      holdAction(state, event)
+      holdAction(state, event.actionId, event.scope)
       return
     case 'ActionOver':
-      endAction(state, event)
+      endAction(state, event.actionId)
       return
     default:
       evolveTarget(state, event, atMs)
