@@ -2,8 +2,8 @@
 import { connect } from '@serverless-ai/client'
 import { consumeEvents, feedSnapshots, watchedEvents } from '@serverless-ai/client/events'
 import { kafkaEvents } from '@serverless-ai/client/kafka'
-import kafkajs from 'kafkajs'
 import { JobTable } from './job-table.ts'
+import { kafkaClient } from './kafka-client.ts'
 import { readOptions, USAGE } from './options.ts'
 
 async function main(): Promise<void> {
@@ -24,7 +24,7 @@ async function main(): Promise<void> {
       source:
         brokers === undefined
           ? watchedEvents(whose)
-          : kafkaEvents({ kafka: client(brokers), service, partition, topicPrefix }),
+          : kafkaEvents({ kafka: kafkaClient(brokers), service, partition, topicPrefix }),
       snapshots: feedSnapshots(whose),
       table,
       batchMax,
@@ -38,15 +38,6 @@ async function main(): Promise<void> {
     await platform.close()
   }
 }
-
-/** Your own client with its TLS and SASL settings. */
-const client = (brokers: string) =>
-  new kafkajs.Kafka({
-    clientId: 'job-table',
-    brokers: brokers.split(','),
-    logLevel: kafkajs.logLevel.NOTHING,
-    retry: { retries: 2, initialRetryTime: 100 },
-  })
 
 try {
   await main()

@@ -1,7 +1,7 @@
 import type { SnapshotInfo } from '@serverless-ai/eventlog'
 import { DiskError } from '@serverless-ai/kernel'
 import { testPorts } from '@serverless-ai/kernel/testing'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { loadPartition } from './loader.ts'
 import { Partition } from './partition.ts'
 import { bank } from './testing/bank.ts'
@@ -23,6 +23,7 @@ function content(position: number): Uint8Array {
 /** A log from `start` to `end()`, with snapshots at positions and what reading each comes to. */
 function open(log: { start: number; end: () => number }, snapshots: Map<number, () => Uint8Array>) {
   const ports = testPorts({ seed: 1 })
+  vi.spyOn(ports.timers, 'sleep').mockResolvedValue(undefined)
   const environment = {
     eventLog: {
       range: async () => ({ start: log.start, end: log.end() }),
@@ -63,6 +64,13 @@ describe('loading', () => {
 
   it('knows a log that has grown while the snapshots were listed', async () => {
     const ends = [15, 30]
+    const end = (): number => ends.shift() ?? 30
+    const { state } = await open({ start: 0, end }, new Map([[20, () => content(20)]]))
+    expect(state.position).toBe(20)
+  })
+
+  it('asks again where a copy of the log that was cut off tells an old end', async () => {
+    const ends = [15, 15, 15, 30]
     const end = (): number => ends.shift() ?? 30
     const { state } = await open({ start: 0, end }, new Map([[20, () => content(20)]]))
     expect(state.position).toBe(20)

@@ -105,16 +105,25 @@ async function readSnapshot<S, C extends Message, E extends Message>(
   }
 }
 
+/** A copy of the log that was cut off from the others tells an old end for a while. */
+const END_ASKED = 6
+const END_PAUSE_MS = 1_000
+
 /** Throws when the log ends before its newest snapshot: records are missing. */
 async function checkEnd<S, C extends Message, E extends Message>(
-  { environment }: FoldContext<S, C, E>,
+  { environment, ports }: FoldContext<S, C, E>,
   address: LogAddress,
   newest: SnapshotInfo | undefined,
 ): Promise<void> {
   if (newest === undefined) return
-  // Asked again: the log may have grown while the snapshots were listed.
-  const { end } = await environment.eventLog.range(address)
-  if (newest.position < end) return
+  let end = 0
+  for (let asked = 0; asked < END_ASKED; asked += 1) {
+    if (asked > 1) await ports.timers.sleep(END_PAUSE_MS)
+    // The log may have grown while the snapshots were listed.
+    const range = await environment.eventLog.range(address)
+    if (newest.position < range.end) return
+    end = range.end
+  }
   throw new HistoryLostError(
     `the log ${address.topic} ends at ${end}, before the snapshot '${newest.name}': ` +
       'records are missing. Restore the log from a backup, or move the snapshots away with it',

@@ -7,7 +7,11 @@ import { isFinal, TopicSession } from './topic-session.ts'
 
 /** Whose events, and through which client. */
 export interface KafkaEventsOptions {
-  /** The application's own kafkajs client, with its TLS, SASL and retry settings. */
+  /**
+   * The application's own kafkajs client, with its TLS, SASL and retry settings. A read keeps to
+   * the first broker that takes its connection: give `brokers` as a function that turns the list,
+   * and a `requestTimeout` of seconds, so that a hung broker is left for another one.
+   */
   readonly kafka: Kafka
   /** Owner, for example `scheduler`. */
   readonly service: string

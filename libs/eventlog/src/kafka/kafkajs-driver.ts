@@ -86,7 +86,10 @@ export function kafkaJsErrorCode(error: unknown): KafkaErrorCode {
   if (isTlsFailure(error)) return 'TLS_FAILED'
   if (error instanceof KafkaJSSASLAuthenticationError) return 'NOT_AUTHENTICATED'
   const network =
-    error instanceof KafkaJSConnectionError || error instanceof KafkaJSRequestTimeoutError
+    error instanceof KafkaJSConnectionError ||
+    error instanceof KafkaJSRequestTimeoutError ||
+    // What kafkajs says of a connection that ended between two requests, without a kind of its own.
+    (error instanceof Error && error.message === 'Broker not connected')
   if (network) return 'UNREACHABLE'
   const cause = error instanceof Error ? error.cause : undefined
   return cause === undefined ? 'REFUSED' : kafkaJsErrorCode(cause)

@@ -69,6 +69,20 @@ describe('comparison of topics', () => {
     ])
   })
 
+  it('reports that more copies must be in sync than there are', () => {
+    const alone = planTopics({ services: ['scheduler'], replication: 1 })
+    const found = alone.map(({ topic, partitions, config }) => ({
+      topic,
+      partitions,
+      replicationFactor: 1,
+      config: new Map([...Object.entries(config), ['min.insync.replicas', '2']]),
+    }))
+    expect(compareTopics(alone, found)).toMatchObject([
+      { setting: 'min.insync.replicas', wanted: '1', found: '2', applied: true },
+      { setting: 'min.insync.replicas', wanted: '1', found: '2', applied: true },
+    ])
+  })
+
   it.each([
     ['cleanup.policy', 'compact'],
     ['cleanup.policy', 'compact,delete'],

@@ -101,10 +101,17 @@ export function planTopics(options: TopicsOptions): readonly TopicPlan[] {
   ]
 }
 
-/** True when a setting is as good as the wanted one. */
-function suffices(setting: string, { wanted, found }: { wanted: string; found: string }): boolean {
+/** True when a setting is as good as the wanted one, on a topic with so many copies. */
+function suffices(
+  setting: string,
+  { wanted, found }: { wanted: string; found: string },
+  copies: number,
+): boolean {
+  if (setting === 'min.insync.replicas') {
+    // With fewer copies than that no append is ever acknowledged.
+    return Number(found) >= Number(wanted) && Number(found) <= copies
+  }
   if (setting === 'max.message.bytes') return Number(found) >= Number(wanted)
-  if (setting === 'min.insync.replicas') return Number(found) >= Number(wanted)
   if (setting === 'retention.ms' || setting === 'retention.bytes') {
     const keeps = (value: string) => (value === '-1' ? Number.POSITIVE_INFINITY : Number(value))
     return keeps(found) >= keeps(wanted)
@@ -149,7 +156,10 @@ export function compareTopics(
     }
     for (const [setting, value] of Object.entries(wanted.config)) {
       const is = there.config.get(setting) ?? ''
-      if (!suffices(setting, { wanted: value, found: is })) add(setting, [value, is])
+      const copies = Math.max(there.replicationFactor, wanted.replicationFactor)
+      if (!suffices(setting, { wanted: value, found: is }, copies)) {
+        add(setting, [value, is])
+      }
     }
     return findings
   })
@@ -178,7 +188,10 @@ async function administer<T>(
   const wire = new KafkaWire(target, dial)
   let admin: TopicAdmin | undefined
   try {
-    admin = await openTopicAdmin({ target, logger: ports.logger, ...(dial && { dial }) })
+    // kafkajs keeps to the first broker that takes its connection, even if that one is hung.
+    const { host, port } = await wire.answering()
+    const there = { ...target, brokers: [`${host}:${port}`] }
+    admin = await openTopicAdmin({ target: there, logger: ports.logger, ...(dial && { dial }) })
     return await work({ admin, wire, connection })
   } catch (error) {
     if (error instanceof KafkaLogError) throw error

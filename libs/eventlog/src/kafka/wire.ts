@@ -19,6 +19,8 @@ import { type BrokerAddress, nameOf, WireLanes } from './wire-lanes.ts'
 /** The broker that leads a partition. */
 interface Leader extends BrokerAddress {
   readonly topicId: string
+  /** Rises with each leader of the partition. */
+  readonly epoch: number
 }
 
 /** A piece of a partition as a broker sent it. */
@@ -36,6 +38,8 @@ const NO_SESSION = -1
 const TIMESTAMP_EARLIEST = -2n
 const TIMESTAMP_LATEST = -1n
 const TOPIC = 2
+/** A broker that did not answer the last time has so long where all are asked, ms. */
+const SILENT_MS = 500
 const SET = 0
 
 /** Talks to the leaders of partitions. Each call takes a connection for itself. */
@@ -43,6 +47,8 @@ export class KafkaWire {
   readonly #target: KafkaTarget
   readonly #lanes: WireLanes
   readonly #leaders = new Map<string, Promise<Leader>>()
+  /** Highest epoch that was heard of a partition, by topic id: who tells less was cut off. */
+  readonly #epochs = new Map<string, number>()
   #known: readonly BrokerAddress[]
   #turn = 0
   /** Brokers that did not answer the last time they were asked where something is. */
@@ -67,10 +73,10 @@ export class KafkaWire {
     options: { from: number; maxBytes: number; waitMs: number },
   ): Promise<WirePiece> {
     const { from, maxBytes, waitMs } = options
-    return this.#atLeader(at, async (connection, { topicId }) => {
+    return this.#atLeader(at, async (connection, { topicId, epoch }) => {
       const partition = {
         partition: at.partition,
-        currentLeaderEpoch: -1,
+        currentLeaderEpoch: epoch,
         fetchOffset: BigInt(from),
         lastFetchedEpoch: -1,
         partitionMaxBytes: maxBytes,
@@ -98,12 +104,17 @@ export class KafkaWire {
     })
   }
 
-  /** Lowest position kept and position of the next record. {@link WireError} */
+  /**
+   * Lowest position kept and position of the next record. All brokers are asked who leads: one that
+   * was cut off from the others takes itself for the leader, of a log that is shorter.
+   * {@link WireError}
+   */
   async range(at: { topic: string; partition: number }): Promise<{ start: number; end: number }> {
-    return this.#atLeader(at, async (connection) => {
+    await this.#askAll(at)
+    return this.#atLeader(at, async (connection, { epoch }) => {
       const offsets: number[] = []
       for (const timestamp of [TIMESTAMP_EARLIEST, TIMESTAMP_LATEST]) {
-        const partition = { partitionIndex: at.partition, currentLeaderEpoch: -1, timestamp }
+        const partition = { partitionIndex: at.partition, currentLeaderEpoch: epoch, timestamp }
         const topics = [{ name: at.topic, partitions: [partition] }]
         const answer = await listOffsetsV9.api.async(connection, -1, READ_COMMITTED, topics)
         const found = answer.topics[0]?.partitions[0]
@@ -145,6 +156,14 @@ export class KafkaWire {
       return metadataV12.api.async(connection, [], false, false)
     })
     return answer.brokers.length
+  }
+
+  /** A broker that answers: hung ones take connections, too. {@link WireError} */
+  answering(): Promise<BrokerAddress> {
+    return this.#anywhere(async (connection, broker) => {
+      await metadataV12.api.async(connection, [], false, false)
+      return broker
+    })
   }
 
   /** Rejects when the topic does not exist or may not be seen. {@link WireError} */
@@ -194,48 +213,86 @@ export class KafkaWire {
     }
   }
 
-  async #findLeader(at: { topic: string; partition: number }): Promise<Leader> {
-    const answer = await this.#anywhere((connection) => {
-      return metadataV12.api.async(connection, [at.topic], false, false)
+  /** Whom the first broker names whose word is not older than what was heard before. */
+  #findLeader(at: { topic: string; partition: number }): Promise<Leader> {
+    return this.#anywhere((connection) => this.#leaderBy(connection, at))
+  }
+
+  /** Hears all brokers that answer, so that the newest epoch is known. */
+  async #askAll(at: { topic: string; partition: number }): Promise<void> {
+    const asked = this.#brokers().map(async (broker) => {
+      const name = nameOf(broker)
+      const timeoutMs = this.#silent.has(name) ? SILENT_MS : this.#target.connectTimeoutMs
+      try {
+        await this.#lanes.ask(broker, timeoutMs, (line) => this.#leaderBy(line, at))
+        this.#silent.delete(name)
+      } catch (error) {
+        if (isElsewhere(error)) this.#silent.add(name)
+      }
     })
+    await Promise.all(asked)
+    this.forgetLeader(at)
+  }
+
+  /** Who leads by the word of one broker. */
+  async #leaderBy(
+    connection: Connection,
+    at: { topic: string; partition: number },
+  ): Promise<Leader> {
+    const answer = await metadataV12.api.async(connection, [at.topic], false, false)
     if (answer.brokers.length > 0) this.#known = answer.brokers
     const topic = answer.topics.find((each) => each.name === at.topic)
     const partition = topic?.partitions.find((each) => each.partitionIndex === at.partition)
     if (topic === undefined || partition === undefined) {
       throw new WireError('UNKNOWN_TOPIC_OR_PARTITION', `no ${at.topic}/${at.partition}`)
     }
-    const broker = answer.brokers.find((each) => each.nodeId === partition.leaderId)
+    const { leaderId, leaderEpoch: epoch } = partition
+    const of = `${topic.topicId}/${at.partition}`
+    const newest = this.#epochs.get(of) ?? epoch
+    if (epoch < newest) {
+      const text = `a broker knows leader ${epoch} of ${at.topic}/${at.partition}, not ${newest}`
+      throw new WireError('UNKNOWN_LEADER_EPOCH', text)
+    }
+    this.#epochs.set(of, epoch)
+    const broker = answer.brokers.find((each) => each.nodeId === leaderId)
     if (broker === undefined) {
       throw new WireError('LEADER_NOT_AVAILABLE', `nobody leads ${at.topic}/${at.partition}`)
     }
-    return { host: broker.host, port: broker.port, topicId: topic.topicId }
+    return { host: broker.host, port: broker.port, topicId: topic.topicId, epoch }
+  }
+
+  /** All brokers that are known, another one first each time. */
+  #brokers(): readonly BrokerAddress[] {
+    const all = [...this.#known, ...this.#bootstrap()]
+    this.#turn += 1
+    const turned = all.map((_, n) => all[(this.#turn + n) % all.length]!)
+    return [...new Map(turned.map((each) => [nameOf(each), each])).values()]
   }
 
   /** Asks the brokers in turn until one answers; those that were silent the last time come last. */
   async #anywhere<T>(
-    ask: (connection: Connection) => Promise<T>,
+    ask: (connection: Connection, broker: BrokerAddress) => Promise<T>,
     // Most questions take a broker no time: one that hangs must not hold the others up.
     timeoutMs = this.#target.connectTimeoutMs,
   ): Promise<T> {
-    const all = [...this.#known, ...this.#bootstrap()]
-    this.#turn += 1
-    const turned = all.map((_, n) => all[(this.#turn + n) % all.length]!)
-    const silent = (broker: (typeof all)[number]) => this.#silent.has(nameOf(broker))
-    const brokers = [...turned.filter((each) => !silent(each)), ...turned.filter(silent)]
+    const turned = this.#brokers()
+    const silent = (broker: BrokerAddress) => this.#silent.has(nameOf(broker))
     let failure: unknown
-    for (const broker of new Map(brokers.map((each) => [nameOf(each), each])).values()) {
+    for (const broker of [...turned.filter((each) => !silent(each)), ...turned.filter(silent)]) {
       try {
-        const answer = await this.#lanes.ask(broker, timeoutMs, ask)
+        const answer = await this.#lanes.ask(broker, timeoutMs, (line) => ask(line, broker))
         this.#silent.delete(nameOf(broker))
         return answer
       } catch (error) {
         failure = error
-        // Another broker may be whole, and have a better certificate.
-        const next = error instanceof WireError && ['NETWORK', 'TLS'].includes(error.code)
-        if (!next) throw error
+        if (!isElsewhere(error)) throw error
         this.#silent.add(nameOf(broker))
       }
     }
     throw failure
   }
 }
+
+/** Another broker may be whole, have a better certificate, and know more. */
+const isElsewhere = (error: unknown): boolean =>
+  error instanceof WireError && ['NETWORK', 'TLS', 'UNKNOWN_LEADER_EPOCH'].includes(error.code)
