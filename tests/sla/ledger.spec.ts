@@ -15,6 +15,8 @@ test(`an independent reader finds no difference, seed ${seed}`, () => {
   expect(read.wrong).toEqual([])
   expect(read.differences).toBe(0)
   expect(read.countedBatches + walk.lost).toBe(walk.sent.length)
+  expect(read.lostTold).toBeGreaterThan(0)
+  expect(read.lostTold).toBeLessThanOrEqual(walk.lost)
   // A walk in which nothing happens proves nothing.
   expect(read.events).toBeGreaterThan(50_000)
   expect(read.statements).toBeGreaterThan(10)

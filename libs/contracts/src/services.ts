@@ -22,6 +22,10 @@ export const OPTIONAL_SERVICES = [
 ] as const
 export type OptionalService = (typeof OPTIONAL_SERVICES)[number]
 
+/** The services that run where these are left out, in their order; the edge is none of them. */
+export const servicesWithout = (without: readonly string[]): readonly ServiceName[] =>
+  SERVICE_NAMES.filter((service) => !without.includes(service))
+
 /** Optional services that another one listens to. */
 export const NEEDED_BY: Readonly<Partial<Record<OptionalService, OptionalService>>> = {
   'sla-monitor': 'autoscaler',

@@ -1,5 +1,5 @@
 import type { TelemetryBatch } from '@serverless-ai/contracts/telemetry/v1/telemetry'
-import { AsyncChannel } from '@serverless-ai/kernel'
+import { AsyncChannel, type Clock } from '@serverless-ai/kernel'
 import type { Published, ReceivedBatch, TelemetryBus, TelemetrySubscription } from './port.ts'
 import { SourceMarks } from './source-marks.ts'
 
@@ -9,9 +9,11 @@ const MAX_WAITING = 1_000
 class Reader implements TelemetrySubscription {
   readonly #marks = new SourceMarks()
   readonly #channel: AsyncChannel<ReceivedBatch>
+  readonly #clock: Clock
   readonly #onClose: () => void
 
-  constructor(onClose: () => void) {
+  constructor(clock: Clock, onClose: () => void) {
+    this.#clock = clock
     this.#onClose = onClose
     this.#channel = new AsyncChannel({ max: MAX_WAITING, onClose })
   }
@@ -22,8 +24,8 @@ class Reader implements TelemetrySubscription {
 
   give(batch: TelemetryBatch): void {
     if (this.#channel.size >= this.#channel.max) return
-    const taken = this.#marks.take(batch)
-    if (taken !== undefined) this.#channel.push({ batch, missing: taken.missing })
+    const missed = this.#marks.take(batch, this.#clock.monotonicMs())
+    if (missed !== undefined) this.#channel.push({ batch, ...missed })
   }
 
   close(): void {
@@ -37,7 +39,7 @@ class Reader implements TelemetrySubscription {
 }
 
 /** The bus of services that share one process. */
-export function openInProcessBus(): TelemetryBus {
+export function openInProcessBus(clock: Clock): TelemetryBus {
   const readers = new Set<Reader>()
   const counts = { sent: 0, dropped: 0, lost: 0 }
   let closed = false
@@ -54,7 +56,7 @@ export function openInProcessBus(): TelemetryBus {
       return 'sent'
     },
     subscribe() {
-      const reader: Reader = new Reader(() => readers.delete(reader))
+      const reader: Reader = new Reader(clock, () => readers.delete(reader))
       readers.add(reader)
       return reader
     },

@@ -28,8 +28,17 @@ export interface TelemetrySubscription extends AsyncIterable<ReceivedBatch> {
 }
 
 /** A batch as a reader gets it. */
-export interface ReceivedBatch {
+export interface ReceivedBatch extends Missed {
   readonly batch: TelemetryBatch
+}
+
+/** What a reader has missed before a batch. */
+export interface Missed {
   /** Batches of the same boot that were sent before this one and have not come (yet). */
   readonly missing: number
+  /**
+   * How long nothing of its boot came although something was sent right before it, ms; 0 = nothing
+   * was: a source with nothing to say is no gap, however long it rests.
+   */
+  readonly missingMs: number
 }

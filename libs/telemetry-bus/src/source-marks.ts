@@ -1,4 +1,5 @@
 import type { TelemetryBatch } from '@serverless-ai/contracts/telemetry/v1/telemetry'
+import type { Missed } from './port.ts'
 
 /** Numbers below the highest one that may still come; older ones count as lost. */
 const LATE_WINDOW = 1_024
@@ -7,6 +8,8 @@ const MAX_BOOTS = 10_000
 
 interface Mark {
   highest: number
+  /** When the highest one came, ms. */
+  heardMs: number
   readonly missing: Set<number>
 }
 
@@ -29,22 +32,27 @@ export class SourceMarks {
     return sum
   }
 
-  /** Takes a batch: how many of its boot are missing before it; undefined = it was seen already. */
-  take({ source, bootId, seq }: Pick<TelemetryBatch, 'source' | 'bootId' | 'seq'>):
-    | {
-        readonly missing: number
-      }
-    | undefined {
+  /**
+   * Takes a batch: what of its boot is missing before it; undefined = it was seen already.
+   * @param nowMs by a clock that never goes back
+   */
+  take(
+    { source, bootId, seq }: Pick<TelemetryBatch, 'source' | 'bootId' | 'seq'>,
+    nowMs: number,
+  ): Missed | undefined {
     const mark = this.#markOf(`${source}\n${bootId}`)
     const number = Number(seq)
+    let missingMs = 0
     if (number > mark.highest) {
+      if (mark.highest > 0 && number > mark.highest + 1) missingMs = nowMs - mark.heardMs
       this.#advance(mark, number)
+      mark.heardMs = nowMs
     } else if (!mark.missing.delete(number)) {
       this.#repeated += 1
       return undefined
     }
     this.#received += 1
-    return { missing: mark.missing.size }
+    return { missing: mark.missing.size, missingMs }
   }
 
   #advance(mark: Mark, number: number): void {
@@ -63,7 +71,7 @@ export class SourceMarks {
 
   #markOf(boot: string): Mark {
     const known = this.#boots.get(boot)
-    const mark = known ?? { highest: 0, missing: new Set<number>() }
+    const mark = known ?? { highest: 0, heardMs: 0, missing: new Set<number>() }
     this.#boots.delete(boot)
     this.#boots.set(boot, mark)
     if (known === undefined && this.#boots.size > MAX_BOOTS) this.#forgetOldest()

@@ -1,11 +1,11 @@
 import type { Readable } from 'node:stream'
-import { SERVICE_NAMES } from '@serverless-ai/contracts/services'
+import { SERVICE_NAMES, servicesWithout } from '@serverless-ai/contracts/services'
 import { GenericContainer, Wait } from 'testcontainers'
 import { withEngine } from './engine.ts'
 import type { Identity, NodeShape, PlatformBuilder, TestService } from './platform.ts'
 import { freePorts } from './ports.ts'
 import { addToken, configOf, defaultSettings, leftOut, nodeIdsOf, tokensFile } from './settings.ts'
-import { areasOf, DATA, type GrpcPorts, StartedServerlessAiContainer } from './started-container.ts'
+import { DATA, type GrpcPorts, StartedServerlessAiContainer } from './started-container.ts'
 
 /** Image of this version. Without a registry `node tools/images.ts` of the repository makes it. */
 export const DEFAULT_IMAGE = 'serverless-ai/control-plane:0.2.0'
@@ -131,7 +131,7 @@ export class ServerlessAiContainer
     const grpc = grpcPorts(port, kafka?.replicas)
     const one = (container: number) =>
       kafka === undefined ? container : { container, host: container }
-    const open = areasOf(this.#settings).flatMap((area) => grpc[area])
+    const open = servicesWithout(this.#settings.without).flatMap((area) => grpc[area])
     this.withExposedPorts(...[port + 1, ...new Set(open)].map(one))
     this.withHealthCheck({
       test: ['CMD', 'sai-health', String(port + 1)],

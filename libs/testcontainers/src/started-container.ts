@@ -1,6 +1,6 @@
 import type { NewQueue, PlatformClient } from '@serverless-ai/client'
 import type { Job } from '@serverless-ai/contracts/job/v1/job'
-import { SERVICE_NAMES } from '@serverless-ai/contracts/services'
+import { servicesWithout } from '@serverless-ai/contracts/services'
 import { systemTimers } from '@serverless-ai/kernel/system'
 import {
   AbstractStartedContainer,
@@ -50,10 +50,6 @@ interface Init extends Pick<Ground, 'nodeIds' | 'retries' | 'without' | 'kafka'>
   readonly grpc: GrpcPorts
   readonly lines: readonly string[]
 }
-
-/** Services that run: only their ports are open. */
-export const areasOf = ({ without }: Pick<Ground, 'without'>): readonly EventArea[] =>
-  SERVICE_NAMES.filter((area) => !without.includes(area))
 
 /** The container while it runs: a container of Testcontainers, and the platform in it. */
 export class StartedServerlessAiContainer extends AbstractStartedContainer implements TestPlatform {
@@ -163,7 +159,7 @@ function handleOf(container: StartedTestContainer, init: Init, tokens: Tokens): 
     [...new Set(ports)].map((port) => `${host}:${container.getMappedPort(port)}`).join(',')
   return new PlatformHandle({
     ...rest,
-    target: addresses(areasOf(init).flatMap((area) => grpc[area])),
+    target: addresses(servicesWithout(init.without).flatMap((area) => grpc[area])),
     targetOf: (area) => addresses(grpc[area]),
     topicPrefix: '',
     tokens,

@@ -23,7 +23,7 @@ export function installResourceProfiler(kit: ServiceKit): { readonly runtime: Pr
     logger: ports.logger,
     deliver(batch) {
       if (telemetry !== undefined) return telemetry.publish(batch) === 'sent'
-      collector.take(batch)
+      collector.take({ batch, missingMs: 0 })
       return true
     },
     ...(metrics === undefined

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { SERVICE_NAMES, type ServiceName, servicesWithout } from '@serverless-ai/contracts/services'
 import { edgeAddress } from '@serverless-ai/gateway'
-import { SERVICE_NAMES, type ServiceName } from '@serverless-ai/hosting'
 import type { AllInOneConfig } from '../config.ts'
 
 /** Services have ten ports each, from ten above the platform's own: two for each replica. */
@@ -58,14 +58,12 @@ export function planProcesses(init: {
   const { config, dataDir, replicationFactor, mains = mainOf } = init
   const { host, logLevel, retentionDays, insecureDev, snapshots, tracing, without } = config
   const replicas = Array.from({ length: config.replicas }, (_, index) => `r${index + 1}`)
-  const portOf = (service: number, replica: number): number =>
-    config.port + (service + 1) * PORTS_PER_SERVICE + 2 * replica
-  const addresses = (service: number): string =>
+  const portOf = (service: ServiceName, replica: number): number =>
+    config.port + (SERVICE_NAMES.indexOf(service) + 1) * PORTS_PER_SERVICE + 2 * replica
+  const addresses = (service: ServiceName): string =>
     replicas.map((_, replica) => `${host}:${portOf(service, replica)}`).join(',')
-  const runs = (name: ServiceProcess['service']): boolean => !without.some((one) => one === name)
-  const peers = Object.fromEntries(
-    SERVICE_NAMES.flatMap((name, index) => (runs(name) ? [[name, addresses(index)]] : [])),
-  )
+  const names = servicesWithout(without)
+  const peers = Object.fromEntries(names.map((name) => [name, addresses(name)]))
   const shared = { data: dataDir, host, logLevel, retentionDays, insecureDev, replicas, peers }
   const kafka = { ...config.kafka, replicationFactor }
   const process = (about: {
@@ -89,14 +87,13 @@ export function planProcesses(init: {
       config: { ...shared, port, replica, kafka, snapshots, tracing, ...own },
     }
   }
-  const services = SERVICE_NAMES.flatMap((service, index) => {
-    if (!runs(service)) return []
+  const services = names.flatMap((service) => {
     const own = ownKeys(service, config)
     return replicas.map((replica, number) =>
-      process({ service, replica, port: portOf(index, number), main: mains(service), own }),
+      process({ service, replica, port: portOf(service, number), main: mains(service), own }),
     )
   })
-  if (!runs(GATEWAY)) return services
+  if (without.includes(GATEWAY)) return services
   const port = config.port + GATEWAY_PORT
   const own = { replicas: ['r1'], edge: { ...config.edge, ...edgeAddress(config, config.edge) } }
   const gateway = { service: GATEWAY, replica: 'r1', port, main: mainOf(GATEWAY), own } as const

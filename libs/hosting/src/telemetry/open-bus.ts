@@ -17,7 +17,7 @@ export async function openTelemetryBus(init: {
   metrics: Metrics
 }): Promise<TelemetryBus> {
   const { kafka, ports, partition, metrics } = init
-  if (kafka.brokers.length === 0) return openInProcessBus()
+  if (kafka.brokers.length === 0) return openInProcessBus(ports.clock)
   const { openKafkaBus } = await import('@serverless-ai/telemetry-bus/kafka')
   const observer = appendObserver(metrics)
   const bus = openKafkaBus({ ...kafkaSettings(kafka), ports, partition, observer })

@@ -1,5 +1,6 @@
 /** The control plane as it runs in production, in processes of the simulated world. */
 import { installAutoscaler } from '@serverless-ai/autoscaler/install'
+import { type OptionalService, servicesWithout } from '@serverless-ai/contracts/services'
 import {
   type MemoryLogFaults,
   noSnapshots,
@@ -11,7 +12,6 @@ import {
   authenticateWith,
   ControlPlaneProcess,
   type Credentials,
-  SERVICE_NAMES,
   type ServiceKit,
   type ServiceName,
 } from '@serverless-ai/hosting/process'
@@ -51,7 +51,7 @@ export interface ControlPlaneInit {
   /** False: no snapshots, each start folds the whole log. Default true. */
   readonly snapshots?: boolean
   /** Services that do not run: those that nobody waits for. Default: none. */
-  readonly without?: readonly ServiceName[]
+  readonly without?: readonly OptionalService[]
 }
 
 type Runtime = ReturnType<ServiceKit['host']['get']>
@@ -83,7 +83,7 @@ export class ControlPlane {
   constructor(init: ControlPlaneInit) {
     this.#init = init
     const { world, scenario, without = [] } = init
-    this.#services = SERVICE_NAMES.filter((service) => !without.includes(service))
+    this.#services = servicesWithout(without)
     const machines: Machine[] = []
     for (const service of this.#services) {
       for (let number = 1; number <= scenario.replicas; number += 1) {

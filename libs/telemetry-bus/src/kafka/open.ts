@@ -81,10 +81,11 @@ class KafkaBus implements TelemetryBus {
   }
 
   subscribe(): TelemetrySubscription {
-    const { timers, logger } = this.#options.ports
+    const { clock, timers, logger } = this.#options.ports
     const subscription: TelemetrySubscription = new KafkaSubscription({
       records: this.#records,
       address: this.#address,
+      clock,
       timers,
       logger,
       onClose: () => this.#subscriptions.delete(subscription),

@@ -1,7 +1,7 @@
 import { TelemetryBatch } from '@serverless-ai/contracts/telemetry/v1/telemetry'
 import { type LogAddress, LogOutOfRangeError, type LogRecord } from '@serverless-ai/eventlog'
 import type { KafkaRecords } from '@serverless-ai/eventlog/kafka'
-import { AsyncChannel, type Logger, type Timers } from '@serverless-ai/kernel'
+import { AsyncChannel, type Clock, type Logger, type Timers } from '@serverless-ai/kernel'
 import type { ReceivedBatch, TelemetrySubscription } from '../port.ts'
 import { SourceMarks } from '../source-marks.ts'
 
@@ -20,6 +20,7 @@ const ROOM_MS = 20
 export interface SubscriptionOptions {
   readonly records: Pick<KafkaRecords, 'fetch' | 'range'>
   readonly address: LogAddress
+  readonly clock: Clock
   readonly timers: Timers
   readonly logger: Logger
   readonly onClose: () => void
@@ -83,7 +84,7 @@ export class KafkaSubscription implements TelemetrySubscription {
   }
 
   async #take({ value }: LogRecord): Promise<void> {
-    const { timers, logger } = this.#options
+    const { clock, timers, logger } = this.#options
     let batch: TelemetryBatch
     try {
       batch = TelemetryBatch.decode(value)
@@ -94,8 +95,8 @@ export class KafkaSubscription implements TelemetrySubscription {
     while (this.#channel.size >= this.#channel.max) {
       await timers.sleep(ROOM_MS, this.#closing.signal)
     }
-    const taken = this.#marks.take(batch)
-    if (taken !== undefined) this.#channel.push({ batch, missing: taken.missing })
+    const missed = this.#marks.take(batch, clock.monotonicMs())
+    if (missed !== undefined) this.#channel.push({ batch, ...missed })
   }
 
   /** Said once, not at every attempt. */

@@ -1,6 +1,6 @@
 import { connect } from '@serverless-ai/client'
 import { Node_State } from '@serverless-ai/contracts/pool/v1/pool'
-import { SERVICE_NAMES, type ServiceName } from '@serverless-ai/contracts/services'
+import { servicesWithout } from '@serverless-ai/contracts/services'
 import {
   CALM_LINK,
   ControlPlane,
@@ -79,10 +79,6 @@ export class StartedVirtualTwin extends PlatformHandle implements TestPlatform {
   }
 }
 
-/** The edge is not simulated: nothing to leave out. */
-const leftOutOf = ({ without }: TwinSettings): readonly ServiceName[] =>
-  SERVICE_NAMES.filter((name) => without.some((one) => one === name))
-
 const planeOf = (
   settings: TwinSettings,
   about: { readonly world: World; readonly scenario: Scenario },
@@ -92,13 +88,12 @@ const planeOf = (
     observe: nothing,
     tokens: settings.tokens,
     snapshots: !settings.replayAlways,
-    without: leftOutOf(settings),
+    without: settings.without,
   })
 
 /** Makes the world, starts all of it, and lets time pass until it is ready. */
 export async function startVirtual(settings: TwinSettings): Promise<StartedVirtualTwin> {
-  const { nodes: count, shape, config, retries, seed, tokens: given } = settings
-  const without = leftOutOf(settings)
+  const { nodes: count, shape, config, retries, seed, without, tokens: given } = settings
   const world = createWorld({ seed })
   world.network.setDefault(CALM_LINK)
   const { leaseMs } = config
@@ -127,7 +122,7 @@ export async function startVirtual(settings: TwinSettings): Promise<StartedVirtu
   const { timers } = pump
   let tokens = 0
   const ground: Ground = {
-    target: SERVICE_NAMES.filter((service) => !without.includes(service))
+    target: servicesWithout(without)
       .map((service) => plane.addressOf(service))
       .join(','),
     targetOf: (area) => plane.addressOf(area),

@@ -61,7 +61,7 @@ async function running(replicas = 1) {
   const says: { error?: RpcError | undefined } = {}
   const scheduler = make({ listen: SCHEDULER })
   scheduler.kit.server.add(SchedulerServiceService, schedulerOf(asked, says))
-  const bus = openInProcessBus()
+  const bus = openInProcessBus(time)
   // Ends with its own process alone, like a reader of a broker.
   const own = (): TelemetryBus => ({ ...bus, close: () => Promise.resolve() })
   const addresses = LISTEN.slice(0, replicas)

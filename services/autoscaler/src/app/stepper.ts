@@ -1,10 +1,6 @@
 import { REQUEST_TIMEOUT_MAX_MS } from '@serverless-ai/contracts/services'
 import { type Clock, type Logger, RpcError, type Timer, type Timers } from '@serverless-ai/kernel'
-import {
-  SourceGaps,
-  type TelemetryBus,
-  type TelemetrySubscription,
-} from '@serverless-ai/telemetry-bus'
+import type { TelemetryBus, TelemetrySubscription } from '@serverless-ai/telemetry-bus'
 import { batchFromProto } from '../adapters/telemetry.ts'
 import { clausesOf } from '../core/clauses.ts'
 import type { Signals } from '../core/messages.ts'
@@ -44,7 +40,6 @@ export class Stepper {
   readonly #ports: { readonly clock: Clock; readonly timers: Timers; readonly logger: Logger }
   readonly #settings: StepSettings
   readonly #book: SignalBook
-  readonly #gaps = new SourceGaps()
   #subscription: TelemetrySubscription | undefined
   #timer: Timer | undefined
   #leading = false
@@ -105,8 +100,7 @@ export class Stepper {
   }
 
   async #read(batches: TelemetrySubscription): Promise<void> {
-    for await (const { batch } of batches) {
-      const missingMs = this.#gaps.take(batch, this.#ports.clock.monotonicMs())
+    for await (const { batch, missingMs } of batches) {
       const facts = batchFromProto(batch, missingMs)
       if (facts === undefined) continue
       this.batches += 1

@@ -51,7 +51,7 @@ test('what was measured of a stream is what its replica did', async () => {
 })
 
 test('loads are told while there are requests, and once when there are none', async () => {
-  const bus = openInProcessBus()
+  const bus = openInProcessBus(systemClock)
   const reader = bus.subscribe()
   const options = { source: 'gateway/r1', bootId: 'b', bus }
   const sender = new TelemetrySender({ ...options, clock: systemClock, timers: systemTimers })

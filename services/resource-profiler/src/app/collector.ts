@@ -3,13 +3,12 @@ import type {
   Sample,
   ServiceLoad,
   TaskSample,
-  TelemetryBatch,
 } from '@serverless-ai/contracts/telemetry/v1/telemetry'
 import { type Clock, type Logger, RpcError, type Timer, type Timers } from '@serverless-ai/kernel'
-import {
-  SourceGaps,
-  type TelemetryBus,
-  type TelemetrySubscription,
+import type {
+  ReceivedBatch,
+  TelemetryBus,
+  TelemetrySubscription,
 } from '@serverless-ai/telemetry-bus'
 import type { ProfilerCommand } from '../core/messages.ts'
 import type { ProfilerRuntime } from './definition.ts'
@@ -50,10 +49,7 @@ const numberOf = <N extends string>(name: N, value: bigint | number | undefined)
   value === undefined ? {} : ({ [name]: Number(value) } as Partial<Record<N, number>>)
 
 /** Where a sample comes from, and for how long batches before it are missing. */
-interface Origin {
-  readonly batch: TelemetryBatch
-  readonly missingMs: number
-}
+type Origin = Pick<ReceivedBatch, 'batch' | 'missingMs'>
 
 /**
  * Gathers measurements in memory and records what they come to: aggregates of some seconds, never
@@ -65,7 +61,6 @@ export class Collector {
   readonly #tasks = new Map<string, Followed<TaskKey, TaskWindow>>()
   readonly #devices = new Map<string, Followed<DeviceKey, DeviceWindow>>()
   readonly #loads = new LoadCounter()
-  readonly #gaps = new SourceGaps()
   #timer: Timer | undefined
   #subscription: TelemetrySubscription | undefined
   #leading = false
@@ -102,13 +97,12 @@ export class Collector {
   }
 
   async #read(batches: TelemetrySubscription): Promise<void> {
-    for await (const { batch } of batches) this.take(batch)
+    for await (const received of batches) this.take(received)
   }
 
   /** Takes a batch whose samples were checked by whoever took it in. */
-  take(batch: TelemetryBatch): void {
-    const missingMs = this.#gaps.take(batch, this.#ports.clock.monotonicMs())
-    for (const sample of batch.samples) this.#sample({ batch, missingMs }, sample)
+  take(from: Origin): void {
+    for (const sample of from.batch.samples) this.#sample(from, sample)
     if (this.#tasks.size + this.#devices.size > 0 || this.#loads.active) this.#arm()
   }
 

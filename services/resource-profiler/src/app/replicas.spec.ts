@@ -16,7 +16,7 @@ const KEY = { jobId: 'j-0-1', gang: 0, generation: 1 }
 
 it('a change of the leader counts nothing twice, and goes on', async () => {
   const { time, process: make, following, plain } = memoryCell({ seed: 3 })
-  const bus = openInProcessBus()
+  const bus = openInProcessBus(time)
   // Ends with its own process alone, like a reader of a broker.
   const own = (): TelemetryBus => ({ ...bus, close: () => Promise.resolve() })
   const processes = ADDRESSES.map((listen, index) => {

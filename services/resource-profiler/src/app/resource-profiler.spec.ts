@@ -21,7 +21,7 @@ const JOB = { jobId: 'j-0-1', tenant: 'team-a' }
 /** The profiler in a process of its own, with a bus, and the words of the other services. */
 async function running(seed = 5) {
   const { time, process: make, following } = memoryCell({ seed })
-  const bus = openInProcessBus()
+  const bus = openInProcessBus(time)
   const process = make({
     listen: LISTEN,
     telemetry: bus,

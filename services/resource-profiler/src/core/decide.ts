@@ -6,7 +6,7 @@ import {
   unreachable,
 } from '@serverless-ai/kernel'
 import type { GangKey, LoadRow, PlacedFact, ProfilerCommand, ProfilerEvent } from './messages.ts'
-import { forecastTimer, profileTimer } from './messages.ts'
+import { forecastTimer, profileTimer, untoldTimer } from './messages.ts'
 import {
   CLOCK_NEAR_MS,
   ENDED_KEPT,
@@ -18,6 +18,7 @@ import {
   newLoad,
   type ProfilerState,
   STEP_GAP_MS,
+  UNTOLD_MS,
 } from './model.ts'
 import { recordUsage } from './record.ts'
 import { planForecast, planProfile, tellEnd, tellForecast, tellProfile } from './tell.ts'
@@ -119,16 +120,25 @@ function noteStarted(
   if (gang === undefined && (job?.gangs.size ?? 0) >= MAX_GANGS) return nothing()
   // The scheduler's word comes by another topic: it may be later.
   const expected: ProfilerEvent[] = isKnown ? [] : [{ type: 'GangExpected', key }]
-  const begun: ProfilerEvent = {
-    type: 'ProfileBegun',
-    jobId: key.jobId,
-    tenant: '',
-    name: '',
-    queue: '',
-  }
-  const before: ProfilerEvent[] = job === undefined ? [begun, ...expected] : expected
   const ran = Math.min(startedMs, atMs)
-  return andLook([...before, { type: 'TaskStartNoted', key, rank, startedMs: ran }], job, atMs)
+  const noted: ProfilerEvent = { type: 'TaskStartNoted', key, rank, startedMs: ran }
+  if (job !== undefined) return andLook([...expected, noted], job, atMs)
+  const { jobId } = key
+  const begun: ProfilerEvent = { type: 'ProfileBegun', jobId, tenant: '', name: '', queue: '' }
+  return accept([begun, ...expected, noted], {
+    timers: [{ key: untoldTimer(jobId), dueMs: atMs + UNTOLD_MS }],
+  })
+}
+
+/**
+ * A job that the scheduler has not told of ended before its tasks were heard of: its end was told,
+ * and forgotten, or lies in a gap, and does not come again.
+ */
+function forgetUntold(jobId: string, state: ProfilerState): Decision<ProfilerEvent> {
+  const job = state.jobs.get(jobId)
+  if (job === undefined || job.placed || job.tenant !== '') return nothing()
+  const cancelTimers = [profileTimer(jobId)]
+  return accept<ProfilerEvent>([{ type: 'ProfileForgotten', jobId }], { cancelTimers })
 }
 
 /** The first sign that a gang works ends its start. */
@@ -274,6 +284,8 @@ export function decide(
       return tellProfile(command.jobId, state, context)
     case 'TellForecast':
       return tellForecast(command.jobId, state, context)
+    case 'ForgetUntold':
+      return forgetUntold(command.jobId, state)
     default:
       return unreachable(command)
   }

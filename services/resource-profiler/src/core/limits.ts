@@ -34,6 +34,9 @@ export const CLOCK_NEAR_MS = 60_000
 /** Clocks of nodes and of the log differ by no more than this where both are well, ms. */
 export const CLOCK_SLACK_MS = 5_000
 
+/** A job of which only tasks were heard is over if the scheduler tells nothing of it, ms. */
+export const UNTOLD_MS = 60_000
+
 /** Samples from which usage is told, and the time that they have to span, ms. */
 export const USAGE_SAMPLES_MIN = 5
 /** Advice stands on at least so many samples over so long. */

@@ -66,6 +66,8 @@ export type ProfilerCommand =
   | { readonly type: 'RecordLoad'; readonly rows: readonly LoadRow[] }
   | { readonly type: 'TellProfile'; readonly jobId: string }
   | { readonly type: 'TellForecast'; readonly jobId: string }
+  /** Its tasks were heard of a while ago: it is over unless the scheduler has told of it. */
+  | { readonly type: 'ForgetUntold'; readonly jobId: string }
   /** A source is told anew as a whole: everything in it, in order. */
   | {
       readonly type: 'ReplaceSource'
@@ -204,10 +206,18 @@ export type ProfilerEvent =
 /** Keys of the timers. */
 export const profileTimer = (jobId: string): string => `profile:${jobId}`
 export const forecastTimer = (jobId: string): string => `forecast:${jobId}`
+export const untoldTimer = (jobId: string): string => `untold:${jobId}`
 
 /** The command of a due timer. */
 export function commandOfTimer(key: string): ProfilerCommand {
   const split = key.indexOf(':')
   const jobId = key.slice(split + 1)
-  return { type: key.slice(0, split) === 'forecast' ? 'TellForecast' : 'TellProfile', jobId }
+  switch (key.slice(0, split)) {
+    case 'forecast':
+      return { type: 'TellForecast', jobId }
+    case 'untold':
+      return { type: 'ForgetUntold', jobId }
+    default:
+      return { type: 'TellProfile', jobId }
+  }
 }

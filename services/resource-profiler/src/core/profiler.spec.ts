@@ -5,7 +5,7 @@ import { KEY, NOON, placed, Stage, usage } from '../testing/stage.ts'
 import { adviceOf } from './advice.ts'
 import { profilerDecider } from './decider.ts'
 import type { ProfilerInput } from './messages.ts'
-import { ENDED_KEPT, STORY_KEPT } from './model.ts'
+import { ENDED_KEPT, STORY_KEPT, UNTOLD_MS } from './model.ts'
 import { iterationOf } from './profile.ts'
 import { durationsOf } from './starts.ts'
 
@@ -140,6 +140,44 @@ describe('a job', () => {
     }
     expect(stage.state.jobs.size).toBe(ENDED_KEPT)
     expect(stage.state.jobs.has('j-4')).toBe(false)
+  })
+
+  it('whose tasks are heard of after its end was forgotten goes again', () => {
+    const about = { tenant: 'team-a', name: 'x', queue: 'q' }
+    const start = (jobId: string, rank = 0) => {
+      const key = { ...KEY, jobId }
+      return stage.tell({ type: 'NoteStarted', key, rank, startedMs: stage.atMs - 60_000 })
+    }
+    // The scheduler's words of the time away come before the pool manager's.
+    for (let n = 0; n < ENDED_KEPT + 5; n += 1) {
+      const jobId = `j-${n}`
+      stage.tell({ type: 'NoteJob', jobId, ...about, ended: false })
+      stage.tell({ type: 'NotePlaced', placed: placed({ jobId }) })
+      stage.tell({ type: 'NoteJob', jobId, ...about, ended: true })
+    }
+    const kept = [...stage.state.jobs.keys()]
+    for (let n = 0; n < ENDED_KEPT + 5; n += 1) for (const rank of [0, 1]) start(`j-${n}`, rank)
+    expect(stage.state.jobs.size).toBe(ENDED_KEPT + 5)
+    stage.pass(UNTOLD_MS)
+    expect([...stage.state.jobs.keys()]).toEqual(kept)
+    // One that ended in a gap of the scheduler's events, which is mended before.
+    stage.tell({ type: 'ReplaceSource', source: 'scheduler', commands: [] })
+    start('j-gap')
+    stage.pass(UNTOLD_MS)
+    expect([...stage.state.jobs.keys()]).toEqual(kept)
+    expect([...stage.timers.keys()]).toEqual([])
+  })
+
+  it('that the scheduler tells of while its tasks run stays', () => {
+    const start = (jobId: string) =>
+      stage.tell({ type: 'NoteStarted', key: { ...KEY, jobId }, rank: 0, startedMs: stage.atMs })
+    start('j-named')
+    start('j-placed')
+    const about = { tenant: 'team-a', name: 'x', queue: 'q' }
+    stage.tell({ type: 'NoteJob', jobId: 'j-named', ...about, ended: false })
+    stage.tell({ type: 'NotePlaced', placed: placed({ jobId: 'j-placed' }) })
+    stage.pass(UNTOLD_MS)
+    expect([...stage.state.jobs.keys()]).toEqual(['j-named', 'j-placed'])
   })
 })
 

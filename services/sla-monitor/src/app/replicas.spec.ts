@@ -17,7 +17,7 @@ const ADDRESSES = ['127.0.0.1:1001', '127.0.0.1:1002']
 
 it('a change of the leader loses no batch and counts none twice', async () => {
   const { ports, time, process: make, following } = memoryCell({ seed: 3 })
-  const bus = openInProcessBus()
+  const bus = openInProcessBus(time)
   // Ends with its own process alone, like a reader of a broker.
   const own = (): TelemetryBus => ({ ...bus, close: () => Promise.resolve() })
   const processes = ADDRESSES.map((listen, index) => {

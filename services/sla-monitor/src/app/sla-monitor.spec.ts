@@ -21,7 +21,7 @@ const LISTEN = '127.0.0.1:1001'
 /** The monitor in a process of its own, with a bus and a gateway that sends to it. */
 async function running(seed = 5) {
   const { ports, time, process: make, following } = memoryCell({ seed })
-  const bus = openInProcessBus()
+  const bus = openInProcessBus(time)
   const process = make({
     listen: LISTEN,
     telemetry: bus,

@@ -30,7 +30,7 @@ import {
   type SourceState,
 } from './model.ts'
 import { Rows } from './rows.ts'
-import { healthOf, isBeginning, lostTotal, newSource, takeBatch } from './sources.ts'
+import { healthOf, lostTotal, newSource, takeBatch } from './sources.ts'
 
 /** True when a time lies in declared maintenance. */
 export const inMaintenance = ({ maintenance }: Pick<Objective, 'maintenance'>, atMs: number) =>
@@ -106,7 +106,7 @@ class Count {
     const { source: name } = batch
     const before =
       this.changed.get(name) ?? this.#state.sources.get(name) ?? newSource(name, this.#atMs)
-    const taken = takeBatch(before, batch, isBeginning(this.#state, this.#atMs))
+    const taken = takeBatch(before, batch)
     if (taken === undefined) return
     let late = 0
     let future = 0

@@ -196,7 +196,7 @@ export type BootMarks = {
   readonly highest: number
   /** Numbers below the highest that have not come, as ranges, ascending. */
   readonly missing: readonly (readonly [from: number, to: number])[]
-  /** Numbers from before the counting began: taken when they come, not missed when they do not. */
+  /** Numbers from before it was heard: taken when they come, not missed when they do not. */
   readonly early: readonly (readonly [from: number, to: number])[]
 }
 

@@ -257,6 +257,29 @@ describe('requests', () => {
     expect(stage.told('OutcomesCounted').at(-1)?.lostTotal).toBe(1_994 + 3 + 2 - 0)
   })
 
+  it('of a gateway that had nothing to say are not lost', () => {
+    const lost = () => stage.told('OutcomesCounted').at(-1)?.lostTotal
+    stage.create()
+    stage.pass(HOUR_MS)
+    // It was there for long when the counting began, and idle ever since.
+    serve(500, 1, 0)
+    expect(lost()).toBe(0)
+    // What it says from now on is awaited, also of its next boot.
+    serve(503, 1, 0)
+    expect(lost()).toBe(2)
+    serve(3, 1, 0, { bootId: 'b2' })
+    expect(lost()).toBe(4)
+    // Of a boot before these nobody knows what came when.
+    serve(499, 1, 0, { bootId: 'b0', sentMs: stage.atMs - HOUR_MS })
+    expect(lost()).toBe(4)
+    // That it is idle was lost on the way: it is forgotten, and not all it ever sent with it.
+    serve(4, 1, 0, { bootId: 'b2', busy: true })
+    stage.pass(FORGET_MS)
+    expect(stage.state.sources.size).toBe(0)
+    serve(6, 1, 0, { bootId: 'b2' })
+    expect(lost()).toBe(4)
+  })
+
   it('of an earlier time do not count for a later promise', () => {
     const endedMs = stage.atMs
     stage.pass(1_000)

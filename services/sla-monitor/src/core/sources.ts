@@ -7,7 +7,6 @@ import {
   GRACE_MS,
   INTERVAL_MS,
   LATE_BATCHES,
-  MINUTE_MS,
   SILENT_MS,
   type SlaState,
   type SourceHealth,
@@ -15,6 +14,7 @@ import {
 } from './model.ts'
 
 type Range = readonly [from: number, to: number]
+type Numbered = Pick<BatchFacts, 'bootId' | 'seq' | 'sentMs'>
 
 const sizeOf = (ranges: readonly Range[]): number =>
   ranges.reduce((sum, [from, to]) => sum + to - from + 1, 0)
@@ -88,23 +88,23 @@ function takeNumber(
   return { boot: now, lost: sizeOf(all) - sizeOf(left) }
 }
 
-/** A boot that is heard for the first time, by a batch of this number. */
-function newBoot(bootId: string, seq: number, beginsHere: boolean): BootMarks {
-  // One that was there before anything was counted has missed nothing; what it sent then may come.
-  if (!beginsHere || seq === 1) return { bootId, highest: 0, missing: [], early: [] }
+/**
+ * A boot that is heard for the first time. What it sent before is missing only where it must have
+ * begun since its source was heard: a source that is new here may just have had nothing to say for
+ * long, and one that was forgotten was counted before. What such a one sent earlier may still come.
+ */
+function newBoot({ boots, newestMs }: SourceState, { bootId, seq, sentMs }: Numbered): BootMarks {
+  const beganHere = boots.length > 0 && sentMs > newestMs
+  if (beganHere || seq === 1) return { bootId, highest: 0, missing: [], early: [] }
   const early: readonly Range[] = [[Math.max(1, seq - LATE_BATCHES), seq - 1]]
   return { bootId, highest: seq - 1, missing: [], early }
 }
 
 /** Takes a batch into the marks of its source; undefined = it was counted before. */
-export function takeBatch(
-  source: SourceState,
-  batch: Pick<BatchFacts, 'bootId' | 'seq'>,
-  beginsHere: boolean,
-): SourceState | undefined {
+export function takeBatch(source: SourceState, batch: Numbered): SourceState | undefined {
   const { bootId, seq } = batch
   const known = source.boots.find((boot) => boot.bootId === bootId)
-  const taken = takeNumber(known ?? newBoot(bootId, seq, beginsHere), seq)
+  const taken = takeNumber(known ?? newBoot(source, batch), seq)
   if (taken === undefined) return undefined
   const boots =
     known === undefined
@@ -118,10 +118,6 @@ export function takeBatch(
     lost: source.lost + taken.lost + gone,
   }
 }
-
-/** True while boots that are heard for the first time may have been there before the counting. */
-export const isBeginning = (state: SlaState, atMs: number): boolean =>
-  atMs - state.intakeSinceMs < MINUTE_MS
 
 /** How a source is, by the batch that was heard of it just now. */
 export function healthOf(source: SourceState, batch: BatchFacts, atMs: number): SourceHealth {
