@@ -19,21 +19,10 @@ const run = promisify(execFile)
 export const KAFKA_IMAGE = 'apache/kafka:4.1.0'
 const START_TIMEOUT_MS = 60_000
 
-/** A second way in: TLS, and SCRAM-SHA-512 for one user. */
-export interface SecureListener {
-  readonly brokers: string
-  /** Certificate to believe, PEM. */
-  readonly ca: string
-  readonly username: string
-  readonly password: string
-}
-
 /** A broker that runs. */
 export interface KafkaBroker {
   /** Bootstrap addresses, `host:port`, comma-separated. */
   readonly brokers: string
-  /** Absent where the broker was not started from the jars. */
-  readonly secure?: SecureListener
   /** How it came about, for people. */
   readonly from: string
   /** Stops it if it was started here. */
@@ -131,23 +120,10 @@ export async function brokerJars(): Promise<string> {
 }
 
 async function startJava(jars: string): Promise<KafkaBroker> {
-  const user = 'contract'
-  const options = { jars, brokers: 1, security: 'both', users: [user], heapMib: 768 } as const
-  const cluster = await startCluster({ ...options, settings: PATIENT })
-  const { brokers, tls, sasl } = cluster.as(user)
-  const [, port = ''] = brokers[0]?.split(':') ?? []
-  // By name here, and by address in what the broker tells of itself: the certificate has both.
-  const secure = {
-    brokers: `localhost:${port}`,
-    ca: tls?.ca ?? '',
-    username: user,
-    password: sasl?.password ?? '',
-  }
-  const from = `Java with ${jars}`
+  const cluster = await startCluster({ jars, brokers: 1, heapMib: 768, settings: PATIENT })
   return {
     brokers: cluster.connection.brokers.join(','),
-    secure,
-    from,
+    from: `Java with ${jars}`,
     stop: () => cluster.stop(),
   }
 }

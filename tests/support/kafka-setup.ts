@@ -8,7 +8,6 @@ export default async function setup(project: TestProject): Promise<() => Promise
   try {
     const broker = await startKafkaBroker()
     project.provide('kafkaBrokers', broker.brokers)
-    project.provide('kafkaSecure', JSON.stringify(broker.secure ?? null))
     console.log(`broker: ${broker.from}`)
     return () => broker.stop()
   } catch (error) {
@@ -16,7 +15,6 @@ export default async function setup(project: TestProject): Promise<() => Promise
     if (!(error instanceof NoBrokerError) || process.env['CI']) throw error
     console.log(`left out: ${error.message}`)
     project.provide('kafkaBrokers', '')
-    project.provide('kafkaSecure', 'null')
     return async () => undefined
   }
 }

@@ -21,27 +21,42 @@ export interface Means {
   readonly disks: boolean
 }
 
-/** Finds out what can be done here, and says what is left out. */
-export async function meansHere(): Promise<Means> {
-  let jars = ''
-  let why = ''
+/** Folder of the broker's jars, or why there is none. */
+async function jarsOrWhy(): Promise<{ readonly jars: string; readonly why: string }> {
   try {
-    jars = await brokerJars()
+    return { jars: await brokerJars(), why: '' }
   } catch (error) {
     if (!(error instanceof NoBrokerError)) throw error
-    why = error.message
+    return { jars: '', why: error.message }
   }
+}
+
+function leaveOut(missing: readonly string[]): void {
+  if (missing.length === 0) return
+  if (process.env['CI']) throw new Error(`CI leaves nothing out: ${missing.join('; ')}`)
+  console.log(`left out: ${missing.join('; ')}`)
+}
+
+/**
+ * Folder of the broker's jars. Where there is none it says that `what` is left out and returns '';
+ * with `CI` set it throws.
+ */
+export async function jarsHere(what: string): Promise<string> {
+  const { jars, why } = await jarsOrWhy()
+  if (jars === '') leaveOut([`${what}: ${why}`])
+  return jars
+}
+
+/** Finds out what can be done here, and says what is left out. */
+export async function meansHere(): Promise<Means> {
+  const { jars, why } = await jarsOrWhy()
   const network = await networkPermitted()
   const disks = await disksPermitted(tmpdir())
-  const missing = [
+  leaveOut([
     ...(jars === '' ? [`all faults of brokers: ${why}`] : []),
     ...(network ? [] : ['brokers that are cut off: no root, or no iproute2']),
     ...(disks ? [] : ['full disks: no root']),
-  ]
-  if (missing.length > 0) {
-    if (process.env['CI']) throw new Error(`CI leaves nothing out: ${missing.join('; ')}`)
-    console.log(`left out: ${missing.join('; ')}`)
-  }
+  ])
   return { jars, network, disks }
 }
 

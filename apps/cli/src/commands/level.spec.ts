@@ -67,6 +67,56 @@ describe('sai admin level', () => {
   })
 })
 
+/** One process of two does not answer; what its caller gave it, in time. */
+async function silentOne(code: 'UNAVAILABLE' | 'DEADLINE_EXCEEDED') {
+  const limits: (number | undefined)[] = []
+  const address = await bench.beside((limitMs) => {
+    limits.push(limitMs)
+    return Promise.reject(refused(code, code))
+  })
+  return { limits, options: ['--address', address, '--token', 'admin'] }
+}
+
+describe.each(['UNAVAILABLE', 'DEADLINE_EXCEEDED'] as const)('a process is silent: %s', (code) => {
+  it('raises nothing, as nobody knows what it serves', async () => {
+    const { options } = await silentOne(code)
+    for (const more of [[], ['--dry-run']]) {
+      expect(await bench.sai('admin', 'level', 'raise', '2', ...more, ...options)).toBe(5)
+      expect(bench.err).toMatch(
+        /^sai: no answer from 127\.0\.0\.1:\d+ \([A-Z_]+\): .*\[PROCESSES_SI/,
+      )
+      expect(bench.err).toContain(`(${code})`)
+      expect(bench.err).toContain('--service NAME')
+    }
+    expect(bench.raises).toEqual([])
+  })
+
+  it('raises a service that answers, by its name', async () => {
+    const { options } = await silentOne(code)
+    const only = ['--service', 'mediator']
+    expect(await bench.sai('admin', 'level', 'raise', '2', ...only, ...options)).toBe(0)
+    expect(bench.raises.map(({ service }) => service)).toEqual(['mediator', 'mediator'])
+  })
+
+  it('is asked for seconds only, and shown as missing', async () => {
+    const { options, limits } = await silentOne(code)
+    expect(await bench.sai('admin', 'level', 'show', ...options)).toBe(0)
+    expect(bench.out).toContain('mediator/0')
+    expect(bench.out).toMatch(new RegExp(`no answer from .*: ${code}\nwhat only they serve is not`))
+    expect(limits.length).toBeGreaterThan(0)
+    for (const limitMs of limits) expect(limitMs).toBeLessThanOrEqual(5_000)
+  })
+
+  it('voids in a service that answers, and says who may serve another', async () => {
+    const { options } = await silentOne(code)
+    expect(await bench.sai('admin', 'log', 'void', 'scheduler', '7', ...options)).toBe(0)
+    expect(await bench.sai('admin', 'log', 'void', 'pool-manager', '7', ...options)).toBe(5)
+    expect(bench.err).toContain('nobody here serves pool-manager')
+    expect(bench.err).toContain(`(${code}), which may serve it`)
+    expect(bench.voids).toHaveLength(1)
+  })
+})
+
 describe('sai admin log void', () => {
   it('shows the record first, and voids what was shown', async () => {
     expect(

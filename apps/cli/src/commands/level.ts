@@ -2,7 +2,7 @@ import { RaiseFeatureLevelResponse } from '@serverless-ai/contracts/admin/v1/adm
 import type { Command } from 'commander'
 import { type Globals, resolveConnection } from '../context.ts'
 import { table } from '../output/text.ts'
-import { askEveryone, type Seen, servicesOf, withService } from './replicas.ts'
+import { allServicesOf, askEveryone, type Seen, withService } from './replicas.ts'
 import { answer, type CommandScope, wholeNumber, withGlobals } from './shared.ts'
 
 /** Highest level that can be asked for: proto3's uint32 with room. */
@@ -26,7 +26,8 @@ function levelTable({ partitions, silent }: Seen): string {
   rows.sort((a, b) => (a.join(' ') < b.join(' ') ? -1 : 1))
   const missing = silent.map(({ address, reason }) => `no answer from ${address}: ${reason}\n`)
   const heading = ['SERVICE', 'LEVEL', 'REPLICA', 'KNOWS', 'ROLE', 'ADDRESS']
-  return `${table([heading, ...rows])}${missing.join('')}`
+  const unseen = silent.length === 0 ? '' : 'what only they serve is not shown\n'
+  return `${table([heading, ...rows])}${missing.join('')}${unseen}`
 }
 
 const levelJson = ({ partitions, silent }: Seen): unknown => ({
@@ -73,7 +74,7 @@ export function addLevel(admin: Command, { io, checkout }: CommandScope): void {
     .action(async (wanted: number, options: RaiseOptions) => {
       const connection = connectionOf(options)
       const seen = await askEveryone(io, connection)
-      const services = options.service === undefined ? servicesOf(seen) : [options.service]
+      const services = options.service === undefined ? allServicesOf(seen) : [options.service]
       const without = (options.without ?? '').split(',').filter((name) => name !== '')
       const raise = (service: string, validateOnly: boolean) =>
         withService(io, connection, { seen, service }, ({ admin: platform }) =>

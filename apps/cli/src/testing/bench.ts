@@ -79,9 +79,8 @@ export class Bench {
   #address = ''
   directory = ''
 
-  async open(): Promise<void> {
-    this.directory = await mkdtemp(join(tmpdir(), 'sai-cli-'))
-    const server = this.#network.server({
+  #server() {
+    return this.#network.server({
       clock: systemClock,
       timers: systemTimers,
       logger: quiet,
@@ -91,10 +90,26 @@ export class Bench {
         roles: [token === 'admin' ? 'admin' : 'tenant'],
       }),
     })
+  }
+
+  async open(): Promise<void> {
+    this.directory = await mkdtemp(join(tmpdir(), 'sai-cli-'))
+    const server = this.#server()
     this.#addJobs(server)
     this.#addOthers(server)
     this.more(server)
     this.#address = await server.listen('127.0.0.1:0')
+  }
+
+  /** One more process, which only says its state: all addresses, as an option takes them. */
+  async beside(answer: (limitMs: number | undefined) => Promise<never>): Promise<string> {
+    const server = this.#server()
+    server.add(AdminServiceService, {
+      getStatus: (_, { timeoutMs }) => answer(timeoutMs),
+      raiseFeatureLevel: () => Promise.reject(refused('UNIMPLEMENTED', 'UNIMPLEMENTED')),
+      voidRecord: () => Promise.reject(refused('UNIMPLEMENTED', 'UNIMPLEMENTED')),
+    })
+    return `${this.#address},${await server.listen('127.0.0.1:0')}`
   }
 
   #addJobs(server: ReturnType<ReturnType<typeof memoryNetwork>['server']>): void {

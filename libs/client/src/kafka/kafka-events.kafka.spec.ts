@@ -127,17 +127,6 @@ if (cluster !== undefined) {
       }
     })
 
-    test.skipIf(cluster.secure === undefined)('are refused to a wrong password', async () => {
-      const { brokers, ca, username } = cluster.secure!
-      const sasl = { mechanism: 'scram-sha-512', username, password: 'wrong' } as const
-      const kafka = client(brokers.split(','), { ssl: { ca }, sasl })
-      const pieces = source(kafka).read({ seq: 0, offset: -1 }, new AbortController().signal)
-      const failure = await pieces[Symbol.asyncIterator]()
-        .next()
-        .catch((error: unknown) => error)
-      expect(failure).toMatchObject({ name: 'SourceError', passing: false })
-    })
-
     test('end when they are no longer wanted', async () => {
       await append(1, 1)
       const stop = new AbortController()

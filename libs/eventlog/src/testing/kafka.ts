@@ -13,8 +13,6 @@ declare module 'vitest' {
   interface ProvidedContext {
     /** Bootstrap addresses, `host:port`, comma-separated; empty where no broker can be had. */
     kafkaBrokers: string
-    /** JSON of a {@link SecureListener}, or `null`. */
-    kafkaSecure: string
   }
 }
 
@@ -29,20 +27,9 @@ export interface FreshTopics {
   remove(): Promise<void>
 }
 
-/** A way into the cluster with TLS, and SCRAM-SHA-512 for one user. */
-export interface SecureListener {
-  readonly brokers: string
-  /** Certificate to believe, PEM. */
-  readonly ca: string
-  readonly username: string
-  readonly password: string
-}
-
 /** The cluster of this run. */
 export interface KafkaCluster {
   readonly brokers: readonly string[]
-  /** Only where the broker was started for this run. */
-  readonly secure: SecureListener | undefined
   /** Makes topics of the service `contract` with four partitions under a prefix of their own. */
   freshTopics(): Promise<FreshTopics>
 }
@@ -59,8 +46,7 @@ export function kafkaCluster(): KafkaCluster | undefined {
     test.skip('left out: no Kafka broker here')
     return undefined
   }
-  const secure: SecureListener | undefined = JSON.parse(inject('kafkaSecure')) ?? undefined
-  return { brokers, secure, freshTopics: () => freshTopics(brokers) }
+  return { brokers, freshTopics: () => freshTopics(brokers) }
 }
 
 async function freshTopics(brokers: readonly string[]): Promise<FreshTopics> {

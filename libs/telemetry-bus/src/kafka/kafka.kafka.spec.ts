@@ -79,17 +79,3 @@ describe.skipIf(cluster === undefined)('telemetry bus on Kafka', () => {
     expect(lines).toContain('measurements arrive again')
   })
 })
-
-// A broker that was given or runs in a container has no listener whose secrets the suite knows.
-describe.skipIf(cluster?.secure === undefined)('telemetry bus with TLS and SCRAM', () => {
-  it('writes and reads', async () => {
-    const { brokers = '', ca = '', username = '', password = '' } = cluster?.secure ?? {}
-    const sasl = { mechanism: 'scram-sha-512', username, password } as const
-    const connection = await freshTopic()
-    const secure = { ...connection, brokers: [brokers], tls: { ca }, sasl }
-    const bus = openKafkaBus({ ...secure, partition: 0 })
-    const { first } = await firstOf(bus, bus)
-    expect(first.done).toBe(false)
-    await bus.close()
-  })
-})
