@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import type { KafkaConnection } from '@serverless-ai/eventlog/kafka'
 import { clusterAdmin } from './kafka-admin.ts'
 import { type LabNetwork, networkPermitted, openLabNetwork } from './kafka-network.ts'
-import { type BrokerNode, formatCluster, startNode } from './kafka-node.ts'
+import { type BrokerNode, type CableEnd, formatCluster, startNode } from './kafka-node.ts'
 import { makeClusterTls, type ScramUser } from './kafka-security.ts'
 import { type BrokerPlace, type BrokerSettings, brokerSettings } from './kafka-settings.ts'
 import { freePorts } from './ports.ts'
@@ -81,8 +81,6 @@ async function placesOf(
   }
   return list
 }
-
-type CableEnd = Pick<Awaited<ReturnType<LabNetwork['host']>>, 'cutOff' | 'reconnect'>
 
 /** Starts a cluster and waits until all its brokers are up. */
 export async function startCluster(options: ClusterOptions): Promise<BrokerCluster> {

@@ -16,6 +16,8 @@ export interface LabHost {
   readonly prefix: readonly string[]
   /** Pulls the cable: packets in both directions are lost without an error. */
   cutOff(): Promise<void>
+  /** What it sends to these addresses is lost without an error; everybody else hears it. */
+  cutFrom(addresses: readonly string[]): Promise<void>
   /** Plugs it in again; connections that were open go on. */
   reconnect(): Promise<void>
 }
@@ -134,7 +136,14 @@ export async function openLabNetwork(): Promise<LabNetwork> {
         address,
         prefix: ['ip', 'netns', 'exec', space],
         cutOff: () => plug('nomaster'),
-        reconnect: () => plug('master'),
+        async cutFrom(addresses) {
+          const nobody = ['lladdr', '02:00:00:00:00:01', 'nud', 'permanent', 'dev', 'eth0']
+          for (const one of addresses) await ip('-n', space, 'neigh', 'replace', one, ...nobody)
+        },
+        async reconnect() {
+          await plug('master')
+          await ip('-n', space, 'neigh', 'flush', 'nud', 'permanent', 'dev', 'eth0')
+        },
       }
     },
     close: () => remove(name),

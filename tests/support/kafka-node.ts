@@ -13,6 +13,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import type { LabHost } from './kafka-network.ts'
 import type { ScramUser } from './kafka-security.ts'
 import { type BrokerPlace, type BrokerSettings, settingsText } from './kafka-settings.ts'
 
@@ -41,6 +42,8 @@ export interface BrokerNode {
   ended(): Promise<void>
   /** Cuts its host off; needs a network. */
   cutOff(): Promise<void>
+  /** Cuts it off from these hosts alone. */
+  cutFrom(hosts: readonly string[]): Promise<void>
   reconnect(): Promise<void>
   /** Takes all room of its disk that is left; needs a disk of its own. */
   fillDisk(): void
@@ -49,6 +52,9 @@ export interface BrokerNode {
   /** Kills it and takes its disk away. */
   destroy(): Promise<void>
 }
+
+/** The cable of a broker's host. */
+export type CableEnd = Pick<LabHost, 'cutOff' | 'cutFrom' | 'reconnect'>
 
 /** How a broker is started. */
 export interface NodeOptions {
@@ -65,7 +71,7 @@ export interface NodeOptions {
   /** It speaks TLS. */
   readonly tls: boolean
   readonly settings: (dataDirectory: string) => BrokerSettings
-  readonly cable?: { cutOff(): Promise<void>; reconnect(): Promise<void> }
+  readonly cable?: CableEnd
   readonly diskMib?: number
 }
 
@@ -222,6 +228,10 @@ class JavaBroker implements BrokerNode {
 
   cutOff(): Promise<void> {
     return this.#cable().cutOff()
+  }
+
+  cutFrom(hosts: readonly string[]): Promise<void> {
+    return this.#cable().cutFrom(hosts)
   }
 
   reconnect(): Promise<void> {

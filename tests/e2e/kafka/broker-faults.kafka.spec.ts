@@ -89,6 +89,23 @@ describe.skipIf(jars === '')('three brokers, one of which fails while a writer a
     await settle()
   })
 
+  it.skipIf(!network)('believes no leader that is cut off from the other brokers', async () => {
+    const leader = await cluster.leaderOf(topic, 0)
+    const others = cluster.nodes.filter((node) => node !== leader)
+    await leader.cutFrom(others.map(({ host }) => host))
+    await witness.progress(50)
+    const { end } = await log.range(LOG)
+    const alone = connection.brokers.filter((broker) => broker.includes(leader.host))
+    for (let turn = 0; turn < 6; turn += 1) {
+      const fresh = await open({ ...connection, brokers: alone })
+      expect((await fresh.range(LOG)).end).toBeGreaterThanOrEqual(end)
+      await fresh.fetch(LOG, { from: end, maxBytes: 1, waitMs: 100 })
+      await fresh.close()
+    }
+    await leader.reconnect()
+    await settle()
+  })
+
   it('loses nothing while all brokers are restarted in turn', async () => {
     for (const node of cluster.nodes) {
       await node.stop()

@@ -220,8 +220,10 @@ export class KafkaWire {
 
   /** Hears all brokers that answer, so that the newest epoch is known. */
   async #askAll(at: { topic: string; partition: number }): Promise<void> {
-    const asked = this.#brokers().map(async (broker) => {
+    const asked = new Set<string>()
+    const ask = async (broker: BrokerAddress): Promise<void> => {
       const name = nameOf(broker)
+      asked.add(name)
       const timeoutMs = this.#silent.has(name) ? SILENT_MS : this.#target.connectTimeoutMs
       try {
         await this.#lanes.ask(broker, timeoutMs, (line) => this.#leaderBy(line, at))
@@ -229,8 +231,10 @@ export class KafkaWire {
       } catch (error) {
         if (isElsewhere(error)) this.#silent.add(name)
       }
-    })
-    await Promise.all(asked)
+    }
+    // They name each other.
+    const others = () => this.#brokers().filter((broker) => !asked.has(nameOf(broker)))
+    for (let left = others(); left.length > 0; left = others()) await Promise.all(left.map(ask))
     this.forgetLeader(at)
   }
 
