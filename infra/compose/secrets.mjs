@@ -17,7 +17,6 @@ import {
 } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 
 const DAY_MS = 86_400_000
 const AUTHORITY_DAYS = 3_650
@@ -240,7 +239,7 @@ export class Secrets {
   }
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+if (import.meta.main) {
   const { resolve } = createRequire('/opt/serverless-ai/apps/cli/package.json')
   const certs = await import(resolve('@serverless-ai/certs'))
   const lines = await new Secrets({ certs, nowMs: Date.now() }).provide()
