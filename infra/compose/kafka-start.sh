@@ -10,8 +10,12 @@ if [ ! -e /kafka-data/log/meta.properties ]; then
   users=
   for user in admin serverless-ai operator; do
     password=$(cat "/secrets/kafka/$user.password")
-    users="$users --add-scram SCRAM-SHA-512=[name=$user,password=$password]"
+    users="$users--add-scram
+SCRAM-SHA-512=[name=$user,password=$password]
+"
   done
-  $java kafka.tools.StorageTool format -t c2VydmVybGVzcy1haS1jbQ -c "$settings" $users
+  # One argument in a line. As arguments all of the machine would see them, while Java runs.
+  printf %s "$users" |
+    $java kafka.tools.StorageTool format -t c2VydmVybGVzcy1haS1jbQ -c "$settings" @/dev/stdin
 fi
 exec $java kafka.Kafka "$settings"

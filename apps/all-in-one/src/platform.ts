@@ -8,6 +8,7 @@ import {
   openPlatform,
   type PlatformOptions,
   SERVICE_KIT,
+  SERVICE_NAMES,
   type ServiceKit,
   startServices,
   systemPorts,
@@ -50,6 +51,7 @@ async function openAllInOne(config: AllInOneConfig): Promise<Opened> {
     tenants: QUICKSTART_TENANTS,
     nodes: nodeIdsOf(config),
     peers: {},
+    services: SERVICE_NAMES.filter((name) => !config.without.some((one) => one === name)),
     required: [],
   })
 }

@@ -7,8 +7,10 @@ import {
   BasicConstraintsExtension,
   ExtendedKeyUsage,
   ExtendedKeyUsageExtension,
+  type JsonName,
   KeyUsageFlags,
   KeyUsagesExtension,
+  type Name,
   SubjectAlternativeNameExtension,
   SubjectKeyIdentifierExtension,
   X509Certificate,
@@ -56,9 +58,18 @@ const certPem = (certificate: X509Certificate): string => `${certificate.toStrin
  */
 export async function makeAuthority(name: string, validity: Validity): Promise<KeyPairPem> {
   const keys = await makeKeys()
+  const cert = await signItself([{ CN: [name] }], keys, validity)
+  return { cert, key: await keyPem(keys.privateKey) }
+}
+
+async function signItself(
+  name: Name | JsonName,
+  keys: webcrypto.CryptoKeyPair,
+  validity: Validity,
+): Promise<string> {
   const certificate = await X509CertificateGenerator.createSelfSigned({
     serialNumber: serial(),
-    name: [{ CN: [name] }],
+    name,
     notBefore: new Date(validity.notBeforeMs),
     notAfter: new Date(validity.notAfterMs),
     keys,
@@ -69,7 +80,22 @@ export async function makeAuthority(name: string, validity: Validity): Promise<K
       await SubjectKeyIdentifierExtension.create(keys.publicKey),
     ],
   })
-  return { cert: certPem(certificate), key: await keyPem(keys.privateKey) }
+  return certPem(certificate)
+}
+
+/**
+ * The authority with another validity: its name and its key stay, so what it has signed is trusted
+ * by the new certificate, and what it signs from now on by the old one, for as long as that lasts.
+ */
+export async function prolongAuthority(
+  authority: KeyPairPem,
+  validity: Validity,
+): Promise<KeyPairPem> {
+  const old = new X509Certificate(authority.cert)
+  const privateKey = await signingKey(authority.key)
+  const publicKey = await old.publicKey.export(ALGORITHM, ['verify'])
+  const cert = await signItself(old.subjectName, { privateKey, publicKey }, validity)
+  return { cert, key: authority.key }
 }
 
 /** A name of a subject's certificate. */

@@ -1,8 +1,9 @@
+import { X509Certificate } from 'node:crypto'
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { fileBaseOf, initAuthority, issue, listCertificates } from './index.ts'
+import { fileBaseOf, initAuthority, issue, listCertificates, renewAuthority } from './index.ts'
 
 const DAY_MS = 86_400_000
 const nowMs = Date.UTC(2030, 0, 1)
@@ -47,4 +48,32 @@ it('says what is missing or over', async () => {
   await initAuthority({ directory, days: 1, nowMs })
   const late = { directory, identity: node, days: 1, nowMs: nowMs + 2 * DAY_MS }
   await expect(issue(late)).rejects.toMatchObject({ code: 'CA_EXPIRED' })
+})
+
+it('an authority that is over is given new days, and what it has issued stays good', async () => {
+  await initAuthority({ directory, days: 10, nowMs })
+  await issue({ directory, identity: node, days: 10, nowMs })
+  const read = (file: string) => readFile(join(directory, file), 'utf8')
+  const [old, key] = [new X509Certificate(await read('ca.crt')), await read('ca.key')]
+  const later = nowMs + 11 * DAY_MS
+  expect(await renewAuthority({ directory, days: 100, nowMs: later })).toMatchObject({
+    identity: '',
+    daysLeft: 100,
+  })
+  expect(await read('ca.key')).toBe(key)
+  const authority = new X509Certificate(await read('ca.crt'))
+  const signed = async (by: X509Certificate) => {
+    const leaf = new X509Certificate(await read(`${fileBaseOf(node)}.crt`))
+    return [leaf.checkIssued(by), leaf.verify(by.publicKey)]
+  }
+  expect(await signed(authority)).toEqual([true, true])
+  expect(await issue({ directory, identity: node, days: 50, nowMs: later })).toMatchObject({
+    daysLeft: 50,
+  })
+  // Who still has the old one trusts what is issued now.
+  expect([await signed(old), await signed(authority)]).toEqual([
+    [true, true],
+    [true, true],
+  ])
+  expect(authority.verify(authority.publicKey)).toBe(true)
 })

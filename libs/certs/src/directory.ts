@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import { chmod, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { formatIdentity, type Identity, identityOf } from '@serverless-ai/rpc'
-import { issueCertificate, type KeyPairPem, makeAuthority } from './authority.ts'
+import { issueCertificate, type KeyPairPem, makeAuthority, prolongAuthority } from './authority.ts'
 
 /** The directory cannot be used. The message names the file and the mend. */
 export class CertsError extends Error {
@@ -84,8 +84,26 @@ export async function initAuthority(init: {
   return infoOf(`${base}.crt`, pair.cert, nowMs)
 }
 
-/** @throws {CertsError} `CA_MISSING`, `CA_DAMAGED`, `CA_EXPIRED` */
-async function readAuthority(directory: string, nowMs: number): Promise<KeyPairPem> {
+/**
+ * Gives the authority of `directory` another `days` from now on, also one that is over. Its name
+ * and its key stay, so what it has issued stays good: only `ca.crt` goes to those who trust it.
+ *
+ * @throws {CertsError} `CA_MISSING`, `CA_DAMAGED`
+ */
+export async function renewAuthority(init: {
+  readonly directory: string
+  readonly days: number
+  readonly nowMs: number
+}): Promise<CertificateInfo> {
+  const { directory, days, nowMs } = init
+  const pair = await prolongAuthority(await readAuthority(directory), validFor(nowMs, days))
+  const file = join(directory, 'ca.crt')
+  await put(file, pair.cert, 0o644)
+  return infoOf(file, pair.cert, nowMs)
+}
+
+/** @throws {CertsError} `CA_MISSING`, `CA_DAMAGED`; `CA_EXPIRED` where `nowMs` is given */
+async function readAuthority(directory: string, nowMs?: number): Promise<KeyPairPem> {
   const [cert, key] = await Promise.all([
     readMaybe(join(directory, 'ca.crt')),
     readMaybe(join(directory, 'ca.key')),
@@ -100,7 +118,7 @@ async function readAuthority(directory: string, nowMs: number): Promise<KeyPairP
   } catch {
     throw new CertsError('CA_DAMAGED', `${directory}/ca.crt is no certificate; restore it`)
   }
-  if (Date.parse(validTo) <= nowMs) {
+  if (nowMs !== undefined && Date.parse(validTo) <= nowMs) {
     const message = `${directory}/ca.crt is over since ${validTo}; make a new directory with init`
     throw new CertsError('CA_EXPIRED', message)
   }

@@ -3,6 +3,7 @@ export {
   issueHostCertificate,
   type KeyPairPem,
   makeAuthority,
+  prolongAuthority,
   type Validity,
 } from './authority.ts'
 export {
@@ -12,4 +13,5 @@ export {
   initAuthority,
   issue,
   listCertificates,
+  renewAuthority,
 } from './directory.ts'

@@ -19,10 +19,10 @@ import { callObserver } from './telemetry/call-metrics.ts'
 /** Time for running calls to end at shutdown, ms. */
 const DRAIN_MS = 1_000
 
+/** Where every service is that is known: the configured ones, and those that run here. */
 function addressesOf(options: PlatformOptions): ReadonlyMap<string, string> {
-  return new Map(
-    SERVICE_NAMES.map((service) => [service, options.peers[service] ?? options.listen]),
-  )
+  const { peers, listen, services = SERVICE_NAMES } = options
+  return new Map([...services.map((name) => [name, listen] as const), ...Object.entries(peers)])
 }
 
 function createServer(options: PlatformOptions): TransportServer {

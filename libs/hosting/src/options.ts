@@ -22,10 +22,12 @@ export interface PlatformOptions {
   /** `host:port` at which others reach this process: in claims and redirects. Default: `listen`. */
   readonly advertise?: string
   /**
-   * Address of each service, or the addresses of its replicas with commas between; a missing one is
-   * served by this process.
+   * Address of each service, or the addresses of its replicas with commas between. One that is
+   * neither here nor in `services` is not known: calls to it fail.
    */
   readonly peers: Readonly<Record<string, string>>
+  /** Services with a log that this process runs. Default: all. */
+  readonly services?: readonly string[]
   /** Token of the role `service`, for calls between services. */
   readonly serviceToken: string
   readonly authenticate: Authenticate

@@ -10,11 +10,18 @@ import {
   type Timers,
   type Transport,
 } from '@serverless-ai/kernel'
-import { addressesOf, followLeader } from '@serverless-ai/rpc'
+import { addressesOf, clientFrom, followLeader } from '@serverless-ai/rpc'
 
 /** How often peers are asked whether they serve, ms. */
 const PROBE_EVERY_MS = 2_000
 const PROBE_TIMEOUT_MS = 1_500
+
+const notConfigured = (service: string): RpcError =>
+  new RpcError({
+    code: 'UNAVAILABLE',
+    reason: 'UNAVAILABLE',
+    message: `no address is configured for ${service}; set --peers.${service} HOST:PORT`,
+  })
 
 /** Typed clients of the other services, and which of them can be reached. */
 export class Peers {
@@ -29,7 +36,8 @@ export class Peers {
 
   /**
    * @param init `transport`: plain, one address per client. `addresses`: service name to
-   *   `host:port` or a list of its replicas, for every service of the platform
+   *   `host:port` or a list of its replicas, for every service that is known: those that are
+   *   configured and those that this process runs
    */
   constructor(init: {
     transport: Transport
@@ -47,10 +55,12 @@ export class Peers {
 
   /**
    * A client of `service`, with the service token. Its calls go to the replica that leads
-   * (`followLeader`); where nobody answers they fail after one round. Channels are shared.
+   * (`followLeader`); where nobody answers they fail after one round, and so does each call to a
+   * service that is not known. Channels are shared.
    */
   client<S>(shape: S, service: string): ClientOf<S> {
-    const address = this.addressOf(service)
+    const address = this.#addresses.get(service)
+    if (address === undefined) return this.#nobody(shape, service)
     return this.#following.client(shape, { address, token: this.#token })
   }
 
@@ -72,25 +82,39 @@ export class Peers {
     this.#timer?.cancel()
   }
 
-  /** True where an address is configured for a service: those that are optional are asked after. */
+  /**
+   * True where an address is configured for a service, or this process runs it: those that are
+   * optional are asked after.
+   */
   knows(service: string): boolean {
     return this.#addresses.has(service)
   }
 
-  /** Configured address of a service, or those of its replicas with commas between. */
+  /**
+   * Address of a service, or those of its replicas with commas between.
+   * @throws RpcError `UNAVAILABLE` for a service that is not known
+   */
   addressOf(service: string): string {
     const address = this.#addresses.get(service)
-    if (address !== undefined) return address
-    throw new RpcError({
-      code: 'UNAVAILABLE',
-      reason: 'UNAVAILABLE',
-      message: `no address is configured for ${service}; set --peers.${service} HOST:PORT`,
-    })
+    if (address === undefined) throw notConfigured(service)
+    return address
+  }
+
+  /** Whose calls all fail: a process may start before somebody says where a peer is. */
+  #nobody<S>(shape: S, service: string): ClientOf<S> {
+    const fail = () => Promise.reject(notConfigured(service))
+    return clientFrom(shape, ({ responseStream }) =>
+      responseStream ? () => ({ [Symbol.asyncIterator]: () => ({ next: fail }) }) : fail,
+    )
   }
 
   /** A service can be reached when one of its replicas serves. */
   async #probe(service: string): Promise<void> {
-    const list = this.addressOf(service)
+    const list = this.#addresses.get(service)
+    if (list === undefined) {
+      this.#unreachable.set(service, notConfigured(service).message)
+      return
+    }
     const problems = await Promise.all(
       addressesOf(list).map((address) => this.#problemAt(address, service)),
     )

@@ -52,13 +52,17 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(data, { recursive: true, force: true }))
 
-async function start(required: readonly string[], wrap = (log: EventLog): EventLog => log) {
+async function start(
+  required: readonly string[],
+  wrap = (log: EventLog): EventLog => log,
+  more: { readonly services?: readonly string[] } = {},
+) {
   const port = await freePort()
   const argv = ['--data', data, '--port', String(port), '--log-level', 'silent']
   const config = loadConfig(platformConfig, { argv })
   const ports = systemPorts('test', config.logLevel)
   const base = { config, ports, tenants: ['team-a'], nodes: [], peers: {}, required }
-  const { options, credentials } = await openPlatform(base)
+  const { options, credentials } = await openPlatform({ ...base, ...more })
   expect(options.runtime).toEqual({ retentionMs: 14 * 86_400_000 })
   const platform = PlatformModule.with({ ...options, eventLog: wrap(options.eventLog) })
   const app = await createPlatformApp(platform, [CounterModule.with()])
@@ -113,6 +117,16 @@ it('a peer that is not there makes it not ready and names it', async () => {
   const ready = await app.getHttpAdapter().getInstance().inject('/readyz')
   expect(ready.statusCode).toBe(503)
   expect(ready.json().missing.join()).toContain('mediator')
+  await app.close()
+})
+
+it('a service alone does not take itself for a peer that nobody has told it of', async () => {
+  const { app } = await start(['scheduler', 'mediator'], undefined, { services: ['scheduler'] })
+  const { peers } = app.get<ServiceKit>(SERVICE_KIT)
+  expect([peers.knows('scheduler'), peers.knows('mediator')]).toEqual([true, false])
+  const ready = await app.getHttpAdapter().getInstance().inject('/readyz')
+  expect(ready.statusCode).toBe(503)
+  expect(ready.json().missing.join()).toContain('mediator; set --peers.mediator HOST:PORT')
   await app.close()
 })
 

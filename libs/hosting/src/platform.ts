@@ -103,7 +103,7 @@ export async function openPlatform(init: {
   advertise?: string | undefined
   /** Files of mutual TLS. Default: none. */
   tls?: ServiceConfig['tls']
-  /** Services whose topics it writes: those are checked. Default: all. */
+  /** Services that it runs: their topics are checked. Default: all. */
   services?: readonly string[]
 }): Promise<{ options: PlatformOptions; credentials: Credentials }> {
   const { config, name = 'all-in-one' } = init
@@ -130,6 +130,7 @@ export async function openPlatform(init: {
     listen: `${config.host}:${config.port}`,
     ...(advertise === undefined ? {} : { advertise }),
     peers: init.peers,
+    services,
     serviceToken: credentials.service,
     authenticate: (tls === undefined ? authenticateWith : authenticateUsersWith)(credentials),
     ...(tls === undefined ? {} : { tls }),

@@ -32,7 +32,7 @@ export {
 } from './retry.ts'
 export { addressesOf } from './route.ts'
 export { isLoopback, type RpcServerOptions } from './server-options.ts'
-export { serviceNamesOf } from './shape.ts'
+export { clientFrom, serviceNamesOf } from './shape.ts'
 export { decodeStatus, encodeStatus } from './status.ts'
 export type { ServerTls } from './tls.ts'
 export {

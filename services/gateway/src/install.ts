@@ -39,7 +39,9 @@ function senderOf({ options, ports }: ServiceKit): TelemetrySender | undefined {
 function demandOf({ options, ports, peers }: ServiceKit): DemandSignal {
   const { clock, logger } = ports
   if (!peers.knows('autoscaler')) {
-    logger.log('warn', 'held requests are told to nobody: set --peers.autoscaler HOST:PORT')
+    const problem =
+      'held requests are told to nobody: no autoscaler is named by --peers.autoscaler HOST:PORT'
+    logger.log('warn', problem)
     return NO_DEMAND
   }
   return new CalledDemand({

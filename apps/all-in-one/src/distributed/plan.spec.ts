@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs'
 import { loadConfig } from '@serverless-ai/config'
 import { SERVICE_NAMES } from '@serverless-ai/hosting'
 import { expect, it } from 'vitest'
+import { parse } from 'yaml'
 import { allInOneConfig, REPLICAS_MAX } from '../config.ts'
 import { addressesOf, planProcesses } from './plan.ts'
 
@@ -86,4 +88,12 @@ it('a service is told its own settings, no other', () => {
   // Who names classes has to know those that the edge has.
   expect(classesAt('mediator')).toEqual(['vip', 'rest'])
   expect(classesAt('sla-monitor')).toEqual(['vip', 'rest'])
+})
+
+it.each(['1', '2'])('Prometheus scrapes every process where there are %s replicas', (replicas) => {
+  const file = new URL('../../../../infra/prometheus/local-kafka.yml', import.meta.url)
+  const groups: { targets: string[] }[] = parse(readFileSync(file, 'utf8'))
+  const scraped = groups.slice(0, Number(replicas)).flatMap(({ targets }) => targets)
+  const served = planned('--replicas', replicas).map(({ health }) => health.replace('http://', ''))
+  expect(scraped.sort()).toEqual(served.sort())
 })

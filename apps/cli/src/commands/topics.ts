@@ -142,7 +142,11 @@ function withOptions(command: Command): Command {
     .option('--json', 'machine-readable output')
     .addOption(new Option('--kafka <brokers>', 'short for --kafka.brokers'))
     .addOption(
-      new Option('--cells <n>', 'partitions of each topic: one per cell; they can only grow')
+      new Option(
+        '--cells <n>',
+        'partitions of each topic, one per cell: this version runs cell 0 alone, so leave it ' +
+          'at 1; they can only grow',
+      )
         .default(1)
         .argParser(wholeNumber('--cells', 1, 10_000)),
     )

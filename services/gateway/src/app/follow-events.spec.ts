@@ -19,7 +19,7 @@ const toProto = ({ seq, atMs, payload, ...event }: PublicEvent) => {
 }
 
 /** A gateway's sources: those of routes have nothing to tell, the monitor may be there or not. */
-function world(monitorAt: string) {
+function world(monitorAt?: string) {
   const ports = testPorts({ seed: 1 })
   const { time, logger } = ports
   const network = memoryNetwork({ timers: time })
@@ -52,7 +52,7 @@ function world(monitorAt: string) {
   }
   const owners = ['mediator', 'scheduler', 'pool-manager']
   const addresses = new Map(owners.map((name) => [name, ROUTES]))
-  addresses.set('sla-monitor', monitorAt)
+  if (monitorAt !== undefined) addresses.set('sla-monitor', monitorAt)
   const peers = new Peers({ transport: network.transport(), ports, addresses, token: 't' })
   const routes = new EventRoutes()
   const sheds = new EventSheds({ classes: ['interactive', 'batch'], logger })
@@ -64,6 +64,14 @@ function world(monitorAt: string) {
   }
   return { time, logger, routes, sheds, start, serve }
 }
+
+test('an SLA monitor that nobody has named is not asked', async () => {
+  const { logger, routes, start } = world()
+  const end = await start()
+  expect(routes.complete).toBe(true)
+  expect(logger.lines).toEqual([])
+  end()
+})
 
 test('a platform without an SLA monitor has its routes; it is told once', async () => {
   const { time, logger, routes, sheds, start } = world(ROUTES)

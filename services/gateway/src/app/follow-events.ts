@@ -72,7 +72,9 @@ export function followEvents(about: {
     const table = routes.tableOf(source)
     void followOne(source, { peers, ports, table, required: true, signal })
   }
-  const table = sheds.table()
-  void followOne('sla-monitor', { peers, ports, table, required: false, signal })
+  if (peers.knows('sla-monitor')) {
+    const table = sheds.table()
+    void followOne('sla-monitor', { peers, ports, table, required: false, signal })
+  }
   return () => controller.abort()
 }
