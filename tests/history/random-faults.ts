@@ -23,6 +23,8 @@ const FAULTS = {
   'broker-pause': 'broker',
   'broker-restart': 'broker',
   'broker-cut': 'broker',
+  /** From the other brokers alone: it takes itself for a leader, and clients reach it. */
+  'broker-peers-cut': 'broker',
 } as const
 export type BrokerFault = keyof typeof FAULTS
 
@@ -176,7 +178,9 @@ class Run {
         node.resume()
         return this.#whole()
       case 'broker-cut':
-        await node.cutOff()
+      case 'broker-peers-cut':
+        if (fault === 'broker-cut') await node.cutOff()
+        else await node.cutFrom(nodes.filter((one) => one !== node).map(({ host }) => host))
         await sleep(forMs)
         await node.reconnect()
         return this.#whole()
@@ -194,9 +198,10 @@ class Run {
 
   #draw(): BrokerFault {
     const cable = this.#kafka.network !== undefined
-    const kinds = (Object.keys(FAULTS) as readonly BrokerFault[]).filter(
-      (kind) => cable || !kind.endsWith('-cut'),
-    )
+    const alone = this.#kafka.nodes.length === 1
+    const kinds = (Object.keys(FAULTS) as readonly BrokerFault[])
+      .filter((kind) => cable || !kind.endsWith('-cut'))
+      .filter((kind) => !alone || kind !== 'broker-peers-cut')
     return kinds[this.#dice.between(0, kinds.length - 1)]!
   }
 
