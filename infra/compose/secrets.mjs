@@ -29,6 +29,9 @@ const DAYS = 90
 const RENEW_DAYS = 30
 const TRUST_DOMAIN = 'serverless-ai.local'
 const ROOT = 0
+const OLD_IMAGE =
+  "the image of the control plane is older than these files: make it anew ('up --build', or " +
+  "'node tools/images.ts control-plane agent')"
 /** Users of the images: the product's, and the broker's. */
 const SAI = 10001
 const BROKER = 1000
@@ -182,6 +185,7 @@ export class Secrets {
     if (!existsSync(join(this.#store, 'ca.crt'))) {
       await initAuthority(init)
     } else if (endOf(this.#read('ca.crt')) - this.#nowMs < AUTHORITY_RENEW_DAYS * DAY_MS) {
+      if (renewAuthority === undefined) throw new Error(OLD_IMAGE)
       await renewAuthority(init)
       this.#renewed.push('ca')
     }

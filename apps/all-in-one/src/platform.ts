@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { servicesWithout } from '@serverless-ai/contracts/services'
 import {
   type Credentials,
   DataDirectoryError,
@@ -8,7 +9,6 @@ import {
   openPlatform,
   type PlatformOptions,
   SERVICE_KIT,
-  SERVICE_NAMES,
   type ServiceKit,
   startServices,
   systemPorts,
@@ -51,7 +51,7 @@ async function openAllInOne(config: AllInOneConfig): Promise<Opened> {
     tenants: QUICKSTART_TENANTS,
     nodes: nodeIdsOf(config),
     peers: {},
-    services: SERVICE_NAMES.filter((name) => !config.without.some((one) => one === name)),
+    services: servicesWithout(config.without),
     required: [],
   })
 }

@@ -16,13 +16,16 @@ const CUT_OFF = 1
 /** Leads since then; the log ends at 100. */
 const LEADER = 2
 const endBy = (broker: number): number => (broker === CUT_OFF ? 50 : 100)
-const epochBy = (broker: number): number => (broker === CUT_OFF ? 5 : 6)
+/** Of all brokers, when the whole cluster has been restored from a copy. */
+let restored: number | undefined
+const epochBy = (broker: number): number => restored ?? (broker === CUT_OFF ? 5 : 6)
 
 const refusal = (code: string) => Object.assign(new Error(code), { apiId: code })
 
 describe('a leader that was cut off from the others', () => {
   const addresses = new WeakMap<Connection, number>()
   let asked: string[]
+  let hung: number | undefined
 
   const brokerOf = (connection: Connection): number => addresses.get(connection) ?? 0
   /** Brokers know each other's epochs, or the newest one does. */
@@ -33,6 +36,8 @@ describe('a leader that was cut off from the others', () => {
 
   beforeEach(() => {
     asked = []
+    restored = undefined
+    hung = undefined
     vi.spyOn(Connection.prototype, 'connect').mockImplementation(async function (
       this: Connection,
       _host: string,
@@ -44,7 +49,8 @@ describe('a leader that was cut off from the others', () => {
     vi.spyOn(metadataV12.api, 'async').mockImplementation(async (connection, topics) => {
       const broker = brokerOf(connection)
       asked.push(`who leads: ${broker}`)
-      const leaderId = broker === CUT_OFF ? CUT_OFF : LEADER
+      if (broker === hung) return new Promise(() => undefined)
+      const leaderId = broker === CUT_OFF && restored === undefined ? CUT_OFF : LEADER
       const partitions = [{ partitionIndex: 0, leaderId, leaderEpoch: epochBy(broker) }]
       const brokers = [1, 2, 3].map((nodeId) => ({ nodeId, host: `k${nodeId}`, port: nodeId }))
       return {
@@ -98,6 +104,23 @@ describe('a leader that was cut off from the others', () => {
       for (let turn = 0; turn < n; turn += 1) await wire.brokerCount()
       expect(await wire.range(at)).toEqual({ start: 0, end: 100 })
     }
+  })
+
+  it('is the leader where all brokers say so: they were restored from a copy', async () => {
+    const wire = open()
+    await wire.range(at)
+    restored = 3
+    expect(await wire.range(at)).toEqual({ start: 0, end: 100 })
+    expect(await wire.leader(at)).toMatchObject({ host: 'k2' })
+  })
+
+  it('is not waited for where it was silent the last time', async () => {
+    const wire = open()
+    await wire.range(at)
+    // It knows less than the others, and so counts as silent.
+    hung = CUT_OFF
+    expect(await wire.range(at)).toEqual({ start: 0, end: 100 })
+    expect(asked.at(-1)).not.toBe('who leads: 1')
   })
 })
 

@@ -13,15 +13,9 @@ import type { LogRecord } from '../port.ts'
 import type { KafkaTarget } from './connection.ts'
 import type { Dial } from './kafkajs-socket.ts'
 import { recordsOf } from './records.ts'
+import { type At, type Leader, WireBrokers } from './wire-brokers.ts'
 import { WireError } from './wire-error.ts'
-import { type BrokerAddress, nameOf, WireLanes } from './wire-lanes.ts'
-
-/** The broker that leads a partition. */
-interface Leader extends BrokerAddress {
-  readonly topicId: string
-  /** Rises with each leader of the partition. */
-  readonly epoch: number
-}
+import { type BrokerAddress, WireLanes } from './wire-lanes.ts'
 
 /** A piece of a partition as a broker sent it. */
 export interface WirePiece {
@@ -38,38 +32,24 @@ const NO_SESSION = -1
 const TIMESTAMP_EARLIEST = -2n
 const TIMESTAMP_LATEST = -1n
 const TOPIC = 2
-/** A broker that did not answer the last time has so long where all are asked, ms. */
-const SILENT_MS = 500
 const SET = 0
 
 /** Talks to the leaders of partitions. Each call takes a connection for itself. */
 export class KafkaWire {
   readonly #target: KafkaTarget
   readonly #lanes: WireLanes
+  readonly #brokers: WireBrokers
   readonly #leaders = new Map<string, Promise<Leader>>()
-  /** Highest epoch that was heard of a partition, by topic id: who tells less was cut off. */
-  readonly #epochs = new Map<string, number>()
-  #known: readonly BrokerAddress[]
-  #turn = 0
-  /** Brokers that did not answer the last time they were asked where something is. */
-  readonly #silent = new Set<string>()
 
   constructor(target: KafkaTarget, dial: Dial = (to) => to) {
     this.#target = target
     this.#lanes = new WireLanes(target, dial)
-    this.#known = this.#bootstrap()
-  }
-
-  #bootstrap() {
-    return this.#target.brokers.map((broker) => {
-      const [, host = '', port = ''] = /^\[?(.*?)\]?:(\d+)$/.exec(broker) ?? []
-      return { host, port: Number(port) }
-    })
+    this.#brokers = new WireBrokers(target, this.#lanes)
   }
 
   /** Reads; waits up to `waitMs` at the broker while there is nothing. {@link WireError} */
   async fetch(
-    at: { topic: string; partition: number },
+    at: At,
     options: { from: number; maxBytes: number; waitMs: number },
   ): Promise<WirePiece> {
     const { from, maxBytes, waitMs } = options
@@ -109,8 +89,9 @@ export class KafkaWire {
    * was cut off from the others takes itself for the leader, of a log that is shorter.
    * {@link WireError}
    */
-  async range(at: { topic: string; partition: number }): Promise<{ start: number; end: number }> {
-    await this.#askAll(at)
+  async range(at: At): Promise<{ start: number; end: number }> {
+    await this.#brokers.hearAll(at)
+    this.forgetLeader(at)
     return this.#atLeader(at, async (connection, { epoch }) => {
       const offsets: number[] = []
       for (const timestamp of [TIMESTAMP_EARLIEST, TIMESTAMP_LATEST]) {
@@ -127,7 +108,7 @@ export class KafkaWire {
   }
 
   /** Deletes the records below `below`, which is not beyond the end. {@link WireError} */
-  async deleteBelow(at: { topic: string; partition: number }, below: number): Promise<void> {
+  async deleteBelow(at: At, below: number): Promise<void> {
     const partitions = [{ partitionIndex: at.partition, offset: BigInt(below) }]
     await this.#atLeader(at, (connection) => {
       const topics = [{ name: at.topic, partitions }]
@@ -145,14 +126,14 @@ export class KafkaWire {
     })
     const resources = [{ resourceType: TOPIC, resourceName: topic, configs } as const]
     // The controller is asked by the broker, and writes it down.
-    await this.#anywhere((connection) => {
+    await this.#brokers.anywhere((connection) => {
       return incrementalAlterConfigsV1.api.async(connection, resources, false)
     }, this.#target.requestTimeoutMs)
   }
 
   /** Number of brokers that are up. {@link WireError} */
   async brokerCount(): Promise<number> {
-    const answer = await this.#anywhere((connection) => {
+    const answer = await this.#brokers.anywhere((connection) => {
       return metadataV12.api.async(connection, [], false, false)
     })
     return answer.brokers.length
@@ -160,7 +141,7 @@ export class KafkaWire {
 
   /** A broker that answers: hung ones take connections, too. {@link WireError} */
   answering(): Promise<BrokerAddress> {
-    return this.#anywhere(async (connection, broker) => {
+    return this.#brokers.anywhere(async (connection, broker) => {
       await metadataV12.api.async(connection, [], false, false)
       return broker
     })
@@ -168,14 +149,14 @@ export class KafkaWire {
 
   /** Rejects when the topic does not exist or may not be seen. {@link WireError} */
   async describe(topic: string): Promise<void> {
-    await this.#anywhere((connection) => {
+    await this.#brokers.anywhere((connection) => {
       return metadataV12.api.async(connection, [topic], false, false)
     }, this.#target.requestTimeoutMs)
   }
 
   /** Asks afresh who leads. {@link WireError} */
-  async leader(at: { topic: string; partition: number }): Promise<{ host: string; port: number }> {
-    const finding = this.#findLeader(at)
+  async leader(at: At): Promise<{ host: string; port: number }> {
+    const finding = this.#brokers.leaderOf(at)
     this.#leaders.set(`${at.topic}/${at.partition}`, finding)
     try {
       const { host, port } = await finding
@@ -187,7 +168,7 @@ export class KafkaWire {
   }
 
   /** Has the next request look for the leader again: one that was cut off does not know it. */
-  forgetLeader(at: { topic: string; partition: number }): void {
+  forgetLeader(at: At): void {
     this.#leaders.delete(`${at.topic}/${at.partition}`)
   }
 
@@ -196,11 +177,11 @@ export class KafkaWire {
   }
 
   async #atLeader<T>(
-    at: { topic: string; partition: number },
+    at: At,
     ask: (connection: Connection, leader: Leader) => Promise<T>,
   ): Promise<T> {
     const name = `${at.topic}/${at.partition}`
-    const finding = this.#leaders.get(name) ?? this.#findLeader(at)
+    const finding = this.#leaders.get(name) ?? this.#brokers.leaderOf(at)
     this.#leaders.set(name, finding)
     try {
       const leader = await finding
@@ -212,91 +193,4 @@ export class KafkaWire {
       throw error
     }
   }
-
-  /** Whom the first broker names whose word is not older than what was heard before. */
-  #findLeader(at: { topic: string; partition: number }): Promise<Leader> {
-    return this.#anywhere((connection) => this.#leaderBy(connection, at))
-  }
-
-  /** Hears all brokers that answer, so that the newest epoch is known. */
-  async #askAll(at: { topic: string; partition: number }): Promise<void> {
-    const asked = new Set<string>()
-    const ask = async (broker: BrokerAddress): Promise<void> => {
-      const name = nameOf(broker)
-      asked.add(name)
-      const timeoutMs = this.#silent.has(name) ? SILENT_MS : this.#target.connectTimeoutMs
-      try {
-        await this.#lanes.ask(broker, timeoutMs, (line) => this.#leaderBy(line, at))
-        this.#silent.delete(name)
-      } catch (error) {
-        if (isElsewhere(error)) this.#silent.add(name)
-      }
-    }
-    // They name each other.
-    const others = () => this.#brokers().filter((broker) => !asked.has(nameOf(broker)))
-    for (let left = others(); left.length > 0; left = others()) await Promise.all(left.map(ask))
-    this.forgetLeader(at)
-  }
-
-  /** Who leads by the word of one broker. */
-  async #leaderBy(
-    connection: Connection,
-    at: { topic: string; partition: number },
-  ): Promise<Leader> {
-    const answer = await metadataV12.api.async(connection, [at.topic], false, false)
-    if (answer.brokers.length > 0) this.#known = answer.brokers
-    const topic = answer.topics.find((each) => each.name === at.topic)
-    const partition = topic?.partitions.find((each) => each.partitionIndex === at.partition)
-    if (topic === undefined || partition === undefined) {
-      throw new WireError('UNKNOWN_TOPIC_OR_PARTITION', `no ${at.topic}/${at.partition}`)
-    }
-    const { leaderId, leaderEpoch: epoch } = partition
-    const of = `${topic.topicId}/${at.partition}`
-    const newest = this.#epochs.get(of) ?? epoch
-    if (epoch < newest) {
-      const text = `a broker knows leader ${epoch} of ${at.topic}/${at.partition}, not ${newest}`
-      throw new WireError('UNKNOWN_LEADER_EPOCH', text)
-    }
-    this.#epochs.set(of, epoch)
-    const broker = answer.brokers.find((each) => each.nodeId === leaderId)
-    if (broker === undefined) {
-      throw new WireError('LEADER_NOT_AVAILABLE', `nobody leads ${at.topic}/${at.partition}`)
-    }
-    return { host: broker.host, port: broker.port, topicId: topic.topicId, epoch }
-  }
-
-  /** All brokers that are known, another one first each time. */
-  #brokers(): readonly BrokerAddress[] {
-    const all = [...this.#known, ...this.#bootstrap()]
-    this.#turn += 1
-    const turned = all.map((_, n) => all[(this.#turn + n) % all.length]!)
-    return [...new Map(turned.map((each) => [nameOf(each), each])).values()]
-  }
-
-  /** Asks the brokers in turn until one answers; those that were silent the last time come last. */
-  async #anywhere<T>(
-    ask: (connection: Connection, broker: BrokerAddress) => Promise<T>,
-    // Most questions take a broker no time: one that hangs must not hold the others up.
-    timeoutMs = this.#target.connectTimeoutMs,
-  ): Promise<T> {
-    const turned = this.#brokers()
-    const silent = (broker: BrokerAddress) => this.#silent.has(nameOf(broker))
-    let failure: unknown
-    for (const broker of [...turned.filter((each) => !silent(each)), ...turned.filter(silent)]) {
-      try {
-        const answer = await this.#lanes.ask(broker, timeoutMs, (line) => ask(line, broker))
-        this.#silent.delete(nameOf(broker))
-        return answer
-      } catch (error) {
-        failure = error
-        if (!isElsewhere(error)) throw error
-        this.#silent.add(nameOf(broker))
-      }
-    }
-    throw failure
-  }
 }
-
-/** Another broker may be whole, have a better certificate, and know more. */
-const isElsewhere = (error: unknown): boolean =>
-  error instanceof WireError && ['NETWORK', 'TLS', 'UNKNOWN_LEADER_EPOCH'].includes(error.code)

@@ -165,6 +165,7 @@ export class ControlPlane {
       replica: context.name,
       replicas: this.#namesOf(service),
       listen: `${context.name}:${PORT}`,
+      services: [service],
       peers,
       serviceToken: TOKENS.service,
       authenticate: authenticateWith(this.#credentials()),

@@ -7,6 +7,7 @@ import {
   type RunningPlatform,
   startPlatform,
 } from '@serverless-ai/all-in-one'
+import { servicesWithout } from '@serverless-ai/contracts/services'
 import { openMemoryLog } from '@serverless-ai/eventlog'
 import { openPlatform, systemPorts } from '@serverless-ai/hosting'
 import { systemTimers } from '@serverless-ai/kernel/system'
@@ -102,8 +103,9 @@ export class ServerlessAiTwin extends TwinBuilder<StartedServerlessAiTwin> {
 
   async #open(config: ReturnType<typeof allInOneConfig.parse>, nodes: readonly string[]) {
     const ports = systemPorts('all-in-one', config.logLevel)
-    const base = { config, ports, tenants: QUICKSTART_TENANTS, nodes, peers: {}, required: [] }
-    const opened = await openPlatform(base)
+    const services = servicesWithout(config.without)
+    const base = { config, ports, services, nodes, peers: {}, required: [] }
+    const opened = await openPlatform({ ...base, tenants: QUICKSTART_TENANTS })
     if (this.#log === 'sqlite') return opened
     await opened.options.eventLog.close()
     const eventLog = openMemoryLog({ ports })

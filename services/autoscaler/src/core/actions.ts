@@ -54,10 +54,28 @@ export function comeUnder({ actions }: AutoscalerState, target: Target): void {
   setActions(target, actionsFor(actions, target))
 }
 
+/**
+ * Ids of the actions of a target when one begins to hold; undefined = as before. Looks at that one
+ * alone: there may be thousands of targets and hundreds of actions.
+ */
+export function actionsWith(
+  target: Meant,
+  actionId: string,
+  scope: ActionScope,
+): readonly string[] | undefined {
+  const before = target.urgent?.actionIds ?? []
+  const meant = isMeant(scope, target)
+  if (before.includes(actionId)) return meant ? undefined : before.filter((id) => id !== actionId)
+  return meant && before.length < TARGET_ACTIONS_KEPT ? [...before, actionId] : undefined
+}
+
 /** An action begins to hold. Changes `state` in place. */
 export function holdAction(state: AutoscalerState, actionId: string, scope: ActionScope): void {
   state.actions.set(actionId, scope)
-  for (const target of state.targets.values()) comeUnder(state, target)
+  for (const target of state.targets.values()) {
+    const now = actionsWith(target, actionId, scope)
+    if (now !== undefined) setActions(target, now)
+  }
 }
 
 /** An action is over. Changes `state` in place. */

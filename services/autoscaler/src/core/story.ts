@@ -1,5 +1,5 @@
 /** What happened to a target besides decisions, for people: codes with numbers. */
-import { actionsFor } from './actions.ts'
+import { actionsFor, actionsWith } from './actions.ts'
 import type { AutoscalerEvent } from './messages.ts'
 import { type AutoscalerState, newTarget, type StoryLine, type Target } from './model.ts'
 
@@ -65,8 +65,10 @@ export function storyOf(
     case 'UrgencyChanged':
       return [tellActions(event.jobId, atMs, event.actionIds)]
     case 'ActionHeld': {
-      const actions = new Map([...state.actions, [event.actionId, event.scope]])
-      return [...state.targets.values()].flatMap((target) => actionsOf({ actions }, target, atMs))
+      return [...state.targets.values()].flatMap((target) => {
+        const now = actionsWith(target, event.actionId, event.scope)
+        return now === undefined ? [] : [tellActions(target.jobId, atMs, now)]
+      })
     }
     case 'ActionOver': {
       const { actionId } = event
