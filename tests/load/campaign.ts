@@ -53,7 +53,8 @@ const USAGE = `usage: npm run campaign -- NAME [OPTIONS]
   --hours H   start no case after H hours; run it again to go on
   --slice     the small version; results are printed and not kept
   --only N    the Nth case alone; results are printed and not kept
-S and N are whole numbers below 2³². Ends with 0 = all passed, 1 = failed or cases are left,
+  --parallel P  so many cases at once: for what is not timed, on a machine with room
+S, N and P are whole numbers below 2³². Ends with 0 = all passed, 1 = failed or cases are left,
 2 = nothing ran.`
 
 function fail(text: string): never {
@@ -71,6 +72,7 @@ function readFlags() {
         count: { type: 'string' },
         hours: { type: 'string' },
         only: { type: 'string' },
+        parallel: { type: 'string' },
         slice: { type: 'boolean', default: false },
       },
     })
@@ -80,6 +82,7 @@ function readFlags() {
       hours: duration(values.hours, 'hours') ?? 24,
       slice: values.slice,
       only: wholeNumber(values.only, 'only', 1),
+      parallel: wholeNumber(values.parallel, 'parallel', 1),
     }
     return { options, positionals }
   } catch (error) {

@@ -24,6 +24,8 @@ export interface RunOptions {
   readonly slice: boolean
   /** Number of the only case to run, from 1: nothing is kept. */
   readonly only: number | undefined
+  /** Cases that run at once; undefined = as the campaign says. */
+  readonly parallel: number | undefined
 }
 
 const HOUR_MS = 3_600_000
@@ -72,12 +74,17 @@ class Run {
   }
 
   #stretch(): Stretch {
-    return { commit: commit(), startedAt: new Date().toISOString(), hours: 0, results: [] }
+    const startedAt = new Date().toISOString()
+    return { commit: commit(), startedAt, parallel: this.#parallel, hours: 0, results: [] }
+  }
+
+  get #parallel(): number {
+    return this.#options.parallel ?? this.#campaign.parallel ?? 1
   }
 
   /** Returns the exit status. */
   async run(): Promise<number> {
-    const { name, parallel = 1 } = this.#campaign
+    const { name } = this.#campaign
     const { seed, count } = this.#state
     const { slice, only, hours } = this.#options
     const all = this.#campaign.cases({ seed, count, slice })
@@ -98,7 +105,7 @@ class Run {
         this.#note(await runCase(one), chosen.length)
       }
     }
-    await Promise.all(Array.from({ length: parallel }, worker))
+    await Promise.all(Array.from({ length: this.#parallel }, worker))
     return this.#end(chosen.length)
   }
 

@@ -11,6 +11,8 @@ export interface Stretch {
   readonly commit: string
   /** ISO 8601. */
   readonly startedAt: string
+  /** Cases that ran at once; absent = one, or as the campaign says. */
+  readonly parallel?: number
   /** How long it ran. */
   readonly hours: number
   readonly results: readonly CaseResult[]
