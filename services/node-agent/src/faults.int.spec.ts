@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { readText } from './adapters/os/files.ts'
 import { signal } from './adapters/os/proc.ts'
 import { localNodeStatus, stopLocalNode } from './app/local/local-nodes.ts'
 import {
@@ -26,14 +27,6 @@ const TICKS = script(`
   let n = 0
   setInterval(() => require('node:fs').appendFileSync(process.env.SAI_REPORT,
     JSON.stringify({ kind: 'tick', n: n++, pid: process.pid }) + '\\n'), 50)`)
-
-function commandOf(pid: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'latin1')
-  } catch {
-    return ''
-  }
-}
 
 let node: TestNode
 
@@ -148,7 +141,8 @@ describe('a supervisor that dies', () => {
   it('is started anew when it is killed while it starts', async () => {
     const starting = node.start()
     const config = join(node.dataDir, 'nodes', 'n1', 'config.json')
-    const started = () => readdirSync('/proc').find((pid) => commandOf(pid).includes(config))
+    const started = () =>
+      readdirSync('/proc').find((pid) => readText(`/proc/${pid}/cmdline`)?.includes(config))
     await eventually('a supervisor', () => started() !== undefined)
     const killed = Number(started())
     killHard(killed)

@@ -8,8 +8,9 @@ import { durabilityOf, type KafkaConnection, type KafkaTarget, kafkaTarget } fro
 import { clusterFailure } from './errors.ts'
 import { openPartitionWriter, type PartitionWriter, SendFailure } from './kafkajs-driver.ts'
 import type { Dial } from './kafkajs-socket.ts'
-import { type KafkaAddress, KafkaReader } from './reader.ts'
+import { KafkaReader } from './reader.ts'
 import { KafkaWire } from './wire.ts'
+import type { KafkaAddress } from './wire-brokers.ts'
 import { kafkaErrorCode, WireError } from './wire-error.ts'
 
 /** How to open a log on a Kafka cluster. */

@@ -2,6 +2,7 @@ import type { Clock, Logger, Timers } from '@serverless-ai/kernel'
 import { type FetchResult, LogOutOfRangeError } from '../port.ts'
 import { KafkaLogError, LogGapError, missingTopic } from './errors.ts'
 import type { KafkaWire, WirePiece } from './wire.ts'
+import type { KafkaAddress } from './wire-brokers.ts'
 import { kafkaErrorCode, WireError } from './wire-error.ts'
 
 /** One wait at the broker, at most; a longer one is many of these, ms. */
@@ -11,12 +12,6 @@ const RETRY_MS = 100
 const EMPTY_MAX = 5
 
 const FINAL: ReadonlySet<string> = new Set(['NOT_AUTHORIZED', 'NOT_AUTHENTICATED'])
-
-/** A topic as the cluster names it, and a partition. */
-export interface KafkaAddress {
-  readonly topic: string
-  readonly partition: number
-}
 
 /** What the reader needs. */
 export interface ReaderOptions {

@@ -12,7 +12,7 @@ export interface Leader extends BrokerAddress {
 }
 
 /** A topic as the cluster names it, and a partition. */
-export interface At {
+export interface KafkaAddress {
   readonly topic: string
   readonly partition: number
 }
@@ -78,7 +78,7 @@ export class WireBrokers {
    * Whom the first broker names whose word is not older than what was heard before.
    * {@link WireError}
    */
-  async leaderOf(at: At): Promise<Leader> {
+  async leaderOf(at: KafkaAddress): Promise<Leader> {
     const find = () => this.anywhere((connection) => this.#leaderBy(connection, at))
     try {
       return await find()
@@ -96,7 +96,7 @@ export class WireBrokers {
    * Hears the brokers, so that the newest epoch is known. Those that were silent the last time are
    * waited for only where nobody else answers.
    */
-  async hearAll(at: At): Promise<Told> {
+  async hearAll(at: KafkaAddress): Promise<Told> {
     const asked = new Set<string>()
     const told: Told = { by: new Set(), epochs: new Map() }
     const hear = async (broker: BrokerAddress): Promise<void> => {
@@ -121,7 +121,7 @@ export class WireBrokers {
   /** Who leads by the word of one broker. */
   async #leaderBy(
     connection: Connection,
-    at: At,
+    at: KafkaAddress,
     told?: Told & { readonly name: string },
   ): Promise<Leader> {
     const answer = await metadataV12.api.async(connection, [at.topic], false, false)

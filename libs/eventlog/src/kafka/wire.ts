@@ -13,7 +13,7 @@ import type { LogRecord } from '../port.ts'
 import type { KafkaTarget } from './connection.ts'
 import type { Dial } from './kafkajs-socket.ts'
 import { recordsOf } from './records.ts'
-import { type At, type Leader, WireBrokers } from './wire-brokers.ts'
+import { type KafkaAddress, type Leader, WireBrokers } from './wire-brokers.ts'
 import { WireError } from './wire-error.ts'
 import { type BrokerAddress, WireLanes } from './wire-lanes.ts'
 
@@ -49,7 +49,7 @@ export class KafkaWire {
 
   /** Reads; waits up to `waitMs` at the broker while there is nothing. {@link WireError} */
   async fetch(
-    at: At,
+    at: KafkaAddress,
     options: { from: number; maxBytes: number; waitMs: number },
   ): Promise<WirePiece> {
     const { from, maxBytes, waitMs } = options
@@ -89,7 +89,7 @@ export class KafkaWire {
    * was cut off from the others takes itself for the leader, of a log that is shorter.
    * {@link WireError}
    */
-  async range(at: At): Promise<{ start: number; end: number }> {
+  async range(at: KafkaAddress): Promise<{ start: number; end: number }> {
     await this.#brokers.hearAll(at)
     this.forgetLeader(at)
     return this.#atLeader(at, async (connection, { epoch }) => {
@@ -108,7 +108,7 @@ export class KafkaWire {
   }
 
   /** Deletes the records below `below`, which is not beyond the end. {@link WireError} */
-  async deleteBelow(at: At, below: number): Promise<void> {
+  async deleteBelow(at: KafkaAddress, below: number): Promise<void> {
     const partitions = [{ partitionIndex: at.partition, offset: BigInt(below) }]
     await this.#atLeader(at, (connection) => {
       const topics = [{ name: at.topic, partitions }]
@@ -155,7 +155,7 @@ export class KafkaWire {
   }
 
   /** Asks afresh who leads. {@link WireError} */
-  async leader(at: At): Promise<{ host: string; port: number }> {
+  async leader(at: KafkaAddress): Promise<{ host: string; port: number }> {
     const finding = this.#brokers.leaderOf(at)
     this.#leaders.set(`${at.topic}/${at.partition}`, finding)
     try {
@@ -168,7 +168,7 @@ export class KafkaWire {
   }
 
   /** Has the next request look for the leader again: one that was cut off does not know it. */
-  forgetLeader(at: At): void {
+  forgetLeader(at: KafkaAddress): void {
     this.#leaders.delete(`${at.topic}/${at.partition}`)
   }
 
@@ -177,7 +177,7 @@ export class KafkaWire {
   }
 
   async #atLeader<T>(
-    at: At,
+    at: KafkaAddress,
     ask: (connection: Connection, leader: Leader) => Promise<T>,
   ): Promise<T> {
     const name = `${at.topic}/${at.partition}`
